@@ -1,0 +1,64 @@
+# Two commands on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo.space
+DEMO_WORDS ?= demo.words
+
+.PHONY: demo test test-fast check setup setup-dev bench constraints clean
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/rowspace build examples/factbook --out $(DEMO)
+	@echo; echo '$$ rowspace search $(DEMO) "landlocked country with a lake that shrinks" -k 3'
+	@$(BIN)/rowspace search $(DEMO) "landlocked country with a lake that shrinks" -k 3
+	@echo; echo '$$ rowspace search $(DEMO) "earthquakes and volcanoes" -k 2 --where '"'"'independence >= 1960'"'"
+	@$(BIN)/rowspace search $(DEMO) "earthquakes and volcanoes" -k 2 --where 'independence >= 1960'
+	@echo; echo '$$ rowspace neighbors $(DEMO) volcano coffee -k 5'
+	@$(BIN)/rowspace neighbors $(DEMO) volcano coffee -k 5
+	@echo; echo 'Analogies want more text than that: add seventeen novels.'
+	rm -rf $(DEMO_WORDS) $(DEMO_WORDS).training
+	$(BIN)/rowspace train word2vec examples/factbook examples/gutenberg --out $(DEMO_WORDS) --epochs 10
+	@echo; echo '$$ rowspace analogy $(DEMO_WORDS) his he she -k 3'
+	@$(BIN)/rowspace analogy $(DEMO_WORDS) his he she -k 3
+	@echo; echo '$$ rowspace analogy $(DEMO_WORDS) man boy girl -k 3'
+	@$(BIN)/rowspace analogy $(DEMO_WORDS) man boy girl -k 3
+	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser.'
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+test-fast: setup-dev
+	$(BIN)/python -m pytest -m 'not slow'
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup-dev
+	for name in word2vec_speed word2vec_memory word2vec_scaling most_similar bm25 hybrid; do \
+		$(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# The stamps make a second run install nothing.
+setup: $(VENV)/base.stamp
+setup-dev: $(VENV)/dev.stamp
+
+$(VENV)/base.stamp: constraints/base.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/base.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.stamp: constraints/dev.txt $(VENV)/base.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/dev.txt
+	touch $@
+
+# Pin the newest versions anew. Needs uv: pip install uv
+constraints:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header constraints/base.in -o constraints/base.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header constraints/dev.in -o constraints/dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache $(DEMO) $(DEMO_WORDS)

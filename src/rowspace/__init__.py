@@ -1,0 +1,50 @@
+"""Rowspace: embeddings you own, trained, measured, searched and served on one machine.
+
+Names are imported when first used, so that `import rowspace` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Hit": "rowspace.search.space",
+    "SIFEncoder": "rowspace.static.sif",
+    "Space": "rowspace.search.space",
+    "Vectors": "rowspace.space.vectors",
+    "Word2Vec": "rowspace.static.word2vec",
+    "Word2VecConfig": "rowspace.static.word2vec",
+    "build": "rowspace.search.build",
+    "load": "rowspace.space.formats",
+    "open_space": "rowspace.search.space",
+    "read_documents": "rowspace.text.corpus",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from rowspace.search.build import build as build
+    from rowspace.search.space import Hit as Hit
+    from rowspace.search.space import Space as Space
+    from rowspace.search.space import open_space as open_space
+    from rowspace.space.formats import load as load
+    from rowspace.space.vectors import Vectors as Vectors
+    from rowspace.static.sif import SIFEncoder as SIFEncoder
+    from rowspace.static.word2vec import Word2Vec as Word2Vec
+    from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig
+    from rowspace.text.corpus import read_documents as read_documents
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rowspace' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

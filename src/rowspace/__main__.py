@@ -1,0 +1,5 @@
+"""`python -m rowspace` runs the command line."""
+
+from rowspace.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""The command line: `rowspace COMMAND`.
+
+A command parses, calls one public function and prints. Results go to stdout, progress to stderr,
+an expected error is one line on stderr and exit status 1.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from rowspace import __version__
+from rowspace.errors import RowspaceError
+
+# Each command with its home, imported only when the command runs.
+_COMMANDS = {
+    "build": ("rowspace.cli.build", "Turn text into a searchable space: the main job."),
+    "search": ("rowspace.cli.search", "Find passages of a space."),
+    "add": ("rowspace.cli.search", "Add documents to a space."),
+    "delete": ("rowspace.cli.search", "Delete documents from a space."),
+    "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
+    "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
+    "train": ("rowspace.cli.train", "Train word vectors on text."),
+    "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
+    "analogy": (
+        "rowspace.cli.vectors",
+        "The words nearest to A - B + C (`king man woman`).",
+    ),
+    "similarity": ("rowspace.cli.vectors", "How close two words are."),
+    "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[name][0]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rowspace")
+def cli() -> None:
+    """Train, measure and search embeddings you own, on one machine, offline."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `rowspace` program."""
+    warnings.showwarning = _show_warning
+    try:
+        # Not cli.main(), which answers interrupts and closed pipes in its own way before we can.
+        with cli.make_context("rowspace", sys.argv[1:]) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as error:  # after --help and --version
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        code = _fail(str(error) or "interrupted", 130)
+    except RowspaceError as error:
+        code = _fail(str(error))
+    except BrokenPipeError:  # `| head` closed our stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except OSError as error:
+        code = _fail(_describe_os_error(error))
+    except MemoryError:
+        code = _fail("out of memory; give a smaller corpus, vocabulary or dimension")
+    sys.exit(code or 0)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"rowspace: warning: {message}", err=True)
+
+
+def _describe_os_error(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        return f"the disk is full{where}; free some space and run the same command again"
+    return f"{error.strerror or error}{where}"
+
+
+def _fail(message: str, code: int = 1) -> int:
+    click.echo(f"rowspace: {' '.join(message.split())}", err=True)
+    return code

@@ -1,0 +1,81 @@
+"""`rowspace build`: the main job."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rowspace.cli.corpus import corpus_options, make_corpus
+from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.train import word2vec_options
+from rowspace.search.build import SIF_DENSE_WEIGHT, WORD2VEC_DEFAULTS, BuildConfig
+from rowspace.search.build import build as build_space
+
+COMMANDLINE = click.core.ParameterSource.COMMANDLINE
+
+
+@click.command()
+@click.argument("corpus", nargs=-1, required=True)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The space to make.")
+@click.option("--resume", is_flag=True, help="Go on with a build that was stopped.")
+@click.option("--model", help="Word vectors to use instead of training.", metavar="DIR|FILE")
+@click.option("--passage-words", default=120, show_default=True,
+              help="The most words in a passage.")  # fmt: skip
+@click.option("--language", default="english", show_default=True,
+              help="What the text index stems by; `none` for no stemming.")  # fmt: skip
+@click.option("--dense-weight", default=SIF_DENSE_WEIGHT, show_default=True,
+              help="How much meaning counts in a hybrid search, beside 1 for words.")  # fmt: skip
+@word2vec_options(**WORD2VEC_DEFAULTS, epochs=None)
+@corpus_options
+@json_option
+@click.pass_context
+def build(
+    context: click.Context,
+    /,
+    corpus: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    model: str | None,
+    passage_words: int,
+    language: str,
+    dense_weight: float,
+    documents: str,
+    encoding: str,
+    errors: str,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Turn CORPUS (files, folders, or - for stdin) into a space to search and look at.
+
+    Cuts documents into passages, trains word vectors on them, and stores passages, vectors and a
+    full-text index. If it is stopped, the same command with --resume goes on where it was.
+    """
+    started = time.monotonic()
+    given = {name for name in settings if context.get_parameter_source(name) is COMMANDLINE}
+    config = BuildConfig(
+        word2vec={name: settings[name] for name in given},
+        model=model,
+        passage_words=passage_words,
+        language=None if language == "none" else language,
+        dense_weight=dense_weight,
+    )
+    try:
+        space = build_space(
+            make_corpus(corpus, documents, encoding, errors), out, resume=resume, config=config
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    status = space.status()
+    if as_json:
+        emit_json({"out": str(out), **status})
+        return
+    click.echo(
+        f"{status['documents']:,} documents in {status['passages']:,} passages, "
+        f"built in {time.monotonic() - started:.0f} s"
+    )
+    click.echo(f"the space   {out}")
+    click.echo(f"the report  {out / 'report.html'}")
+    click.echo(f'try         rowspace search {out} "your question"')

@@ -1,0 +1,44 @@
+"""The options that say how a corpus is read, shared by the commands that read one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rowspace.text.corpus import DOCUMENT_KINDS, Corpus
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--documents",
+        type=click.Choice(DOCUMENT_KINDS),
+        default="file",
+        show_default=True,
+        help="What is one document in a plain text file; `blocks` stand between blank lines, "
+        "their first line is the title. A .jsonl file always has one a line.",
+    ),
+    click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text."),
+    click.option(
+        "--errors",
+        type=click.Choice(["strict", "replace"]),
+        default="strict",
+        show_default=True,
+        help="Stop at a byte that does not decode, or put U+FFFD in its place.",
+    ),
+)
+
+
+def corpus_options(command: Command) -> Command:
+    """Add `--documents`, `--encoding` and `--errors`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_corpus(paths: tuple[str, ...], documents: str, encoding: str, errors: str) -> Corpus:
+    """The corpus that the arguments name; `-` is stdin."""
+    return Corpus([Path(path) for path in paths], documents, encoding, errors)

@@ -1,0 +1,316 @@
+"""`rowspace eval`: word vectors measured on the tasks of a data folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rowspace.cli.output import emit_json, json_option
+from rowspace.errors import EvaluationError
+from rowspace.evaluate.analogy import AnalogyResult, SectionResult
+from rowspace.evaluate.beir import RetrievalTask
+from rowspace.evaluate.retrieval import RetrievalResult, retrieve, retrieve_dense
+from rowspace.evaluate.tasks import KINDS, Kind, Ranker, Report, Settings, find_tasks, run_tasks
+from rowspace.space.encoder import Encoder
+from rowspace.space.formats import load
+from rowspace.space.vectors import Vectors
+from rowspace.text.passages import Passage
+
+if TYPE_CHECKING:
+    from rowspace.search.space import Space
+
+_DOCUMENTS_AT_ONCE = 1024
+
+MODES = ("dense", "lexical", "hybrid")
+
+EPILOG = """\b
+MODEL is a folder of vectors, a space, or a word2vec file (.txt, .vec, .bin).
+DATA holds any of
+  word/similarity/*.tsv   word TAB word TAB score (.csv: commas)
+  word/analogy/*.txt      as questions-words.txt: `: section`, then four words a line
+  retrieval/*/            corpus.jsonl, queries.jsonl, qrels/test.tsv, as in BEIR
+Files may be packed (.gz, .xz, .zst). Retrieval ranks whole documents: dense by the weighted mean of
+their words' vectors (SIF), lexical by BM25 with English stemming, hybrid by both.
+"""
+
+Row = tuple[str, ...]
+
+
+@click.command("eval", epilog=EPILOG)
+@click.argument("model")
+@click.option(
+    "--data", required=True, envvar="ROWSPACE_DATA", show_envvar=True, help="Folder of task files."
+)
+@click.option(
+    "--task",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only this kind; may be repeated.  [default: all]",
+)
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    default=["dense"],
+    show_default=True,
+    type=click.Choice(MODES),
+    help="How retrieval ranks documents; may be repeated.",
+)
+@click.option(
+    "-k",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Results of each query that count in retrieval.",
+)
+@click.option("--split", default="test", show_default=True, help="The judgements: qrels/SPLIT.tsv.")
+@click.option(
+    "--method",
+    default="3cosadd",
+    show_default=True,
+    type=click.Choice(["3cosadd", "3cosmul"]),
+    help="How analogies are answered.",
+)
+@click.option(
+    "--restrict-vocab",
+    default=300_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Know only the first N words in word tasks; word2vec's own script takes 30000.",
+    metavar="N",
+)
+@click.option("--case-sensitive", is_flag=True, help="Tell Paris from paris in word tasks.")
+@json_option
+def eval_command(
+    model: str,
+    data: str,
+    kinds: tuple[Kind, ...],
+    modes: tuple[str, ...],
+    k: int,
+    split: str,
+    method: Any,
+    restrict_vocab: int,
+    case_sensitive: bool,
+    as_json: bool,
+) -> None:
+    """Measure MODEL on word similarity, analogies and retrieval."""
+    tasks, skipped = find_tasks(data, kinds or KINDS)
+    vectors = load(model)
+    settings = Settings(
+        method=method,
+        case_insensitive=not case_sensitive,
+        restrict_vocab=restrict_vocab,
+        k=k,
+        split=split,
+    )
+    report = run_tasks(vectors, tasks, rankers=_rankers(vectors, modes), settings=settings)
+    report.skipped[:0] = skipped
+    if not (report.similarity or report.analogy or report.retrieval):
+        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in report.skipped)
+        raise EvaluationError(f"no task of {data} could be scored ({reasons})")
+    if as_json:
+        emit_json(_as_json(model, len(vectors), report))
+    else:
+        click.echo("\n\n".join("\n".join(part) for part in _tables(report)))
+
+
+# `rowspace.cli` looks a command up by its name on the command line.
+eval = eval_command
+
+
+# Rankers: evaluation and search do not know each other, so they meet here.
+
+
+def _rankers(vectors: Vectors, modes: Sequence[str]) -> dict[str, Ranker]:
+    @functools.cache  # made when the first retrieval task is reached
+    def encoder() -> Encoder:
+        from rowspace.static.sif import SIFEncoder
+
+        made: Encoder = SIFEncoder.from_vectors(vectors)
+        return made
+
+    def rank(mode: str, task: RetrievalTask, k: int) -> dict[str, list[str]]:
+        if mode == "dense":
+            return retrieve_dense(encoder(), task, k)
+        with tempfile.TemporaryDirectory(prefix="rowspace-eval-") as folder:
+            space = _make_space(Path(folder) / "task.space", encoder(), task)
+
+            def search(queries: Sequence[str], k: int) -> list[list[str]]:
+                found = space.search_batch(queries, k, mode=mode)
+                return [[hit.document_id for hit in hits] for hits in found]
+
+            return retrieve(search, task, k)
+
+    return {mode: functools.partial(rank, mode) for mode in dict.fromkeys(modes)}
+
+
+def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
+    """A space of the task's documents, each one whole passage; those without text are left out."""
+    from rowspace.search.space import open_space
+    from rowspace.search.writer import create_space
+
+    passages = [
+        Passage(document_id, 0, "", text, task.name)
+        for document_id, text in task.documents.items()
+        if text
+    ]
+    blocks = (
+        passages[start : start + _DOCUMENTS_AT_ONCE]
+        for start in range(0, len(passages), _DOCUMENTS_AT_ONCE)
+    )
+    batches = ((block, encoder.encode([passage.text for passage in block])) for block in blocks)
+    create_space(path, encoder, batches, encoder_kind="sif", field_types={})
+    return open_space(path, encoder)
+
+
+# Tables
+
+
+def _tables(report: Report) -> Iterator[list[str]]:
+    if report.similarity:
+        yield _similarity_table(report)
+    for name, analogies in report.analogy.items():
+        yield _analogy_table(name, analogies)
+    for mode, results in report.retrieval.items():
+        yield _retrieval_table(mode, list(results.values()))
+    notes = [
+        note
+        for mode, results in report.retrieval.items()
+        for result in results.values()
+        for note in _notes(mode, result)
+    ]
+    if notes:
+        yield list(dict.fromkeys(notes))  # most hold for every mode
+    if report.skipped:
+        rows = [(f"{entry.kind}  {entry.name}", entry.reason) for entry in report.skipped]
+        yield _aligned([("not scored", "reason"), *rows], n_left=2)
+
+
+def _similarity_table(report: Report) -> list[str]:
+    rows: list[Row] = [("word similarity", "spearman", "pearson", "scored", "pairs")]
+    rows += [
+        (name, _ratio(r.spearman), _ratio(r.pearson), f"{r.n_scored:,}", f"{r.n_pairs:,}")
+        for name, r in report.similarity.items()
+    ]
+    return _aligned(rows)
+
+
+def _analogy_table(name: str, result: AnalogyResult) -> list[str]:
+    def row(section: SectionResult, indent: str) -> Row:
+        counts = (section.n_correct, section.n_scored, section.n_questions)
+        return (
+            indent + section.name,
+            _ratio(section.accuracy),
+            *(f"{count:,}" for count in counts),
+        )
+
+    rows: list[Row] = [
+        (f"analogies: {name}, {result.method}", "accuracy", "correct", "scored", "questions")
+    ]
+    rows.append(row(result.total, ""))
+    rows += [row(part, "") for part in (result.semantic, result.syntactic) if part is not None]
+    rows += [row(section, "  ") for section in result.sections]
+    return _aligned(rows)
+
+
+def _retrieval_table(mode: str, results: Sequence[RetrievalResult]) -> list[str]:
+    k = results[0].k
+    names = (f"nDCG@{k}", f"recall@{k}", f"P@{k}", f"MRR@{k}", f"MAP@{k}")
+    rows: list[Row] = [(f"retrieval: {mode}", *names, "queries", "documents")]
+    rows += [
+        (
+            r.task,
+            *(_ratio(score) for score in r.scores.values()),
+            f"{r.n_queries:,}",
+            f"{r.n_documents:,}",
+        )
+        for r in results
+    ]
+    return _aligned(rows)
+
+
+def _notes(mode: str, result: RetrievalResult) -> Iterator[str]:
+    """What a reader must know to trust a row."""
+    about = result.task
+    counts = {
+        f"{about}: queries without a relevant document in this split, left out": result.n_unjudged,
+        f"{about}: judged queries that are not in queries.jsonl": result.n_unknown_queries,
+        f"{about}: relevant documents that are not in corpus.jsonl, missed by all": (
+            result.n_unknown_documents
+        ),
+        f"{about}, {mode}: queries for which nothing was found, scored 0": result.n_empty,
+    }
+    return (f"{text}: {count:,}" for text, count in counts.items() if count)
+
+
+def _aligned(rows: Sequence[Row], n_left: int = 1) -> list[str]:
+    """Lines with the columns below each other, the first `n_left` to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place < n_left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _ratio(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+# JSON
+
+
+def _as_json(model: str, n_words: int, report: Report) -> dict[str, Any]:
+    return {
+        "model": model,
+        "n_words": n_words,
+        "similarity": {
+            name: _plain(dataclasses.asdict(result)) for name, result in report.similarity.items()
+        },
+        "analogy": {name: _analogy_json(result) for name, result in report.analogy.items()},
+        "retrieval": {
+            mode: {name: _retrieval_json(result) for name, result in results.items()}
+            for mode, results in report.retrieval.items()
+        },
+        "skipped": [dataclasses.asdict(entry) for entry in report.skipped],
+    }
+
+
+def _analogy_json(result: AnalogyResult) -> dict[str, Any]:
+    def section(part: SectionResult | None) -> dict[str, Any] | None:
+        if part is None:
+            return None
+        return _plain({**dataclasses.asdict(part), "accuracy": part.accuracy})
+
+    return {
+        "method": result.method,
+        "n_unknown": result.n_unknown,
+        "total": section(result.total),
+        "semantic": section(result.semantic),
+        "syntactic": section(result.syntactic),
+        "sections": [section(part) for part in result.sections],
+    }
+
+
+def _retrieval_json(result: RetrievalResult) -> dict[str, Any]:
+    fields = dataclasses.asdict(result)
+    del fields["per_query"]  # thousands of numbers; `evaluate_rankings` gives them in Python
+    return fields
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same with None for NaN, which JSON does not have."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in fields.items()
+    }

@@ -1,0 +1,184 @@
+"""`rowspace search`, `add`, `delete`, `status` and `verify`: what is done with a finished space."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rowspace.cli.corpus import corpus_options, make_corpus
+from rowspace.cli.output import emit_json, json_option
+from rowspace.errors import ConfigError, SpaceCorruptError
+from rowspace.search.manifest import read_manifest
+from rowspace.search.space import MODES, Hit, Space, open_space
+
+MAX_WIDTH = 100
+
+FC = TypeVar("FC", bound=Callable[..., Any])
+
+_space = click.argument("path", metavar="SPACE")
+_timeout = click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for another process that writes.",
+)
+
+
+def _where(help_text: str) -> Callable[[FC], FC]:
+    return click.option("--where", metavar="FILTER", help=help_text)
+
+
+@click.command()
+@_space
+@click.argument("query")
+@click.option("-k", default=10, show_default=True, help="How many passages to find.")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@_where("Only these passages, as in 'year >= 1990 and country = \"Chad\"'.")
+@click.option(
+    "--dense-weight",
+    type=float,
+    help="How much meaning counts in a hybrid search, beside 1 for words.  [default: the space's]",
+)
+@json_option
+def search(
+    path: str,
+    query: str,
+    k: int,
+    mode: str,
+    where: str | None,
+    dense_weight: float | None,
+    as_json: bool,
+) -> None:
+    """Find the passages of SPACE that answer QUERY; `-` reads queries from stdin, one a line."""
+    queries = _read_queries(query)
+    space = open_space(path)
+    found = space.search_batch(queries, k, mode, where, dense_weight) if queries else []
+    for text, hits in zip(queries, found, strict=True):
+        if as_json:
+            emit_json({"query": text, "hits": [asdict(hit) for hit in hits]})
+        else:
+            _print_hits(text if query == "-" else None, hits)
+
+
+def _read_queries(query: str) -> list[str]:
+    if query != "-":
+        return [query]
+    return [line.strip() for line in sys.stdin if line.strip()]
+
+
+def _print_hits(query: str | None, hits: list[Hit]) -> None:
+    if query is not None:
+        click.secho(f"> {query}", bold=True)
+    if not hits:
+        click.echo("nothing found")
+    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    for rank, hit in enumerate(hits, 1):
+        name = f"{hit.title}  " if hit.title else ""
+        click.echo(f"{rank:>3}  {hit.score:.4f}  {name}[{hit.document_id}]  {hit.source}")
+        indent = " " * 5
+        click.echo(textwrap.fill(hit.text, width, initial_indent=indent, subsequent_indent=indent))
+
+
+@click.command()
+@_space
+@click.argument("corpus", nargs=-1, required=True)
+@corpus_options
+@_timeout
+@json_option
+def add(
+    path: str,
+    corpus: tuple[str, ...],
+    documents: str,
+    encoding: str,
+    errors: str,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """Add the documents of CORPUS to SPACE; one whose id is there already replaces it."""
+    read = make_corpus(corpus, documents, encoding, errors)
+    added = open_space(path).add(read, timeout)
+    if as_json:
+        emit_json(asdict(added))
+        return
+    click.echo(
+        f"added {added.documents:,} documents in {added.passages:,} passages, "
+        f"{added.replaced:,} of them in place of older ones"
+    )
+    if added.empty:
+        click.echo(f"left out, being empty: {_shorten(list(added.empty))}", err=True)
+
+
+def _shorten(names: list[str], n: int = 5) -> str:
+    return ", ".join(names[:n]) + (f" and {len(names) - n:,} more" if len(names) > n else "")
+
+
+@click.command()
+@_space
+@click.argument("document_ids", metavar="[ID]...", nargs=-1)
+@_where("Delete the documents that meet this instead.")
+@_timeout
+@json_option
+def delete(
+    path: str, document_ids: tuple[str, ...], where: str | None, timeout: float, as_json: bool
+) -> None:
+    """Delete documents of SPACE by ID (`-` reads ids from stdin, one a line) or by filter."""
+    ids = list(document_ids)
+    if ids == ["-"]:
+        ids = [line.rstrip("\n") for line in sys.stdin]
+    if bool(document_ids) == (where is not None):
+        raise ConfigError("give document ids or --where, one of the two")
+    n_deleted = open_space(path).delete(
+        None if where is not None else ids, where=where, timeout=timeout
+    )
+    if as_json:
+        emit_json({"deleted": n_deleted})
+    else:
+        asked = f" of {len(ids):,}" if where is None else ""
+        click.echo(f"deleted {n_deleted:,}{asked} documents")
+
+
+@click.command()
+@_space
+@json_option
+def status(path: str, as_json: bool) -> None:
+    """Tell what SPACE holds and in which state it is."""
+    state = open_space(path).status()
+    if as_json:
+        emit_json(state)
+        return
+    width = max(map(len, state))
+    for name, value in state.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {_show(value)}")
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} ({type_})" for name, type_ in value.items()) or "none"
+    return "none" if value is None else str(value)
+
+
+@click.command()
+@_space
+@json_option
+def verify(path: str, as_json: bool) -> None:
+    """Check every file of SPACE for damage."""
+    folder = Path(path)
+    problems = Space(folder, read_manifest(folder)).verify()  # unchecked, to name all damage
+    if as_json:
+        emit_json({"problems": problems})
+    else:
+        for problem in problems or [f"{path} is whole"]:
+            click.echo(problem)
+    if problems:
+        raise SpaceCorruptError(f"{path} is damaged: {len(problems):,} problems")

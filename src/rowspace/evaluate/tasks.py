@@ -1,0 +1,231 @@
+"""The tasks in a data folder, run one after another on one set of vectors.
+
+The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt` and `retrieval/*/` in BEIR's layout;
+any part may be missing. What is not scored is in the report with the reason, never left out
+silently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from rowspace.errors import ConfigError, EvaluationError, RowspaceError
+from rowspace.evaluate.analogy import AnalogyResult, Method, evaluate_analogies, read_analogies
+from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
+from rowspace.evaluate.retrieval import RetrievalResult, evaluate_rankings
+from rowspace.evaluate.similarity import SimilarityResult, read_pairs, word_similarity
+from rowspace.progress import track
+from rowspace.space.vectors import Vectors
+from rowspace.text.streams import bare_suffix
+
+Kind = Literal["similarity", "analogy", "retrieval"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Ranker = Callable[[RetrievalTask, int], Mapping[str, Sequence[str]]]
+"""`ranker(task, k)`: up to k document ids for every judged query, best first."""
+
+# Where a kind's tasks are, below the data folder, and what they look like; "" is a folder.
+_HOMES: dict[Kind, tuple[str, tuple[str, ...]]] = {
+    "similarity": ("word/similarity", (".tsv", ".csv")),
+    "analogy": ("word/analogy", (".txt",)),
+    "retrieval": ("retrieval", ()),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task of a data folder, not read yet."""
+
+    kind: Kind
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A task, or all of a kind, that was not scored."""
+
+    kind: Kind
+    name: str
+    """The task's name, or the folder's where all of it is missing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How tasks are scored."""
+
+    method: Method = "3cosadd"
+    """How analogies are answered."""
+
+    case_insensitive: bool = True
+    """Fold case in the word tasks."""
+
+    restrict_vocab: int | None = 300_000
+    """Words known in the word tasks, the most frequent; None for all."""
+
+    k: int = 10
+    """Results of each query that count in retrieval."""
+
+    split: str = "test"
+    """Which judgements of a retrieval task."""
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(f"k is {self.k}, so no result counts; give 1 or more")
+        if self.restrict_vocab is not None and self.restrict_vocab < 1:
+            raise ConfigError(
+                f"restrict_vocab is {self.restrict_vocab}, so no word is known; give 1 or more"
+            )
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What came out, by task name."""
+
+    similarity: dict[str, SimilarityResult] = field(default_factory=dict)
+    analogy: dict[str, AnalogyResult] = field(default_factory=dict)
+    retrieval: dict[str, dict[str, RetrievalResult]] = field(default_factory=dict)
+    """By ranker, then task."""
+
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Task], list[Skipped]]:
+    """List the tasks in a data folder.
+
+    Parameters
+    ----------
+    data : path
+        See the module's docstring for the layout.
+    kinds : sequence of {"similarity", "analogy", "retrieval"}
+
+    Returns
+    -------
+    tasks : list of Task
+        By kind, then name.
+    skipped : list of Skipped
+        Kinds without a folder or any task in it, and files that are no task.
+
+    Raises
+    ------
+    EvaluationError
+        If there is no folder `data`.
+    """
+    data = Path(data)
+    if not data.is_dir():
+        raise EvaluationError(f"there is no folder {data}; give the one that holds the task files")
+    tasks: list[Task] = []
+    skipped: list[Skipped] = []
+    for kind in dict.fromkeys(kinds):
+        found, passed_over = _find_kind(data, kind)
+        tasks += found
+        skipped += passed_over
+    return tasks, skipped
+
+
+def run_tasks(
+    vectors: Vectors,
+    tasks: Sequence[Task],
+    *,
+    rankers: Mapping[str, Ranker] | None = None,
+    settings: Settings | None = None,
+) -> Report:
+    """Score vectors on tasks; one that cannot be read or scored becomes `Skipped`.
+
+    Parameters
+    ----------
+    vectors : Vectors
+        For the word tasks.
+    tasks : sequence of Task
+    rankers : mapping of str to callable
+        For the retrieval tasks: what ranks documents, by the name it has in the report.
+    settings : Settings
+
+    Returns
+    -------
+    Report
+    """
+    settings = settings or Settings()
+    report = Report()
+    with track("evaluating", total=len(tasks)) as progress:
+        for task in tasks:
+            progress.advance(0, note=task.name)
+            try:
+                _run(vectors, task, rankers or {}, settings, report)
+            except (RowspaceError, OSError) as error:
+                skipped = Skipped(kind=task.kind, name=task.name, reason=str(error))
+                report.skipped.append(skipped)
+            progress.advance()
+    return report
+
+
+def _run(
+    vectors: Vectors,
+    task: Task,
+    rankers: Mapping[str, Ranker],
+    settings: Settings,
+    report: Report,
+) -> None:
+    if task.kind == "similarity":
+        report.similarity[task.name] = word_similarity(
+            vectors,
+            read_pairs(task.path),
+            case_insensitive=settings.case_insensitive,
+            restrict_vocab=settings.restrict_vocab,
+        )
+    elif task.kind == "analogy":
+        report.analogy[task.name] = evaluate_analogies(
+            vectors,
+            read_analogies(task.path),
+            method=settings.method,
+            case_insensitive=settings.case_insensitive,
+            restrict_vocab=settings.restrict_vocab,
+        )
+    else:
+        _run_retrieval(task, rankers, settings, report)
+
+
+def _run_retrieval(
+    task: Task, rankers: Mapping[str, Ranker], settings: Settings, report: Report
+) -> None:
+    if not rankers:
+        raise EvaluationError("nothing was given that ranks documents")
+    retrieval_task = read_retrieval_task(task.path, settings.split)
+    for name, ranker in rankers.items():
+        rankings = ranker(retrieval_task, settings.k)
+        result = evaluate_rankings(retrieval_task, rankings, settings.k)
+        report.retrieval.setdefault(name, {})[task.name] = result
+
+
+def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:
+    where, suffixes = _HOMES[kind]
+    folder = data / where
+    if not folder.is_dir():
+        return [], [Skipped(kind=kind, name=where, reason=f"{data} has no folder {where}")]
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    found = [p for p in paths if (bare_suffix(p) in suffixes if suffixes else p.is_dir())]
+    reason = f"not a {' or '.join(suffixes) or 'folder'}"
+    skipped = [
+        Skipped(kind=kind, name=path.name, reason=reason) for path in paths if path not in found
+    ]
+    if not found:
+        skipped.append(Skipped(kind=kind, name=where, reason=f"{folder} holds no task"))
+    stems = Counter(_stem(path) for path in found)
+    tasks = [
+        # Two files of one stem (a.tsv, a.csv) keep their suffix, so that neither hides the other.
+        Task(kind=kind, name=_stem(path) if stems[_stem(path)] == 1 else path.name, path=path)
+        for path in found
+    ]
+    return tasks, skipped
+
+
+def _stem(path: Path) -> str:
+    """`a` of the file a.tsv.gz; a folder's whole name."""
+    return path.name if path.is_dir() else path.name.split(bare_suffix(path))[0]

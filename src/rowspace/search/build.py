@@ -1,0 +1,397 @@
+"""The main job: text in, a searchable space out.
+
+Read → train → encode → store → report. Each step leaves its result in SPACE/.build, so a build
+that was stopped goes on with the step it was in (training: with the piece of text it was at).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.errors import ConfigError, CorpusError, FormatError, SpaceError, VocabularyError
+from rowspace.files import WriterLock, fsync_tree, remember, write_json
+from rowspace.progress import track
+from rowspace.search.fields import FieldTypes
+from rowspace.search.lexical import check_language
+from rowspace.search.manifest import MANIFEST
+from rowspace.search.space import Space, open_space
+from rowspace.search.store import content
+from rowspace.search.writer import create_space
+from rowspace.space.formats import load
+from rowspace.space.vectors import Vectors
+from rowspace.static.sif import SIFEncoder
+from rowspace.static.word2vec import EpochReport, Word2Vec, Word2VecConfig, initial_vectors
+from rowspace.text.corpus import Corpus
+from rowspace.text.passages import Passage, split_passages
+from rowspace.text.vocabulary import load_scan
+
+SIF_DENSE_WEIGHT = 0.2  # docs/decisions/fusion.md
+TRAINED_WORDS = 20_000_000
+WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "min_count": 2}
+"""Passages are found by topic, which wide windows learn; a small corpus needs its rare words."""
+
+_BATCH = 1024
+_SAMPLE = 20_000
+_PROBES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig:
+    """Settings of a build."""
+
+    word2vec: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of Word2VecConfig that are to differ from WORD2VEC_DEFAULTS. Without `epochs`, as
+    many are run as train on about 20 million words, 5 to 40."""
+    model: str | None = None
+    """Word vectors to use instead of training: anything that `rowspace.load` reads."""
+    passage_words: int = 120
+    """The most words in a passage."""
+    language: str | None = "english"
+    """What the text index stems and stops words by; None for neither."""
+    dense_weight: float = SIF_DENSE_WEIGHT
+    """How much meaning counts in a hybrid search, beside 1 for words."""
+
+    def __post_init__(self) -> None:
+        if self.model is not None and self.word2vec:
+            raise ConfigError("give a model to use or settings to train one, not both")
+        if self.passage_words < 1:
+            raise ConfigError(f"passage_words is {self.passage_words}; give 1 or more")
+        if self.dense_weight < 0:
+            raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
+        check_language(self.language)
+        _word2vec_config(self.word2vec, n_words=1)
+
+
+@dataclass
+class ReadReport:
+    """What was read."""
+
+    n_documents: int = 0
+    n_passages: int = 0
+    n_words: int = 0
+    """Runs of non-space."""
+    n_characters: int = 0
+    n_empty: int = 0
+    """Documents with neither text nor title, which are left out."""
+    sources: dict[str, int] = field(default_factory=dict)
+    """Documents of each of the first hundred files."""
+    n_sources: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """(file, reason) of what a folder held that is not text."""
+    field_types: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class BuildReport:
+    """What a build did, as shown in report.html."""
+
+    read: ReadReport
+    epochs: list[EpochReport]
+    encoder_kind: str
+    n_vocabulary: int
+    n_trained_words: int
+    seconds: dict[str, float]
+    found_again: dict[str, float]
+    """Share of probe sentences whose passage is among the first ten, by mode of search."""
+    n_probes: int
+
+
+def build(
+    corpus: Corpus | Path | str | Iterable[Path | str],
+    out: Path | str,
+    *,
+    resume: bool = False,
+    config: BuildConfig | None = None,
+    **settings: Any,
+) -> Space:
+    """Turn text into a space that can be searched and looked at.
+
+    Parameters
+    ----------
+    corpus : path, paths or Corpus
+        Files, folders, or `-` for stdin.
+    out : path
+        The space's folder, made here.
+    resume : bool
+        Go on with a build of the same corpus and settings that was stopped.
+    config : BuildConfig, optional
+    **settings
+        Fields of BuildConfig, instead of `config`.
+
+    Returns
+    -------
+    Space
+
+    Raises
+    ------
+    CorpusError
+        If the text cannot be read, or two documents have one id.
+    VocabularyError
+        If no word is frequent enough.
+    SpaceError
+        If there is a space already, an unfinished one without `resume`, or the disk is full.
+    SpaceLockedError
+        If another process builds the same space.
+    """
+    if config is None:
+        config = BuildConfig(**settings)
+    elif settings:
+        raise ConfigError("give a config or settings, not both")
+    if not isinstance(corpus, Corpus):
+        corpus = Corpus(corpus)
+    return _Build(corpus, Path(out), config).run(resume)
+
+
+class _Build:
+    """One build; each step is skipped where its result is there already."""
+
+    def __init__(self, corpus: Corpus, out: Path, config: BuildConfig) -> None:
+        self.corpus = corpus
+        self.out = out
+        self.config = config
+        self.work = out / ".build"
+        self.done = out / ".build.done"
+        self.passages = self.work / "passages.jsonl"
+        self.text = self.work / "text.txt"
+        self.seconds: dict[str, float] = {}
+
+    def run(self, resume: bool) -> Space:
+        shutil.rmtree(self.done, ignore_errors=True)
+        if not resume and self.work.exists():
+            with self._lock():  # or else it is running
+                raise SpaceError(
+                    f"{self.out} holds a build that did not finish; add --resume to go on with "
+                    "it, or remove the folder to start anew"
+                )
+        if (self.out / MANIFEST).exists() and not self.work.exists():
+            raise SpaceError(
+                f"{self.out} is a space already; give another --out, or `rowspace add` to it"
+            )
+        if self.out.is_file():
+            raise SpaceError(f"{self.out} is a file; give the name of a folder to make")
+        is_new, is_first = not self.out.exists(), not self.work.exists()
+        self.work.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._lock():
+                self._check_same_settings()
+                space = self._run_steps()
+        except (CorpusError, VocabularyError, ConfigError):
+            if is_first:  # nothing that a second try could go on with
+                shutil.rmtree(self.out if is_new else self.work)
+            raise
+        self.work.rename(self.done)  # in one step: the space is whole now, whatever comes
+        shutil.rmtree(self.done)
+        return space
+
+    def _lock(self) -> WriterLock:
+        return WriterLock(self.work / "lock", what=f"the build of {self.out}")
+
+    def _run_steps(self) -> Space:
+        read = self._read()
+        vectors, before, epochs = self._train(read)
+        encoder = self._encoder(vectors)
+        self._store(encoder, read)
+        return self._report(read, vectors, before, epochs)
+
+    def _check_same_settings(self) -> None:
+        settings = {
+            "corpus": self.corpus.description(),
+            "config": dataclasses.asdict(self.config),
+        }
+        if not remember(self.work / "settings.json", settings):
+            raise SpaceError(
+                f"{self.out} was begun with another corpus or other settings; give the same ones, "
+                "or remove the folder to start anew"
+            )
+
+    def _read(self) -> ReadReport:
+        """Documents to passages (for the store) and lines of text (for training)."""
+        file = self.work / "read.json"
+        if file.exists():
+            saved = _read_json(file)
+            saved["skipped"] = [tuple(entry) for entry in saved["skipped"]]
+            return ReadReport(**saved)
+        started = time.monotonic()
+        report = ReadReport()
+        types = FieldTypes()
+        ids: set[str] = set()
+        with (
+            self.passages.open("w", encoding="utf-8", errors="surrogatepass") as passages,
+            self.text.open("w", encoding="utf-8", errors="replace") as text,
+            track("reading") as tracker,
+        ):
+            for document in self.corpus:
+                if document.document_id in ids:
+                    raise CorpusError(
+                        f"two documents have the id {document.document_id!r}, the second in "
+                        f"{document.source}; give each its own"
+                    )
+                ids.add(document.document_id)
+                cut = split_passages(document, self.config.passage_words)
+                n_passages = self._stage(cut, passages, text)
+                if n_passages == 0:
+                    report.n_empty += 1
+                    continue
+                types.observe(document.document_id, document.metadata)
+                _count(report, document.text, document.source, n_passages)
+                tracker.advance(note=f"{report.n_documents:,} documents")
+        if report.n_documents == 0:
+            raise CorpusError("the corpus has no document with text in it; give some text")
+        report.skipped = self.corpus.skipped
+        report.field_types = types.types()
+        report.seconds = time.monotonic() - started
+        fsync_tree(self.work)
+        write_json(file, dataclasses.asdict(report))
+        return report
+
+    @staticmethod
+    def _stage(staged: Iterator[Passage], passages: IO[str], text: IO[str]) -> int:
+        n_passages = 0
+        for passage in staged:
+            passages.write(json.dumps(dataclasses.asdict(passage)) + "\n")
+            if n_passages == 0 and passage.title:
+                text.write(passage.title + "\n")
+            text.write(passage.text + "\n")
+            n_passages += 1
+        return n_passages
+
+    def _train(self, read: ReadReport) -> tuple[Vectors, Vectors | None, list[EpochReport]]:
+        """The word vectors, as they were before training, and the losses; or a given model."""
+        started = time.monotonic()
+        if self.config.model is not None:
+            return load(self.config.model), None, []
+        trainer = Word2Vec(_word2vec_config(self.config.word2vec, read.n_words))
+        folder = self.work / "training"
+        vectors = trainer.fit_in(Corpus(self.text), folder)
+        vocabulary, _ = load_scan(folder / "vocabulary.json")
+        self.seconds["train"] = time.monotonic() - started
+        return vectors, initial_vectors(vocabulary, trainer.config), trainer.history
+
+    def _encoder(self, vectors: Vectors) -> SIFEncoder:
+        folder = self.out / "model"
+        if (folder / "encoder.json").exists() and (self.out / MANIFEST).exists():
+            return SIFEncoder.load(folder)
+        encoder = SIFEncoder.from_vectors(vectors, self._sample_texts())
+        encoder.save(folder)
+        return encoder
+
+    def _sample_texts(self) -> Iterator[str]:
+        """Texts spread over the whole corpus, for what is common to all of it."""
+        n_passages = _read_json(self.work / "read.json")["n_passages"]
+        step = max(1, n_passages // _SAMPLE)
+        for number, passage in enumerate(self._staged()):
+            if number % step == 0:
+                yield content(passage.title, passage.text)
+
+    def _staged(self) -> Iterator[Passage]:
+        with self.passages.open(encoding="utf-8", errors="surrogatepass") as file:
+            for line in file:
+                yield Passage(**json.loads(line))
+
+    def _store(self, encoder: SIFEncoder, read: ReadReport) -> None:
+        if (self.out / MANIFEST).exists():
+            return
+        started = time.monotonic()
+        with track("storing", total=read.n_passages) as tracker:
+
+            def batches() -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
+                for passages in _in_batches(self._staged()):
+                    yield passages, encoder.encode([content(p.title, p.text) for p in passages])
+                    tracker.advance(len(passages))
+
+            create_space(
+                self.out,
+                encoder,
+                batches(),
+                encoder_kind=encoder.kind,
+                field_types=read.field_types,
+                language=self.config.language,
+                max_words=self.config.passage_words,
+                dense_weight=self.config.dense_weight,
+                details={"words": len(encoder.vectors)},
+            )
+        self.seconds["encode and store"] = time.monotonic() - started
+
+    def _report(
+        self,
+        read: ReadReport,
+        vectors: Vectors,
+        before: Vectors | None,
+        epochs: list[EpochReport],
+    ) -> Space:
+        from rowspace.search.probe import found_again
+        from rowspace.search.report import write_report
+
+        space = open_space(self.out)
+        started = time.monotonic()
+        probes = list(_evenly(self._staged(), read.n_passages, _PROBES))
+        rates, n_probes = found_again(space, probes)
+        self.seconds["measure"] = time.monotonic() - started
+        report = BuildReport(
+            read=read,
+            epochs=epochs,
+            encoder_kind=space.manifest.encoder.kind,
+            n_vocabulary=len(vectors),
+            n_trained_words=0 if vectors.counts is None else int(vectors.counts.sum()),
+            seconds={"read": read.seconds, **self.seconds},
+            found_again=rates,
+            n_probes=n_probes,
+        )
+        write_report(self.out / "report.html", self.out.name, report, vectors, before)
+        return space
+
+
+def _word2vec_config(settings: Mapping[str, Any], n_words: int) -> Word2VecConfig:
+    epochs = min(40, max(5, round(TRAINED_WORDS / max(n_words, 1))))
+    return Word2Vec(**{"epochs": epochs, **WORD2VEC_DEFAULTS, **settings}).config
+
+
+def _count(report: ReadReport, text: str, source: str, n_passages: int) -> None:
+    report.n_documents += 1
+    report.n_passages += n_passages
+    report.n_words += len(text.split())
+    report.n_characters += len(text)
+    if source in report.sources:
+        report.sources[source] += 1
+        return
+    report.n_sources += 1
+    if len(report.sources) < 100:
+        report.sources[source] = 1
+
+
+def _in_batches(passages: Iterator[Passage]) -> Iterator[list[Passage]]:
+    batch: list[Passage] = []
+    for passage in passages:
+        batch.append(passage)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _evenly(passages: Iterator[Passage], n: int, n_wanted: int) -> Iterator[Passage]:
+    step = max(1, n // n_wanted)
+    for number, passage in enumerate(passages):
+        if number % step == 0:
+            yield passage
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise FormatError(
+            f"{file} is damaged ({error}); remove {file.parent.parent} to start anew"
+        ) from error

@@ -1,0 +1,190 @@
+"""What a space's last finished write left behind: `commit.json`, and the check against the disk.
+
+Lance keeps versions but neither flushes nor checks its files. So a write becomes real only here:
+its new files are flushed and hashed, then `commit.json` is replaced in one step. It names the
+store's version, which is the one readers open, and the size and SHA-256 of every file. Whatever
+else lies in the store is the rest of a write that never finished, and the next writer removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rowspace.errors import SpaceCorruptError
+from rowspace.files import fsync_file, sha256, write_json
+from rowspace.search.fields import Field
+
+COMMIT = "commit.json"
+QUARANTINE = "quarantine"
+SMALL = 1 << 16
+"""Files up to this size are hashed at each opening, larger ones only by `verify`."""
+
+_FOLDERS = ("model", "store")
+_REWRITTEN = "latest_version_hint.json"  # Lance overwrites it, and finds the version without it
+_logger = logging.getLogger("rowspace")
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What a file was when it was committed."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One finished write."""
+
+    version: int
+    """The store's version that readers open."""
+    passages: int
+    documents: int
+    fields: dict[str, Field]
+    """The metadata fields with a type."""
+    changed: int = 0
+    """Passages added or deleted since the full text index was built."""
+    compact_bytes: int = 0
+    """The store's size when it was last compacted."""
+    settled: bool = True
+    """False while files of old versions are being removed, and may be missing."""
+    files: dict[str, FileState]
+    """Every file, by its path in the space."""
+
+
+def write_commit(path: Path, commit: Commit) -> None:
+    """Make `commit` the space's state, in one step."""
+    content = asdict(commit)
+    write_json(path / COMMIT, content | {"digest": _digest(content)})
+
+
+def read_commit(path: Path) -> Commit:
+    """The space's last finished write.
+
+    Raises
+    ------
+    SpaceCorruptError
+        If `commit.json` is missing or damaged.
+    """
+    file = path / COMMIT
+    try:
+        content = json.loads(file.read_bytes())
+        digest = content.pop("digest")
+        if digest != _digest(content):
+            raise ValueError("its digest does not match")
+        content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
+        content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
+        return Commit(**content)
+    except FileNotFoundError:
+        raise damaged(file, "missing") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(file, "not readable") from error
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def damaged(file: Path, how: str) -> SpaceCorruptError:
+    """The error for a file that is not what was written."""
+    return SpaceCorruptError(f"{file} is {how}; restore the space from a backup, or build it again")
+
+
+def flush_and_hash(path: Path, known: dict[str, FileState]) -> dict[str, FileState]:
+    """The state of every file of a space; those not `known` are flushed to the disk first."""
+    files: dict[str, FileState] = {}
+    folders: set[Path] = set()
+    for name, size in scan(path):
+        if name in known and known[name].size == size:
+            files[name] = known[name]
+            continue
+        file = path / name
+        _fsync_file(file)
+        folders.update(parent for parent in file.parents if parent.is_relative_to(path))
+        files[name] = FileState(size, sha256(file))
+    for folder in folders:
+        fsync_file(folder)
+    return files
+
+
+def _fsync_file(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def scan(path: Path) -> Iterator[tuple[str, int]]:
+    """(path in the space, bytes) of each file that a commit records."""
+    if (path / "space.json").is_file():
+        yield "space.json", (path / "space.json").stat().st_size
+    for top in _FOLDERS:
+        for folder, _, names in os.walk(path / top):
+            for name in sorted(names):
+                file = Path(folder, name)
+                if name != _REWRITTEN:
+                    yield file.relative_to(path).as_posix(), file.stat().st_size
+
+
+def find_damage(path: Path, commit: Commit, thorough: bool = False) -> Iterator[SpaceCorruptError]:
+    """Each file that is missing, of another size, or altered.
+
+    Parameters
+    ----------
+    path : Path
+    commit : Commit
+    thorough : bool
+        Whether to hash the large files too.
+    """
+    for name, state in commit.files.items():
+        file = path / name
+        try:
+            size = file.stat().st_size
+            if size != state.size:
+                yield damaged(file, f"{size:,} bytes long where {state.size:,} were written")
+            elif (thorough or size <= SMALL) and sha256(file) != state.sha256:
+                yield damaged(file, "altered (its SHA-256 is another)")
+        except FileNotFoundError:
+            if commit.settled or not name.startswith("store/"):
+                yield damaged(file, "missing")
+        except OSError as error:
+            yield damaged(file, f"not readable ({error.strerror})")
+
+
+def remove_leftovers(path: Path, commit: Commit) -> None:
+    """Remove what an unfinished write left in the store. Only for the holder of the writer lock.
+
+    An empty manifest, which a power loss leaves behind, goes to `quarantine/` with a warning.
+    """
+    for name, size in list(scan(path)):
+        if name in commit.files or not name.startswith("store/"):
+            continue
+        if size == 0 and name.endswith(".manifest"):
+            _set_aside(path, name)
+        else:
+            (path / name).unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, name: str) -> None:
+    quarantine = path / QUARANTINE
+    quarantine.mkdir(exist_ok=True)
+    (path / name).rename(quarantine / Path(name).name)
+    _logger.warning(
+        "%s: set the empty file %s aside (in %s/); the write it belonged to never finished",
+        path,
+        name,
+        QUARANTINE,
+    )
+
+
+def store_bytes(files: dict[str, FileState]) -> int:
+    """Bytes of the store's files."""
+    return sum(state.size for name, state in files.items() if name.startswith("store/"))

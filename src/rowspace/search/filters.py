@@ -1,0 +1,464 @@
+"""Filters: `year >= 1990 and country = "Chad"`, a small grammar of our own.
+
+What a user types never reaches Lance's SQL: it is parsed into the nodes below and written anew,
+with every name looked up and every value quoted.
+
+    filter     = all ("or" all)*
+    all        = negation ("and" negation)*
+    negation   = "not" negation | "(" filter ")" | condition
+    condition  = field ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+               | field ["not"] "in" "(" value ("," value)* ")"
+               | field "contains" string
+               | field "is" ["not"] "null"
+    field      = a word, or anything in backticks (a backtick inside is doubled)
+    value      = a number, true, false, or a string in single or double quotes, where a backslash
+                 makes the next character plain (and \\n, \\t are a line end and a tab)
+
+Logic has two values: a comparison with a missing field is false, `!=` and `in` included, and
+`not` turns it into true. So `year != 1990` wants a year, `not year = 1990` does not. Strings
+compare by code point, and nothing is cast: a string field takes strings only. An integer field is
+compared exactly, a float field as floats, which are exact for integers up to 2**53.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rowspace.errors import FilterError
+from rowspace.search.fields import BUILT_IN, MAX_INT, Field
+
+MAX_DEPTH = 16
+"""Brackets and `not`s inside one another. Lance's parser gives up near 40."""
+MAX_CONDITIONS = 500
+MAX_VALUES = 10_000
+KEYWORDS = {"and", "or", "not", "in", "contains", "is", "null", "true", "false"}
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`field operator value`."""
+
+    field: str
+    operator: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class In:
+    """`field in (values)`."""
+
+    field: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Contains:
+    """`field contains text`: case matters, anywhere in the string."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True)
+class IsNull:
+    """`field is null`: the passage has no such field."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Not:
+    """`not item`."""
+
+    item: Filter
+
+
+@dataclass(frozen=True)
+class And:
+    """All of `items`."""
+
+    items: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """Any of `items`."""
+
+    items: tuple[Filter, ...]
+
+
+Filter = Comparison | In | Contains | IsNull | Not | And | Or
+
+
+def compile_filter(text: str | Filter, fields: Mapping[str, Field]) -> str:
+    """Lance's SQL predicate for a filter.
+
+    Parameters
+    ----------
+    text : str or Filter
+    fields : mapping of str to Field
+        The metadata fields; document_id, title and source are always there.
+
+    Raises
+    ------
+    FilterError
+        If it does not parse, names an unknown field, or compares a field with a value of
+        another type.
+
+    Examples
+    --------
+    >>> compile_filter('year >= 1990 and not title = "It\\'s"', {"year": Field("meta_year", "int")})
+    "(meta_year >= 1990 AND (title IS NULL OR title != 'It''s'))"
+    """
+    known = {name: Field(name, type_) for name, type_ in BUILT_IN.items()} | {
+        name: field for name, field in fields.items() if name not in BUILT_IN
+    }
+    return _sql(parse_filter(text) if isinstance(text, str) else text, known, negated=False)
+
+
+# --- Parsing -------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    | (?P<word>[^\W\d]\w*)
+    | (?P<quoted>`(?:[^`]|``)+`)
+    | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    | (?P<operator><=|>=|!=|<>|==|=|<|>)
+    | (?P<mark>[(),])
+    | (?P<end>\Z)
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPES = {"n": "\n", "t": "\t"}
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+    @property
+    def keyword(self) -> str:
+        """The keyword this is, or nothing."""
+        word = self.text.lower()
+        return word if self.kind == "word" and word in KEYWORDS else ""
+
+
+def parse_filter(text: str) -> Filter:
+    """The nodes of a filter expression.
+
+    Raises
+    ------
+    FilterError
+        If it does not parse; the message says where and what was expected.
+    """
+    return _Parser(text).parse()
+
+
+class _Parser:
+    """Recursive descent, one method a rule of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokenize(text)
+        self.next = 0
+        self.n_conditions = 0
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.next]
+
+    def parse(self) -> Filter:
+        filter_ = self._any(0)
+        if self.token.kind != "end":
+            self._fail("'and', 'or' or the end")
+        return filter_
+
+    def _any(self, depth: int) -> Filter:
+        items = [self._all(depth)]
+        while self._take_keyword("or"):
+            items.append(self._all(depth))
+        return items[0] if len(items) == 1 else Or(tuple(items))
+
+    def _all(self, depth: int) -> Filter:
+        items = [self._negation(depth)]
+        while self._take_keyword("and"):
+            items.append(self._negation(depth))
+        return items[0] if len(items) == 1 else And(tuple(items))
+
+    def _negation(self, depth: int) -> Filter:
+        if depth > MAX_DEPTH:
+            raise FilterError(
+                f"the filter nests more than {MAX_DEPTH} brackets and nots; write it flatter"
+            )
+        if self._take_keyword("not"):
+            return Not(self._negation(depth + 1))
+        if self._take_mark("("):
+            filter_ = self._any(depth + 1)
+            if not self._take_mark(")"):
+                self._fail("')', 'and' or 'or'")
+            return filter_
+        return self._condition()
+
+    def _condition(self) -> Filter:
+        self.n_conditions += 1
+        if self.n_conditions > MAX_CONDITIONS:
+            raise FilterError(
+                f"the filter has more than {MAX_CONDITIONS} conditions; "
+                "use `in (…)` for many values"
+            )
+        field = self._field()
+        if self.token.kind == "operator":
+            operator = {"<>": "!=", "==": "="}.get(self.token.text, self.token.text)
+            self.next += 1
+            return Comparison(field, operator, self._value())
+        if self._take_keyword("contains"):
+            if self.token.kind != "string":
+                self._fail("a string in quotes")
+            text = self._value()
+            assert isinstance(text, str)
+            return Contains(field, text)
+        if self._take_keyword("is"):
+            return self._is_null(field)
+        if self._take_keyword("not"):
+            if self.token.keyword != "in":
+                self._fail("'in'")
+            self.next += 1
+            return Not(self._in(field))
+        if self._take_keyword("in"):
+            return self._in(field)
+        return self._fail("=, !=, <, <=, >, >=, 'in', 'contains' or 'is'")
+
+    def _is_null(self, field: str) -> Filter:
+        negated = self._take_keyword("not")
+        if not self._take_keyword("null"):
+            self._fail("'null'" if negated else "'null' or 'not null'")
+        return Not(IsNull(field)) if negated else IsNull(field)
+
+    def _in(self, field: str) -> Filter:
+        if not self._take_mark("("):
+            self._fail("'('")
+        values = [self._value()]
+        while self._take_mark(","):
+            values.append(self._value())
+        if not self._take_mark(")"):
+            self._fail("',' or ')'")
+        if len(values) > MAX_VALUES:
+            raise FilterError(f"`in` has {len(values):,} values; give at most {MAX_VALUES:,}")
+        return In(field, tuple(values))
+
+    def _field(self) -> str:
+        token = self.token
+        if token.kind == "quoted":
+            self.next += 1
+            return token.text[1:-1].replace("``", "`")
+        if token.kind != "word" or token.keyword:
+            self._fail("a field's name, 'not' or '('")
+        self.next += 1
+        return token.text
+
+    def _value(self) -> Value:
+        token = self.token
+        if token.kind == "string":
+            value: Value = _unescape(token.text[1:-1])
+        elif token.kind == "number":
+            value = _number(token)
+        elif token.keyword in ("true", "false"):
+            value = token.keyword == "true"
+        else:
+            self._fail("a number, true, false or a string in quotes")
+        self.next += 1
+        return value
+
+    def _take_keyword(self, keyword: str) -> bool:
+        found = self.token.keyword == keyword
+        self.next += found
+        return found
+
+    def _take_mark(self, mark: str) -> bool:
+        found = self.token.kind == "mark" and self.token.text == mark
+        self.next += found
+        return found
+
+    def _fail(self, expected: str) -> NoReturn:
+        token = self.token
+        found = "the filter ends" if token.kind == "end" else f"there is {token.text[:40]!r}"
+        raise FilterError(f"at character {token.position + 1} {found} where {expected} should be")
+
+
+def _tokenize(text: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    position = 0
+    while not tokens or tokens[-1].kind != "end":
+        match = _TOKEN.match(text, position)
+        if match is None or match.lastgroup is None:
+            _refuse(text, position)
+        kind = match.lastgroup
+        tokens.append(_Token(kind, match.group(kind), match.start(kind)))
+        position = match.end()
+    return tokens
+
+
+def _refuse(text: str, position: int) -> NoReturn:
+    rest = text[position:]
+    position += len(rest) - len(rest.lstrip())
+    character = text[position]
+    if character in "\"'`":
+        raise FilterError(f"the quote {character} at character {position + 1} is never closed")
+    found = re.match(r"\S{1,40}", text[position:])
+    assert found is not None
+    raise FilterError(
+        f"at character {position + 1} {found.group()!r} is neither a field, a value nor an operator"
+    )
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text, flags=re.DOTALL)
+
+
+def _number(token: _Token) -> int | float:
+    if re.fullmatch(r"[-+]?\d{1,400}", token.text):
+        return int(token.text)
+    number = float(token.text)
+    if math.isinf(number):
+        raise FilterError(
+            f"the number {token.text[:40]} at character {token.position + 1} is too large"
+        )
+    return number
+
+
+# --- Compiling -----------------------------------------------------------------------------------
+
+_OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+
+
+def _sql(node: Filter, known: Mapping[str, Field], negated: bool) -> str:
+    """SQL for `node`, or for its opposite: a `not` is moved down to the conditions, which keeps
+    Lance's nesting as shallow as ours.
+    """
+    if isinstance(node, Not):
+        return _sql(node.item, known, not negated)
+    if isinstance(node, And | Or):
+        joint = " AND " if isinstance(node, And) != negated else " OR "
+        return f"({joint.join(_sql(item, known, negated) for item in node.items)})"
+    field = _look_up(node.field, known)
+    if isinstance(node, IsNull):
+        return f"{field.column} IS {'NOT NULL' if negated else 'NULL'}"
+    if isinstance(node, Comparison):
+        return _comparison(node, field, negated)
+    if isinstance(node, In):
+        return _in(node, field, negated)
+    if field.type != "string":
+        raise FilterError(f"`contains` needs a string field, and {node.field!r} holds {field.type}")
+    return _negate(f"contains({field.column}, {_literal(node.text, field)})", field, negated)
+
+
+def _look_up(name: str, known: Mapping[str, Field]) -> Field:
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=len(known), cutoff=0.0)
+    others = [*close, *(other for other in known if other not in close)]
+    shown = ", ".join(others[:20]) + (", …" if len(others) > 20 else "")
+    raise FilterError(f"no field {name!r}; the fields are {shown}")
+
+
+def _negate(condition: str, field: Field, negated: bool) -> str:
+    """A condition that is null where the field is missing; Lance drops such rows by itself."""
+    return f"({field.column} IS NULL OR NOT {condition})" if negated else condition
+
+
+def _comparison(node: Comparison, field: Field, negated: bool) -> str:
+    _check_type(node.field, field, node.value)
+    if field.type == "bool" and node.operator not in ("=", "!="):
+        raise FilterError(
+            f"{node.field!r} is true or false: it takes = and !=, not {node.operator}"
+        )
+    operator, value = node.operator, node.value
+    if field.type == "int":
+        operator, value = _integral(operator, value)
+    if operator == "always":  # for a field that is there
+        return f"{field.column} IS {'NULL' if negated else 'NOT NULL'}"
+    if operator == "never":
+        return "true" if negated else "false"
+    literal = _literal(value, field)
+    if not negated:
+        return f"{field.column} {operator} {literal}"
+    return f"({field.column} IS NULL OR {field.column} {_OPPOSITE[operator]} {literal})"
+
+
+def _integral(operator: str, value: Value) -> tuple[str, Value]:
+    """A comparison of an integer column with any number, as one with an integer in range.
+
+    Lance would turn both sides into floats, which are exact only to 2**53.
+    """
+    assert not isinstance(value, str)
+    if isinstance(value, float) and not value.is_integer():
+        if operator in ("=", "!="):
+            return ("never" if operator == "=" else "always"), 0
+        value = math.floor(value) if operator in ("<=", "<") else math.ceil(value)
+        operator = "<=" if operator in ("<=", "<") else ">="
+    value = int(value)
+    if abs(value) <= MAX_INT:
+        return operator, value
+    beyond = ("!=", ">", ">=") if value < 0 else ("!=", "<", "<=")  # true of all kept integers
+    return ("always" if operator in beyond else "never"), 0
+
+
+def _in(node: In, field: Field, negated: bool) -> str:
+    for value in node.values:
+        _check_type(node.field, field, value)
+    values = node.values
+    if field.type == "int":
+        values = tuple(
+            value for operator, value in (_integral("=", v) for v in values) if operator == "="
+        )
+    if not values:
+        return "true" if negated else "false"
+    listed = ", ".join(_literal(value, field) for value in values)
+    return _negate(f"{field.column} IN ({listed})", field, negated)
+
+
+def _check_type(name: str, field: Field, value: Value) -> None:
+    kind = "bool" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+    wanted = "number" if field.type in ("int", "float") else field.type
+    if kind == wanted:
+        return
+    hint = {"string": "put it in quotes", "number": "give a number", "bool": "give true or false"}
+    raise FilterError(f"{name!r} holds {field.type}, and {value!r} is a {kind}; {hint[wanted]}")
+
+
+def _literal(value: Value, field: Field) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _quote(value)
+    if field.type == "int":
+        return str(value)
+    try:
+        return f"CAST('{float(value) + 0.0!r}' AS DOUBLE)"
+    except OverflowError:
+        raise FilterError(f"the number {str(value)[:40]}… is too large") from None
+
+
+def _quote(text: str) -> str:
+    """A SQL string: backslashes are plain in Lance's dialect, only the quote is doubled."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise FilterError(f"the string {text!r} is not valid Unicode") from None
+    return "'" + text.replace("'", "''") + "'"
+
+
+def any_of(column: str, values: list[str]) -> str:
+    """The predicate that `column` is one of `values`."""
+    return f"{column} IN ({', '.join(_quote(value) for value in values)})"

@@ -1,0 +1,142 @@
+"""`space.json`: what a space is made with. It is written last, so a space without it is unfinished.
+
+docs.space/
+  space.json    format, encoder, language: fixed when the space is built
+  commit.json   the last finished write: version, fields, size and SHA-256 of every file
+  model/        the encoder
+  store/        passages and vectors, in LanceDB
+  lock          held by the process that writes
+  report.html   what the build found
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError, SpaceVersionError
+from rowspace.search.commit import damaged
+from rowspace.space.encoder import Encoder
+
+FORMAT = 1
+MANIFEST = "space.json"
+
+ENCODERS = {"sif": "rowspace.static.sif:SIFEncoder"}
+"""The class of each encoder kind; its `load(folder)` reads a space's `model/`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo:
+    """The encoder that made a space's vectors."""
+
+    kind: str
+    dim: int
+    fingerprint: str
+    details: dict[str, Any] = field(default_factory=dict)
+    """What the build wants to tell of it: vocabulary size, words trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The content of `space.json`."""
+
+    rowspace: str
+    created: str
+    encoder: EncoderInfo
+    language: str | None
+    max_words: int
+    dense_weight: float = 1.0
+    """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words."""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the space at `path`.
+
+    Raises
+    ------
+    SpaceError
+        If there is no space, or an unfinished one.
+    SpaceVersionError
+        If a newer Rowspace wrote it.
+    SpaceCorruptError
+        If the file is damaged.
+    """
+    file = path / MANIFEST
+    if not file.is_file():
+        raise _no_space(path)
+    try:
+        content = json.loads(file.read_bytes())
+        format_ = content.pop("format")
+        if format_ != FORMAT:
+            raise _other_format(path, format_)
+        return Manifest(encoder=EncoderInfo(**content.pop("encoder")), **content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(file, "not readable") from error
+
+
+def _no_space(path: Path) -> SpaceError:
+    if (path / ".build").exists():
+        return SpaceError(
+            f"the build of {path} is not finished; run `rowspace build … --out {path} --resume`"
+        )
+    if not path.exists():
+        return SpaceError(f"there is no space at {path}; make one with `rowspace build`")
+    if (path / "commit.json").exists():
+        return damaged(path / MANIFEST, "missing")
+    return SpaceError(
+        f"{path} is not a space (no {MANIFEST} in it); make one with `rowspace build`"
+    )
+
+
+def _other_format(path: Path, format_: Any) -> SpaceError:
+    if isinstance(format_, int) and format_ > FORMAT:
+        return SpaceVersionError(
+            f"{path} has format {format_} and this Rowspace reads {FORMAT}; upgrade Rowspace"
+        )
+    return SpaceVersionError(
+        f"{path} has format {format_!r}, which no Rowspace wrote; build the space again"
+    )
+
+
+def load_encoder(path: Path, info: EncoderInfo) -> Encoder:
+    """The encoder in a space's `model/`.
+
+    Raises
+    ------
+    SpaceVersionError
+        If this Rowspace does not know its kind.
+    """
+    if info.kind not in ENCODERS:
+        raise SpaceVersionError(
+            f"the encoder of {path} is of kind {info.kind!r}, which this Rowspace does not know; "
+            "upgrade Rowspace"
+        )
+    module, name = ENCODERS[info.kind].split(":")
+    encoder: Encoder = getattr(importlib.import_module(module), name).load(path / "model")
+    return encoder
+
+
+def check_encoder(path: Path, info: EncoderInfo, encoder: Encoder) -> Encoder:
+    """`encoder`, if it is the one that made the space's vectors.
+
+    Raises
+    ------
+    SpaceCorruptError
+        If it is another: its vectors would be compared with ones that mean something else.
+    """
+    if (encoder.fingerprint, encoder.dim) != (info.fingerprint, info.dim):
+        raise SpaceCorruptError(
+            f"the encoder (dim {encoder.dim}, {encoder.fingerprint[:12]}) is not the one that made "
+            f"the vectors of {path} (dim {info.dim}, {info.fingerprint[:12]}); build it again"
+        )
+    return encoder
+
+
+def check_kind(kind: str) -> str:
+    """`kind`, if it is a known kind of encoder."""
+    if kind not in ENCODERS:
+        raise ConfigError(f"encoder kind {kind!r} is not known; give one of {', '.join(ENCODERS)}")
+    return kind

@@ -1,0 +1,414 @@
+"""What changes a space: making it, adding documents, deleting them. One process at a time.
+
+A write takes the lock, clears what an earlier one left unfinished, changes the store, flushes and
+hashes the new files, and only then replaces `commit.json`. Stopped anywhere, it leaves the space
+as it was. Documents are encoded before the lock is taken, into a temporary file, so that others
+wait for the store alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rowspace import __version__
+from rowspace.errors import ConfigError, CorpusError, SpaceCorruptError, SpaceError
+from rowspace.files import WriterLock, write_json
+from rowspace.progress import track
+from rowspace.search.commit import (
+    Commit,
+    flush_and_hash,
+    read_commit,
+    remove_leftovers,
+    store_bytes,
+    write_commit,
+)
+from rowspace.search.fields import (
+    BUILT_IN,
+    Field,
+    FieldTypes,
+    clean,
+    extend_fields,
+    field_of,
+)
+from rowspace.search.lexical import check_language
+from rowspace.search.manifest import (
+    FORMAT,
+    MANIFEST,
+    EncoderInfo,
+    Manifest,
+    check_kind,
+    read_manifest,
+)
+from rowspace.search.store import (
+    Store,
+    base_schema,
+    content,
+    disk_errors,
+    field_schema,
+    to_batch,
+    with_fields,
+)
+from rowspace.space.encoder import Encoder
+from rowspace.text.corpus import Document
+from rowspace.text.passages import Passage, split_passages
+
+LOCK_TIMEOUT = 60.0
+"""Seconds that a write waits for another one."""
+ENCODE_ROWS = 512
+SPOOL_BYTES = 1 << 25
+"""Encoded passages up to this size wait in memory, more on the disk."""
+MAX_FRAGMENTS = 32
+FREE_GROWTH = 1 << 25
+"""Bytes that a store may grow by before it is compacted, beyond doubling."""
+
+Batches = Iterable[tuple[list[Passage], NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What an addition did."""
+
+    documents: int
+    passages: int
+    replaced: int
+    """Documents that were there before and were replaced."""
+    empty: tuple[str, ...]
+    """Documents without text: nothing of them is kept."""
+
+
+# --- Making a space ------------------------------------------------------------------------------
+
+
+def create_space(
+    path: Path | str,
+    encoder: Encoder,
+    batches: Batches,
+    *,
+    encoder_kind: str,
+    field_types: Mapping[str, str],
+    language: str | None = "english",
+    max_words: int = 120,
+    dense_weight: float = 1.0,
+    details: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Make a space in a folder that already holds the encoder in `model/`.
+
+    Parameters
+    ----------
+    path : path
+        Its folder. A `store/` without `space.json` in it is of a build that stopped, and is
+        made anew.
+    encoder : Encoder
+        What made the vectors.
+    batches : iterable of (list of Passage, (n, dim) float32 array)
+        All passages of one document in a row; a vector is of `content(title, text)`.
+    encoder_kind : str
+        A key of `manifest.ENCODERS`.
+    field_types : mapping of str to str
+        The type of each metadata field, from `FieldTypes.types()`.
+    language : str or None
+        What to stem and stop the text by; None for neither.
+    max_words : int
+        The length of a passage, for documents added later.
+    dense_weight : float
+        How much the ranking by meaning counts in a hybrid search, beside 1 for that by words.
+    details : mapping or None
+        What `status` shows of the encoder: vocabulary size, words trained on.
+
+    Raises
+    ------
+    SpaceError
+        If there is a space already, or the disk is full.
+    CorpusError
+        If two documents have one id, or there is no passage.
+    ConfigError
+        If the language or the kind is not known.
+    """
+    path = Path(path)
+    if (path / MANIFEST).exists():
+        raise SpaceError(f"{path} is a space already; give another folder, or `rowspace add` to it")
+    manifest = Manifest(
+        rowspace=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        encoder=EncoderInfo(
+            kind=check_kind(encoder_kind),
+            dim=encoder.dim,
+            fingerprint=encoder.fingerprint,
+            details=dict(details or {}),
+        ),
+        language=check_language(language),
+        max_words=max_words,
+        dense_weight=dense_weight,
+    )
+    path.mkdir(parents=True, exist_ok=True)
+    with WriterLock(path / "lock", 0.0, str(path)), disk_errors(path, "write the space"):
+        shutil.rmtree(path / "store", ignore_errors=True)
+        _fill(path, manifest, batches, _to_fields(field_types))
+        write_json(path / MANIFEST, {"format": FORMAT} | asdict(manifest))
+        commit = read_commit(path)
+        write_commit(path, replace(commit, files=flush_and_hash(path, commit.files)))
+    return manifest
+
+
+def _to_fields(types: Mapping[str, str]) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for name, type_ in types.items():
+        if name not in BUILT_IN:
+            fields[name] = field_of(name, type_, fields)
+    return fields
+
+
+def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Field]) -> None:
+    dim = manifest.encoder.dim
+    schema = pa.schema([*base_schema(dim), *field_schema(fields)])
+    store = Store.create(path / "store", schema, _rows(batches, fields, dim))
+    if store.count() == 0:
+        raise CorpusError("the corpus has no text in it; give documents with words")
+    store.index_text(manifest.language)
+    _publish(path, store, fields, known={}, changed=0, compact=True)
+
+
+def _rows(batches: Batches, fields: Mapping[str, Field], dim: int) -> Iterator[pa.RecordBatch]:
+    seen: set[str] = set()
+    last = None
+    for passages, vectors in batches:
+        if vectors.shape != (len(passages), dim):
+            raise ConfigError(
+                f"{len(passages)} passages came with vectors of shape {vectors.shape}; "
+                f"give ({len(passages)}, {dim})"
+            )
+        for passage in passages:
+            if passage.document_id != last:
+                last = passage.document_id
+                _note_id(last, seen)
+        if passages:
+            yield with_fields(to_batch(passages, vectors), [p.metadata for p in passages], fields)
+
+
+def _note_id(document_id: str, seen: set[str]) -> None:
+    if document_id in seen:
+        raise CorpusError(
+            f"two documents have the id {document_id!r}; give each its own, nothing was changed"
+        )
+    seen.add(document_id)
+
+
+# --- Changing a space ----------------------------------------------------------------------------
+
+
+def add_documents(
+    path: Path, manifest: Manifest, encoder: Encoder, documents: Iterable[Document], timeout: float
+) -> Added:
+    """Add documents, each replacing the one with its id. See `Space.add`."""
+    with disk_errors(path, "add documents"), _Spool(path) as spool:
+        _encode(documents, manifest, encoder, spool)
+        with _writing(path, timeout) as (commit, store):
+            fields = extend_fields(commit.fields, spool.types)
+            replaced = store.delete_documents(spool.document_ids)
+            if spool.n_passages:
+                store.add_fields(fields)
+                schema = pa.schema([*spool.schema, *field_schema(fields)])
+                store.append(schema, spool.batches(fields))
+            if replaced or spool.n_passages:
+                _finish(path, manifest, commit, store, fields, spool.n_passages)
+    return Added(
+        documents=len(spool.document_ids) - len(spool.empty),
+        passages=spool.n_passages,
+        replaced=replaced,
+        empty=tuple(spool.empty),
+    )
+
+
+def delete_documents(
+    path: Path,
+    manifest: Manifest,
+    document_ids: Iterable[str] | None,
+    predicate: Callable[[Commit], str] | None,
+    timeout: float,
+) -> int:
+    """Delete documents by id or by what they meet. See `Space.delete`."""
+    with disk_errors(path, "delete documents"), _writing(path, timeout) as (commit, store):
+        if document_ids is None:
+            assert predicate is not None
+            document_ids = list(store.texts("document_id", f"position = 0 AND {predicate(commit)}"))
+        n_deleted = store.delete_documents(document_ids)
+        if n_deleted:
+            _finish(path, manifest, commit, store, commit.fields, n_added=0)
+    return n_deleted
+
+
+@contextlib.contextmanager
+def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
+    """Hold the lock on a space whose store is as the last commit left it."""
+    with WriterLock(path / "lock", timeout, str(path)):
+        read_manifest(path)
+        commit = read_commit(path)
+        remove_leftovers(path, commit)
+        try:
+            store = Store.open(path / "store")
+            if store.version != commit.version:
+                raise SpaceCorruptError(
+                    f"the store of {path} is at version {store.version} where {commit.version} was "
+                    "committed; restore the space from a backup, or build it again"
+                )
+            yield commit, store
+        except BaseException:
+            with contextlib.suppress(OSError, SpaceError):  # the next writer would do it too
+                remove_leftovers(path, read_commit(path))
+            raise
+
+
+def _finish(
+    path: Path,
+    manifest: Manifest,
+    commit: Commit,
+    store: Store,
+    fields: dict[str, Field],
+    n_added: int,
+) -> None:
+    """Bring the index up to date, then commit.
+
+    The index is built anew at each write of a small space, so that its scores are BM25's; in a
+    larger one when a hundredth of it, at most 2,000 passages, has changed.
+    """
+    n = store.count()
+    n_deleted = commit.passages + n_added - n
+    changed = commit.changed + n_added + n_deleted
+    compact = store.count_fragments() > MAX_FRAGMENTS or (
+        _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
+    )
+    if compact:
+        store.compact()
+    if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
+        store.index_text(manifest.language)
+        changed = 0
+    _publish(path, store, fields, commit.files, changed, commit.compact_bytes, compact)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
+
+
+def _publish(
+    path: Path,
+    store: Store,
+    fields: dict[str, Field],
+    known: Mapping[str, Any],
+    changed: int,
+    compact_bytes: int = 0,
+    compact: bool = False,
+) -> None:
+    commit = Commit(
+        version=store.version,
+        passages=store.count(),
+        documents=store.count_documents(),
+        fields=fields,
+        changed=changed,
+        compact_bytes=compact_bytes,
+        settled=not compact,
+        files=flush_and_hash(path, dict(known)),
+    )
+    write_commit(path, commit)
+    if compact:
+        # Only now: until the commit above, the old version was the one that counts.
+        store.remove_old_versions()
+        files = flush_and_hash(path, commit.files)
+        write_commit(
+            path,
+            replace(
+                commit,
+                version=store.version,
+                settled=True,
+                files=files,
+                compact_bytes=store_bytes(files),
+            ),
+        )
+
+
+# --- Encoding ahead ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Spool:
+    """Encoded passages waiting to be written, and what was learnt of them."""
+
+    path: Path
+    types: FieldTypes = field(default_factory=FieldTypes)
+    document_ids: dict[str, None] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    n_passages: int = 0
+    schema: pa.Schema = None
+
+    def __enter__(self) -> _Spool:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self.path))
+        self._writer: pa.RecordBatchStreamWriter | None = None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def write(self, passages: list[Passage], vectors: NDArray[np.float32]) -> None:
+        """Append passages with their (n, dim) vectors."""
+        batch = to_batch(passages, vectors)
+        if self._writer is None:
+            self.schema = batch.schema
+            self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, "w"), batch.schema)
+        self._writer.write_batch(batch)
+        self.n_passages += batch.num_rows
+
+    def batches(self, fields: Mapping[str, Field]) -> Iterator[pa.RecordBatch]:
+        """What was written, with the typed columns of `fields`."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        self._file.seek(0)
+        for batch in pa.ipc.open_stream(pa.PythonFile(self._file, "r")):
+            metadata = [json.loads(text) for text in batch["metadata"].to_pylist()]
+            yield with_fields(batch, metadata, fields)
+
+
+def _encode(
+    documents: Iterable[Document], manifest: Manifest, encoder: Encoder, spool: _Spool
+) -> None:
+    waiting: list[Passage] = []
+    with track("encoding documents") as tracker:
+        for document in documents:
+            _note(document, spool)
+            passages = list(split_passages(document, manifest.max_words))
+            if not passages:
+                spool.empty.append(document.document_id)
+            waiting += passages
+            if len(waiting) >= ENCODE_ROWS:
+                _write_encoded(waiting, encoder, spool)
+                waiting = []
+            tracker.advance()
+        if waiting:
+            _write_encoded(waiting, encoder, spool)
+
+
+def _note(document: Document, spool: _Spool) -> None:
+    document_id = clean(document.document_id)
+    if document_id in spool.document_ids:
+        raise CorpusError(
+            f"two documents have the id {document_id!r}; give each its own, nothing was changed"
+        )
+    spool.document_ids[document_id] = None
+    spool.types.observe(document_id, document.metadata)
+
+
+def _write_encoded(passages: list[Passage], encoder: Encoder, spool: _Spool) -> None:
+    for start in range(0, len(passages), ENCODE_ROWS):
+        part = passages[start : start + ENCODE_ROWS]
+        spool.write(part, encoder.encode([content(p.title, p.text) for p in part]))

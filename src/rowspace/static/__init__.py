@@ -1,0 +1,1 @@
+"""Static embeddings: one vector a word, learnt from the words around it."""

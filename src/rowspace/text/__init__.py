@@ -1,0 +1,1 @@
+"""Text in: files to documents, passages, words, and token ids."""

@@ -1,0 +1,130 @@
+"""Bytes of a text file, whatever it is packed in, in blocks that end at a line's end.
+
+Reads plain, .gz, .xz and .zst files, and stdin as `-`. Memory stays at a few blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+from rowspace.errors import CorpusError
+
+COMPRESSED = (".gz", ".xz", ".zst")
+BLOCK_BYTES = 1 << 22
+
+
+def bare_suffix(path: Path) -> str:
+    """The suffix that tells the kind of text: `.jsonl` of `a.jsonl.gz`."""
+    name = path.with_suffix("") if path.suffix in COMPRESSED else path
+    return name.suffix.lower()
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path | str) -> Iterator[IO[bytes]]:
+    """Open a file for reading its uncompressed bytes.
+
+    Raises
+    ------
+    CorpusError
+        If it is missing, is a folder, or its compressed data is damaged or cut short.
+    """
+    path = Path(path)
+    try:
+        with _open(path) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise CorpusError(f"there is no file {path}; check the path") from error
+    except IsADirectoryError as error:
+        raise CorpusError(f"{path} is a folder; give a file") from error
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise _damaged(path, error) from error
+    except Exception as error:
+        if type(error).__name__ == "ZstdError" or type(error).__module__ == "zlib":
+            raise _damaged(path, error) from error
+        raise
+
+
+def _damaged(path: Path, error: Exception) -> CorpusError:
+    return CorpusError(f"{path} is damaged or cut short ({error}); get the file again")
+
+
+def _open(path: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if str(path) == "-":
+        return contextlib.nullcontext(sys.stdin.buffer)
+    if path.suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path))
+    if path.suffix == ".xz":
+        return cast(IO[bytes], lzma.open(path))
+    if path.suffix == ".zst":
+        return io.BufferedReader(_ZstdReader(path), 1 << 20)
+    return path.open("rb")
+
+
+class _ZstdReader(io.RawIOBase):
+    """Uncompressed bytes of a .zst file; a file cut short is an EOFError, as with gzip."""
+
+    def __init__(self, path: Path) -> None:
+        import zstandard
+
+        self._file = path.open("rb")
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame = self._decompressor.decompressobj()
+        self._is_between_frames = True
+        self._input = b""
+        self._output = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._output:
+            self._input = self._input or self._file.read(1 << 17)
+            if not self._input:
+                if not self._is_between_frames:
+                    raise EOFError("the last frame has no end")
+                return 0
+            self._output = memoryview(self._frame.decompress(self._input))
+            self._input, self._is_between_frames = self._frame.unused_data, self._frame.eof
+            if self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+        n = min(len(buffer), len(self._output))
+        buffer[:n] = self._output[:n]
+        self._output = self._output[n:]
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def read_blocks(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Blocks of about `block_bytes`, cut after a line's end, else a space, else a character.
+
+    Joined, they are the file: a line of any length passes through, in pieces.
+    """
+    kept, data = b"", file.read(block_bytes)
+    while data:
+        following = file.read(block_bytes)
+        data = kept + data if kept else data
+        cut = _last_cut(data) if following else len(data)  # the last block needs no cut
+        kept = data[cut:]
+        if cut:
+            yield data[:cut]
+        data = following
+
+
+def _last_cut(data: bytes) -> int:
+    for separator in (b"\n", b" "):
+        if (cut := data.rfind(separator) + 1) > 0:
+            return cut
+    cut = len(data)
+    while cut > len(data) - 4 and cut > 0 and data[cut - 1] & 0xC0 == 0x80:
+        cut -= 1  # back over continuation bytes to the lead byte
+    return cut - 1 if cut and data[cut - 1] >= 0xC0 else len(data)

@@ -1,0 +1,188 @@
+"""Slow, plain versions of words, word2vec and SIF: a loop a definition, all in float64."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+SENTENCE_END = -1
+
+
+def naive_clean(text: str) -> str:
+    text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(character for character in text if character not in "\ufeff\0")
+
+
+def naive_words(text: str) -> list[str]:
+    found: list[str] = []
+    word = ""
+    for character in naive_clean(text):
+        category = unicodedata.category(character)
+        is_selector = 0xFE00 <= ord(character) <= 0xFE0F or 0xE0100 <= ord(character) <= 0xE01EF
+        if (category[0] in "LMN" or category == "Pc") and not is_selector:
+            name = unicodedata.name(character, "")
+            if name.startswith(("CJK UNIFIED IDEOGRAPH", "CJK COMPATIBILITY IDEOGRAPH")):
+                found += [word, character]
+                word = ""
+            else:
+                word += character.lower()[0]
+        else:
+            found.append(word)
+            word = ""
+    return [word for word in [*found, word] if word]
+
+
+def naive_sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def naive_loss(
+    w_in: Matrix, w_out: Matrix, contexts: Sequence[int], targets: Sequence[int]
+) -> float:
+    """-log likelihood: targets[0] is the center, those after it that equal it do not count."""
+    loss = 0.0
+    for c in contexts:
+        for j, t in enumerate(targets):
+            if j == 0:
+                loss -= math.log(naive_sigmoid(float(w_in[c] @ w_out[t])))
+            elif t != targets[0]:
+                loss -= math.log(naive_sigmoid(-float(w_in[c] @ w_out[t])))
+    return loss
+
+
+def naive_window_step(
+    w_in: Matrix, w_out: Matrix, contexts: Sequence[int], targets: Sequence[int], lr: float
+) -> tuple[Matrix, Matrix]:
+    """The matrices after one step; every product is of the rows as they were before."""
+    new_in, new_out = w_in.copy(), w_out.copy()
+    for c in contexts:
+        for j, t in enumerate(targets):
+            if j > 0 and t == targets[0]:
+                continue
+            label = 1.0 if j == 0 else 0.0
+            step = lr * (label - naive_sigmoid(float(w_in[c] @ w_out[t])))
+            new_in[c] += step * w_out[t]
+            new_out[t] += step * w_in[c]
+    return new_in, new_out
+
+
+@dataclass
+class NaiveRandom:
+    """xorshift64*, with Python's integers."""
+
+    state: int
+
+    def next(self) -> int:
+        x = self.state
+        x ^= x >> 12
+        x ^= x << 25 & 2**64 - 1
+        x ^= x >> 27
+        self.state = x
+        return (x * 2685821657736338717 % 2**64) >> 32
+
+    def below(self, n: int) -> int:
+        return self.next() * n >> 32
+
+
+@dataclass
+class NaivePiece:
+    """word2vec over one piece of tokens, with the random draws in the order of the kernel."""
+
+    w_in: Matrix
+    w_out: Matrix
+    keep: Sequence[int]
+    noise: Sequence[Sequence[int]]
+    window: int
+    n_negative: int
+    dynamic: bool = True
+    is_cbow: bool = False
+    cbow_mean: bool = True
+    cbow_classic: bool = False
+    lr: float = 0.1
+    random: NaiveRandom = field(default_factory=lambda: NaiveRandom(1))
+    loss: float = 0.0
+    n_predictions: int = 0
+
+    def train(self, tokens: Sequence[int], begin: int, end: int) -> None:
+        kept: list[tuple[int, bool, int]] = []  # (word, is a center, number of its sentence)
+        n_sentences = 0
+        for i, word in enumerate(tokens):
+            if word == SENTENCE_END:
+                n_sentences += 1
+            elif self.random.next() <= self.keep[word]:
+                kept.append((word, begin <= i < end, n_sentences))
+        if not kept:
+            return
+        upcoming = self.draw(kept[0][0])
+        for i, (_, is_center, number) in enumerate(kept):
+            targets = upcoming
+            if i + 1 < len(kept):
+                upcoming = self.draw(kept[i + 1][0])
+            if not is_center:
+                continue
+            reach = self.window - (self.random.below(self.window) if self.dynamic else 0)
+            contexts = [
+                word
+                for j, (word, _, other) in enumerate(kept)
+                if j != i and abs(j - i) <= reach and other == number
+            ]
+            if contexts:
+                self.step(contexts, targets)
+
+    def draw(self, center: int) -> list[int]:
+        targets = [center]
+        for _ in range(self.n_negative):
+            word = self.random.below(len(self.noise))
+            targets.append(
+                word if self.random.next() <= self.noise[word][0] else self.noise[word][1]
+            )
+        return targets
+
+    def step(self, contexts: list[int], targets: list[int]) -> None:
+        if not self.is_cbow:
+            self.n_predictions += len(contexts)
+            self.loss += naive_loss(self.w_in, self.w_out, contexts, targets)
+            self.w_in, self.w_out = naive_window_step(
+                self.w_in, self.w_out, contexts, targets, self.lr
+            )
+            return
+        self.n_predictions += 1
+        scale = 1 / len(contexts) if self.cbow_mean else 1.0
+        hidden = sum(self.w_in[c] for c in contexts)[None, :] * scale
+        self.loss += naive_loss(hidden, self.w_out, [0], targets)
+        new_hidden, self.w_out = naive_window_step(hidden, self.w_out, [0], targets, self.lr)
+        self.w_in = self.w_in.copy()
+        for c in contexts:
+            self.w_in[c] += (new_hidden - hidden)[0] * (1.0 if self.cbow_classic else scale)
+
+
+def naive_alias_probabilities(table: NDArray[np.uint32]) -> list[float]:
+    """How likely each word is: a row is drawn evenly, then it or its alias."""
+    n = len(table)
+    probabilities = [0.0] * n
+    for i in range(n):
+        stays = (int(table[i, 0]) + 1) / 2**32
+        probabilities[i] += stays / n
+        probabilities[int(table[i, 1])] += (1 - stays) / n
+    return probabilities
+
+
+def naive_sif_average(
+    text: str, rows: Mapping[str, Sequence[float]], counts: Mapping[str, int], smoothing: float
+) -> list[float]:
+    """Arora et al. (2017), eq. 1, of word vectors scaled to unit length."""
+    dim = len(next(iter(rows.values())))
+    average = [0.0] * dim
+    known = [word for word in text.lower().split() if word in rows]
+    for word in known:
+        length = math.sqrt(sum(value * value for value in rows[word]))
+        weight = smoothing / (smoothing + counts[word] / sum(counts.values()))
+        for d in range(dim):
+            average[d] += weight * rows[word][d] / length / len(known)
+    return average

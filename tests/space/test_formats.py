@@ -1,0 +1,285 @@
+import json
+from collections.abc import Callable
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gensim.models import KeyedVectors
+from safetensors.numpy import load_file, save_file
+
+from rowspace.errors import ConfigError, FormatError
+from rowspace.space import folder, word2vec_files
+from rowspace.space.formats import load, save
+from rowspace.space.vectors import Vectors
+
+MATRIX = (
+    np.random.default_rng(7).standard_normal((6, 5)) * 10.0 ** np.arange(-20, 10, 5)[:, None]
+).astype(np.float32)
+KEYS = ["the", "naïve", "北京", "a\x85b", "x" * 300, "caf\udce9"]  # the last was not UTF-8
+FILES = ["vectors.txt", "vectors.vec", "vectors.bin", "vectors"]
+
+
+@pytest.fixture
+def vectors() -> Vectors:
+    return Vectors(KEYS, MATRIX, counts=range(6, 0, -1), metadata={"window": 5, "name": "é"})
+
+
+def assert_equal(left: Vectors, right: Vectors) -> None:
+    assert left.index_to_key == right.index_to_key
+    np.testing.assert_array_equal(left.matrix, right.matrix)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_saved_is_loaded_exactly(name: str, vectors: Vectors, tmp_path: Path) -> None:
+    vectors.save(tmp_path / "new" / name)
+    assert_equal(Vectors.load(tmp_path / "new" / name), vectors)
+    assert_equal(load(tmp_path / "new" / name, limit=2), Vectors(KEYS[:2], MATRIX[:2]))
+    assert len(load(tmp_path / "new" / name, limit=99)) == 6
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_small_blocks_read_and_write_the_same(
+    name: str, vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors.save(tmp_path / "whole" / name)
+    monkeypatch.setattr(word2vec_files, "_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(word2vec_files, "_LONGEST_WORD", 310)
+    monkeypatch.setattr(folder, "_BYTES_AT_ONCE", 1)
+    vectors.save(tmp_path / "parts" / name)
+    assert_equal(load(tmp_path / "parts" / name), vectors)
+    if (tmp_path / "whole" / name).is_file():
+        whole, parts = (tmp_path / side / name for side in ("whole", "parts"))
+        assert whole.read_bytes() == parts.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+def test_gensim_reads_what_rowspace_writes(name: str, vectors: Vectors, tmp_path: Path) -> None:
+    some = Vectors(KEYS[:5], MATRIX[:5])
+    save(some, tmp_path / name)
+    peer = KeyedVectors.load_word2vec_format(tmp_path / name, binary=name.endswith("bin"))
+    assert peer.index_to_key == some.index_to_key
+    np.testing.assert_array_equal(peer.vectors, some.matrix)
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+def test_rowspace_reads_what_gensim_writes(name: str, tmp_path: Path) -> None:
+    peer = KeyedVectors(5)
+    peer.add_vectors(KEYS[:5], MATRIX[:5])
+    peer.save_word2vec_format(tmp_path / name, binary=name.endswith("bin"))
+    assert_equal(load(tmp_path / name), Vectors(KEYS[:5], MATRIX[:5]))
+
+
+def test_binary_ends_each_row_in_a_newline_as_the_c_tool(tmp_path: Path) -> None:
+    save(Vectors(["a", "b"], [[1.0], [2.0]]), tmp_path / "v.bin")
+    assert (tmp_path / "v.bin").read_bytes() == b"2 1\na \0\0\x80?\nb \0\0\0@\n"
+
+
+def test_text_of_the_c_tool_and_of_other_systems_is_read(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes(b"3 2\r\nnew york 1 -2.5e-1 \r\n 3 +4 \r\nz 5 6\r\n\n")
+    vectors = load(tmp_path / "v.txt")
+    assert vectors.index_to_key == ["new york", "", "z"]
+    assert vectors.matrix.tolist() == [[1.0, -0.25], [3.0, 4.0], [5.0, 6.0]]
+
+
+def test_the_first_of_duplicate_words_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("3 1\na 1\nb 2\na 3\n")
+    with pytest.warns(UserWarning, match="rows left out because their word came before: 1"):
+        vectors = load(tmp_path / "v.txt")
+    assert_equal(vectors, Vectors(["a", "b"], [[1.0], [2.0]]))
+
+
+def is_mapped(array: Any) -> bool:
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap)
+
+
+def test_a_folder_keeps_counts_and_metadata_and_is_mapped(vectors: Vectors, tmp_path: Path) -> None:
+    vectors.save(tmp_path / "space" / "model", format="rowspace")
+    for path in ("space", "space/model", "space/model/vectors.json"):
+        loaded = load(tmp_path / path)
+        assert is_mapped(loaded.matrix)
+        assert loaded.counts is not None
+        assert loaded.counts.tolist() == [6, 5, 4, 3, 2, 1]
+        assert loaded.metadata == {"window": 5, "name": "é"}
+    assert not is_mapped(load(tmp_path / "space", mmap=False).matrix)
+
+
+def test_safetensors_reads_the_folder_and_rowspace_reads_safetensors(
+    vectors: Vectors, tmp_path: Path
+) -> None:
+    vectors.save(tmp_path / "model")
+    tensors = load_file(tmp_path / "model" / "vectors.safetensors")
+    np.testing.assert_array_equal(tensors["vectors"], MATRIX)
+    more: dict[str, Any] = {"context": np.ones((2, 2)), "vectors": np.eye(6, 4, dtype=np.float16)}
+    save_file(more, tmp_path / "model" / "vectors.safetensors")
+    assert load(tmp_path / "model").matrix.tolist() == np.eye(6, 4).tolist()
+
+
+def test_saving_again_replaces_vectors_and_leaves_other_files(
+    vectors: Vectors, tmp_path: Path
+) -> None:
+    vectors.save(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    mapped = load(tmp_path)
+    smaller = Vectors(["a"], [[1.0]])
+    smaller.save(tmp_path)
+    assert_equal(load(tmp_path), smaller)
+    assert_equal(mapped, vectors)  # still maps the file that was replaced
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "config.json",
+        *sorted(folder.FILES),
+    ]
+    (tmp_path / "config.json").unlink()
+    vectors.save(tmp_path)
+    assert_equal(load(tmp_path), vectors)
+
+
+def broken_text(content: bytes) -> Callable[[Path], Path]:
+    return broken_file("v.txt", content)
+
+
+def broken_file(name: str, content: bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    return write
+
+
+ONE = b"\0\0\x80?"
+BROKEN = {
+    "no such file": (lambda folder: folder / "none.bin", "no file or folder '.*none.bin'; check"),
+    "no folder of vectors": (lambda folder: folder, "holds no vectors.safetensors; give a folder"),
+    "empty": (broken_text(b""), "v.txt: empty; give a word2vec file"),
+    "glove": (broken_text(b"the 0.1 0.2\n"), "'the 0.1 0.2': add that line if it is missing"),
+    "fasttext": (broken_file("v.bin", b"\xba\x16\x4f\x2f\n"), "this is a fastText file"),
+    "gzip": (broken_text(b"\x1f\x8b\n"), "this is a gzip file: unpack"),
+    "zero": (broken_text(b"0 5\n"), "line 1 promises 0 vectors of dimension 5"),
+    "a vast header": (
+        broken_text(b"999999999999 300\na 1\n"),
+        "promises 999,999,999,999 vectors .* but the file has 21; it is truncated or line 1",
+    ),
+    "rows missing": (broken_text(b"3 1\na 1\nbcdef 2\n"), "ends after line 3, where .* promises 3"),
+    "rows left": (broken_text(b"1 1\na 1\nb 2\n"), "goes on at line 3, after the 1 vectors"),
+    "value missing": (broken_text(b"2 2\na 1 2\nb 3\n"), "line 3 has 1 values .* promises 2"),
+    "more values": (broken_text(b"2 1\na 1\nb x 3 \nc"), "goes on at line 4"),
+    "no number": (broken_text(b"2 2\na 1 2\nb 3 x\n"), "line 3 does not end in 2 numbers .*'x'"),
+    "not finite": (broken_text(b"2 1\na 1\nb nan\n"), "line 3 holds NaN, infinity"),
+    "binary cut": (
+        broken_file("v.bin", b"2 1\n" + b"a" * 20 + b" " + ONE + b"b \0\0"),
+        "vector 2 of 2, at byte 29, is cut off by the end of the file",
+    ),
+    "binary short": (broken_file("v.bin", b"9 9\nabc \0"), "take at least 333 bytes, .* has 9"),
+    "binary left": (
+        broken_file("v.bin", b"1 1\na " + ONE + b"b " + ONE),
+        "goes on at byte 10, after the 1 vectors of dimension 1",
+    ),
+    "binary not finite": (
+        broken_file("v.bin", b"2 1\na " + ONE + b"b \0\0\xc0\x7f"),
+        "the vector at byte 12 holds NaN, infinity",
+    ),
+    "binary without words": (
+        broken_file("v.bin", b"1 1\n" + b"x" * 17_000_000),
+        "at byte 4, has no word of at most 65,536 bytes; the dimension 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_says_where_and_what_to_do(
+    make: Callable[[Path], Path], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FormatError, match=message) as caught:
+        load(make(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_limit_reads_the_start_of_a_truncated_file(tmp_path: Path) -> None:
+    (tmp_path / "v.bin").write_bytes(b"900 1\na " + ONE + b"b " + ONE + b"c \0")
+    assert load(tmp_path / "v.bin", limit=2).index_to_key == ["a", "b"]
+
+
+def change_json(**changes: Any) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        content = json.loads((model / "vectors.json").read_text())
+        (model / "vectors.json").write_text(json.dumps(content | changes))
+
+    return change
+
+
+def change_matrix(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def write(model: Path) -> None:
+        file = model / "vectors.safetensors"
+        file.write_bytes(change(file.read_bytes()))
+
+    return write
+
+
+DAMAGE = {
+    "newer": (change_json(format=2), "written in format 2, .* reads up to 1; update Rowspace"),
+    "no format": (change_json(format=None), "has no 'format' and 'keys'"),
+    "fewer keys": (change_json(keys=["a"]), "1 keys for the 6 rows of vectors.safetensors"),
+    "wrong keys": (change_json(keys=[*KEYS[:5], 6]), "key 6 is not a string"),
+    "same keys": (change_json(keys=["a"] * 6), "'a' occurs more than once"),
+    "wrong counts": (change_json(counts=["many"]), "invalid literal for int"),
+    "half a save": (change_json(digest="0"), "not written together, so a save was cut short"),
+    "no keys": (lambda model: (model / "vectors.json").unlink(), "json is missing, so the rows"),
+    "no matrix": (lambda model: (model / "vectors.safetensors").unlink(), "safetensors is missing"),
+    "not JSON": (lambda model: (model / "vectors.json").write_text("{"), "json: not JSON"),
+    "truncated": (change_matrix(lambda data: data[:-1]), "truncated; 'vectors' ends at byte"),
+    "no header": (change_matrix(lambda data: data[:4]), "4 bytes are too few for its header"),
+    "pickle": (change_matrix(lambda data: b"\x80" * 99), "truncated or not safetensors"),
+    "other names": (
+        change_matrix(lambda data: data.replace(b'"vectors"', b'"victors"')),
+        "names no matrix 'vectors'",
+    ),
+    "other type": (change_matrix(lambda data: data.replace(b"F32", b"I32")), "has dtype I32"),
+    "other shape": (
+        change_matrix(lambda data: data.replace(b"[6,5]", b"[6,4]")),
+        "matrix of 6 x 4",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_folder_says_what_is_wrong(
+    damage: Callable[[Path], None], message: str, vectors: Vectors, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    vectors.save(model)
+    damage(model)
+    with pytest.raises(FormatError, match=message) as caught:
+        load(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mapped_nan_is_found_when_it_is_searched(vectors: Vectors, tmp_path: Path) -> None:
+    vectors.save(tmp_path / "model")
+    file = tmp_path / "model" / "vectors.safetensors"
+    file.write_bytes(file.read_bytes()[:-4] + np.float32("nan").tobytes())
+    with pytest.raises(ConfigError, match=r"\(row 5\) holds NaN"):
+        load(tmp_path / "model").most_similar("the")
+
+
+def test_formats_that_do_not_fit_are_refused(vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'\.npy' .* names no format; known are rowspace \(a fo"):
+        vectors.save(tmp_path / "v.npy")
+    with pytest.raises(ConfigError, match=r"format 'glove' is unknown; known are"):
+        vectors.save(tmp_path / "v.bin", format="glove")
+    with pytest.raises(ConfigError, match="'new york' holds white space"):
+        Vectors(["new york"], [[1.0]]).save(tmp_path / "v.bin")
+    with pytest.raises(ConfigError, match="holds white space"):
+        Vectors(["new\nyork"], [[1.0]]).save(tmp_path / "v.txt")
+    with pytest.raises(ConfigError, match="metadata cannot be written as JSON"):
+        Vectors(["a"], [[1.0]], metadata={"a": object()}).save(tmp_path / "model")
+    (tmp_path / "file").write_text("2 2")
+    with pytest.raises(ConfigError, match="is a file; give a folder"):
+        vectors.save(tmp_path / "file")
+    with pytest.raises(ConfigError, match="the suffix '' of 'file' names no format"):
+        load(tmp_path / "file")
+    with pytest.raises(ConfigError, match="limit is 0"):
+        load(tmp_path / "file", limit=0)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]

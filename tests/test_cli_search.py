@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rowspace.cli import cli
+from rowspace.errors import FilterError, SpaceCorruptError, SpaceError
+from tests.search.stub import document, make_space
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> str:
+    documents = [
+        document("heat", "Heat flows from hot to cold. " * 5, "Thermodynamics", year=1850),
+        document("wing", "A wing in a supersonic flow.", year=1958),
+    ]
+    make_space(tmp_path / "a.space", documents)
+    return str(tmp_path / "a.space")
+
+
+def _run(*arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(cli, arguments, input=stdin)
+
+
+def _json(*arguments: str, stdin: str = "") -> Any:
+    result = _run(*arguments, "--json", stdin=stdin)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_search_prints_rank_score_title_id_and_the_wrapped_passage(space: str) -> None:
+    result = _run("search", space, "supersonic", "--mode", "lexical", "-k", "1")
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first.split() == ["1", first.split()[1], "[wing]", "s.txt"]
+    assert second == "     A wing in a supersonic flow."
+    long = _run("search", space, "heat", "-k", "1").stdout.splitlines()
+    assert "Thermodynamics  [heat]" in long[0]
+    assert len(long) > 2
+    assert all(len(line) <= 80 for line in long)
+
+
+def test_search_json_holds_whole_hits(space: str) -> None:
+    found = _json("search", space, "supersonic", "-k", "1", "--where", "year > 1900")
+    assert found["query"] == "supersonic"
+    hit = found["hits"][0]
+    assert (hit["document_id"], hit["metadata"], hit["lexical_rank"]) == ("wing", {"year": 1958}, 1)
+
+
+def test_search_reads_queries_from_stdin(space: str) -> None:
+    result = _run("search", space, "-", "-k", "1", "--mode", "lexical", stdin="wing\n\nzebra\n")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "> wing"
+    assert "[wing]" in lines[1]
+    assert lines[3:] == ["> zebra", "nothing found"]
+    assert _run("search", space, "-", stdin="").stdout == ""
+
+
+def test_add_and_delete_tell_what_they_did(space: str, tmp_path: Path) -> None:
+    corpus = tmp_path / "new.jsonl"
+    rows = [
+        {"_id": "wing", "text": "Another wing.", "year": 2000},
+        {"_id": "bird", "text": "A penguin."},
+        {"_id": "nothing", "text": " "},
+    ]
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = _run("add", space, str(corpus))
+    assert result.exit_code == 0, result.exception
+    assert result.stdout == "added 2 documents in 2 passages, 1 of them in place of older ones\n"
+    assert "left out, being empty: nothing" in result.stderr
+    assert _json("add", space, str(corpus))["replaced"] == 2
+    assert _run("delete", space, "bird", "nobody").stdout == "deleted 1 of 2 documents\n"
+    assert _run("delete", space, "-", stdin="wing\n").stdout == "deleted 1 of 1 documents\n"
+    assert _json("delete", space, "--where", "year < 1900") == {"deleted": 1}
+    assert "one of the two" in str(_run("delete", space).exception)
+    assert _json("status", space)["documents"] == 0
+
+
+def test_status_prints_a_line_a_fact(space: str) -> None:
+    lines = _run("status", space).stdout.splitlines()
+    facts = dict(line.split(maxsplit=1) for line in lines)
+    assert facts["documents"] == "2"
+    assert facts["fields"] == "year (int)"
+    assert facts["writer"].split() == ["active", "no"]
+
+
+def test_verify_names_what_is_damaged(space: str) -> None:
+    assert _run("verify", space).stdout == f"{space} is whole\n"
+    Path(space, "model", "config.json").write_text("[]")
+    result = _run("verify", space)
+    assert "model/config.json is altered" in result.stdout
+    assert isinstance(result.exception, SpaceCorruptError)
+    assert "1 problems" in str(result.exception)
+
+
+def test_errors_are_ours(space: str, tmp_path: Path) -> None:
+    assert isinstance(_run("search", space, "x", "--where", "yaer = 3").exception, FilterError)
+    assert isinstance(_run("status", str(tmp_path / "no")).exception, SpaceError)
+    run = subprocess.run(
+        [sys.executable, "-m", "rowspace", "search", str(tmp_path / "no"), "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr == (
+        f"rowspace: there is no space at {tmp_path / 'no'}; make one with `rowspace build`\n"
+    )

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import rowspace
+
+HEAVY = ("torch", "lancedb", "pyarrow", "numba", "llvmlite", "sklearn", "scipy", "numpy", "rich")
+
+
+def _modules_after(program: str) -> set[str]:
+    code = program + "\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_rowspace_loads_no_heavy_package() -> None:
+    modules = _modules_after("import rowspace\ndir(rowspace)")
+    assert "rowspace" in modules
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "name", ["Vectors", "load", "read_documents", "Word2Vec", "Word2VecConfig", "SIFEncoder"]
+)
+def test_a_name_loads_neither_torch_nor_the_store(name: str) -> None:
+    modules = _modules_after(f"from rowspace import {name}")
+    assert not modules & {"torch", "lancedb", "sklearn"}
+
+
+@pytest.mark.parametrize("name", rowspace.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    value = getattr(rowspace, name)
+    assert name == "__version__" or value.__name__ == name
+    assert name in dir(rowspace)
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for name in rowspace.__all__:
+        if name != "__version__":
+            assert getattr(rowspace, name).__doc__, name
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'rowspace' has no attribute 'nothing'"):
+        _ = rowspace.nothing
