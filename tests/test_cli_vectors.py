@@ -30,6 +30,21 @@ def test_neighbors_prints_aligned_columns(model: str) -> None:
     assert run("neighbors", model, "king").stdout.endswith("北京   -0.2887\n")
 
 
+def test_neighbors_and_analogies_leave_out_rare_words(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    Vectors(KEYS, MATRIX, counts=[9, 9, 2, 1, 1]).save(path, format="rowspace")
+    first = {count: run("neighbors", str(path), "king", "--min-count", count) for count in "129"}
+    assert [ran.stdout.split()[0::2] for ran in first.values()] == [
+        ["queen", "man", "woman", "北京"],
+        ["man", "woman"],
+        ["man"],
+    ]
+    assert run("neighbors", str(path), "king").stdout == first["2"].stdout
+    assert run("analogy", str(path), "king", "man", "queen").stdout.split()[0::2] == ["woman"]
+    Vectors(KEYS, MATRIX, counts=[1, 1, 9, 9, 9]).save(tmp_path / "unsorted", format="rowspace")
+    assert len(run("neighbors", str(tmp_path / "unsorted"), "king").stdout.splitlines()) == 4
+
+
 def test_neighbors_of_several_words_are_headed(model: str) -> None:
     assert run("neighbors", model, "king", "woman", "-k", "1").stdout == (
         "king:\nqueen   0.8165\n\nwoman:\nqueen   0.8165\n"

@@ -142,7 +142,7 @@ def test_sentence_ends_survive_the_rewriting_of_ids(monkeypatch: pytest.MonkeyPa
 
 def test_tables_grow_for_many_words_and_for_long_ones() -> None:
     names = [f"word{i}" for i in range(70_000)]
-    long = ["x" * 3_000_000 + "y", "z" * 700_000, "x" * 3_000_000 + "w"]
+    long = ["x" * 900_000 + "y", "z" * 700_000, "x" * 900_000 + "w"]
     text = " ".join([*names, *long, *names[::3]]) + "\n"
     for n_threads in (1, 2):
         vocabulary, sentences = _scan(text, config=EVERY_TOKEN, n_threads=n_threads)

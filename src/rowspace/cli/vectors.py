@@ -15,6 +15,14 @@ MODEL_HELP = "MODEL is a folder of vectors, a space, or a word2vec file (.txt, .
 _k_option = click.option(
     "-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many to show."
 )
+_min_count_option = click.option(
+    "--min-count",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Show no word that occurs less often, where the model tells: a word seen once has "
+    "hardly a place yet.",
+)
 
 
 @click.command(epilog=MODEL_HELP)
@@ -28,10 +36,16 @@ _k_option = click.option(
     type=click.Choice(METRICS),
     help="Cosine and dot are similarities, euclidean is a distance.",
 )
+@_min_count_option
 @json_option
-def neighbors(model: str, words: tuple[str, ...], k: int, metric: str, as_json: bool) -> None:
+def neighbors(
+    model: str, words: tuple[str, ...], k: int, metric: str, min_count: int, as_json: bool
+) -> None:
     """The words nearest to each WORD."""
-    answers = load(model).most_similar_batch(words, topn=k, metric=metric)
+    vectors = load(model)
+    answers = vectors.most_similar_batch(
+        words, topn=k, metric=metric, restrict_vocab=vectors.n_frequent(min_count)
+    )
     score = "distance" if metric == "euclidean" else "score"
     if as_json:
         emit_json(
@@ -60,12 +74,16 @@ def neighbors(model: str, words: tuple[str, ...], k: int, metric: str, as_json: 
     type=click.Choice(["3cosadd", "3cosmul"]),
     help="Add cosines (Mikolov et al. 2013) or multiply them (Levy & Goldberg 2014).",
 )
+@_min_count_option
 @json_option
-def analogy(model: str, a: str, b: str, c: str, k: int, method: str, as_json: bool) -> None:
+def analogy(
+    model: str, a: str, b: str, c: str, k: int, method: str, min_count: int, as_json: bool
+) -> None:
     """The words nearest to A - B + C: `analogy MODEL king man woman`."""
     vectors = load(model)
     ask = vectors.most_similar if method == "3cosadd" else vectors.most_similar_cosmul
-    found = ask(positive=[a, c], negative=[b], topn=k)
+    frequent = vectors.n_frequent(min_count)
+    found = ask(positive=[a, c], negative=[b], topn=k, restrict_vocab=frequent)
     if as_json:
         question = f"{printable(a)} - {printable(b)} + {printable(c)}"
         emit_json({"question": question, "method": method, "answers": _records(found, "score")})

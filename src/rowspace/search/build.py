@@ -37,8 +37,9 @@ from rowspace.text.vocabulary import load_scan
 
 SIF_DENSE_WEIGHT = 0.2  # docs/decisions/fusion.md
 TRAINED_WORDS = 20_000_000
-WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "min_count": 2}
-"""Passages are found by topic, which wide windows learn; a small corpus needs its rare words."""
+SMALL_CORPUS_WORDS = 10_000_000
+WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "dim": 200}
+"""Passages are found by topic, which wide windows learn. docs/decisions/fusion.md"""
 
 _BATCH = 1024
 _SAMPLE = 20_000
@@ -51,7 +52,8 @@ class BuildConfig:
 
     word2vec: Mapping[str, Any] = field(default_factory=dict)
     """Fields of Word2VecConfig that are to differ from WORD2VEC_DEFAULTS. Without `epochs`, as
-    many are run as train on about 20 million words, 5 to 40."""
+    many are run as train on about 20 million words, 5 to 40; without `min_count`, every word has
+    a vector in a corpus of up to 10 million words, those that occur 5 times in a larger one."""
     model: str | None = None
     """Word vectors to use instead of training: anything that `rowspace.load` reads."""
     passage_words: int = 120
@@ -353,8 +355,11 @@ class _Build:
 
 
 def _word2vec_config(settings: Mapping[str, Any], n_words: int) -> Word2VecConfig:
-    epochs = min(40, max(5, round(TRAINED_WORDS / max(n_words, 1))))
-    return Word2Vec(**{"epochs": epochs, **WORD2VEC_DEFAULTS, **settings}).config
+    by_size = {
+        "epochs": min(40, max(5, round(TRAINED_WORDS / max(n_words, 1)))),
+        "min_count": 1 if n_words <= SMALL_CORPUS_WORDS else 5,
+    }
+    return Word2Vec(**{**by_size, **WORD2VEC_DEFAULTS, **settings}).config
 
 
 def _count(report: ReadReport, text: str, source: str, n_passages: int) -> None:

@@ -238,8 +238,9 @@ def compare_neighbors(
     """The neighbours of each word in both spaces; none where there is only one word."""
     if len(vectors) < 2:
         return []
-    after = vectors.most_similar_batch(list(words), topn=N_NEIGHBORS)
+    frequent = vectors.n_frequent(2)  # a word seen once has hardly a place yet
+    after = vectors.most_similar_batch(list(words), N_NEIGHBORS, frequent)
     first: list[Neighbors] = [[] for _ in words]
     if before is not None:
-        first = before.most_similar_batch(list(words), topn=N_NEIGHBORS)
+        first = before.most_similar_batch(list(words), N_NEIGHBORS, frequent)
     return [Comparison(*found) for found in zip(words, after, first, strict=True)]

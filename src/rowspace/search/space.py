@@ -30,6 +30,7 @@ from rowspace.text.corpus import Document
 
 MODES = ("hybrid", "dense", "lexical")
 MAX_K = 10_000
+FUSED_DEPTH = 300  # docs/decisions/fusion.md
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Space:
         dense_weight: float,
     ) -> list[list[Hit]]:
         predicate = None if where is None else compile_filter(where, snapshot.commit.fields)
-        depth = k if mode != "hybrid" else max(100, 5 * k)
+        depth = k if mode != "hybrid" else max(FUSED_DEPTH, 5 * k)
         nothing: list[list[tuple[int, float]]] = [[] for _ in queries]
         dense = nothing if mode == "lexical" else self._dense(snapshot, queries, depth, predicate)
         lexical = (

@@ -213,6 +213,15 @@ class Vectors:
 
     # Nearest keys
 
+    def n_frequent(self, min_count: int) -> int | None:
+        """How many keys, the first ones, occur `min_count` times: what `restrict_vocab` takes.
+
+        None without counts, or where the keys are not in the order of their counts.
+        """
+        if self._counts is None or np.any(np.diff(self._counts) > 0):
+            return None
+        return max(1, int(np.count_nonzero(self._counts >= min_count)))
+
     def most_similar(
         self,
         positive: Query = None,

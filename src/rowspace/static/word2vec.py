@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import remember, write_folder_atomically
-from rowspace.machine import n_cores
+from rowspace.machine import n_cores, return_free_memory
 from rowspace.progress import Tracker, track
 from rowspace.space.vectors import Vectors
 from rowspace.text.corpus import Corpus
@@ -41,6 +41,7 @@ from rowspace.text.vocabulary import (
 
 _PIECE = 1 << 14
 _ROW_FLOATS = 16
+_PACKED_ROWS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +275,7 @@ class Word2Vec:
         FormatError
             If the checkpoint is of other settings or another vocabulary.
         """
+        return_free_memory()  # the scan's, which would stand beside the matrices
         training = _Training(self.config, vocabulary, ids)
         if checkpoint is not None and checkpoint.exists():
             training.restore(checkpoint)
@@ -290,8 +292,8 @@ class Word2Vec:
                 if checkpoint is not None:
                     training.save(checkpoint)
                 raise
-        self.context_matrix = training.matrix(training.w_out)
-        return training.vectors()
+        self.context_matrix = training.release(training.w_out)
+        return training.vectors(training.release(training.w_in))
 
 
 class _Training:
@@ -328,11 +330,20 @@ class _Training:
         padded = rows.reshape(-1, self.row)
         return np.ascontiguousarray(padded[: self.n_words, : self.config.dim])
 
-    def vectors(self) -> Vectors:
-        """The word vectors as they are now."""
+    def release(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `matrix`, but in the memory of `rows`, which is of no use afterwards."""
+        padded = rows.reshape(-1, self.row)
+        packed = rows[: self.n_words * self.config.dim].reshape(self.n_words, self.config.dim)
+        for first in range(0, self.n_words, _PACKED_ROWS):  # what is read lies behind
+            part = slice(first, first + _PACKED_ROWS)
+            packed[part] = padded[: self.n_words][part, : self.config.dim].copy()
+        return packed
+
+    def vectors(self, matrix: NDArray[np.float32] | None = None) -> Vectors:
+        """The word vectors as they are now, a copy unless `matrix` is what `release` gave."""
         return Vectors(
             self.vocabulary.words,
-            self.matrix(self.w_in),
+            self.matrix(self.w_in) if matrix is None else matrix,
             counts=self.vocabulary.counts,
             metadata={"method": "word2vec", "config": dataclasses.asdict(self.config)},
         )

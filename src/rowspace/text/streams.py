@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 from rowspace.errors import CorpusError
 
 COMPRESSED = (".gz", ".xz", ".zst")
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 20
 
 
 def bare_suffix(path: Path) -> str:

@@ -28,7 +28,8 @@ from rowspace.text.normalize import normalize
 from rowspace.text.tokenizer import TOKENIZERS, fold_table
 
 SENTENCE_END = int(kernels.SENTENCE_END)
-_REMAP_IDS = 1 << 20
+_REMAP_IDS = 1 << 18
+_MERGED_WORDS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -330,10 +331,13 @@ class _WordTable:
 
     def merge(self, other: _WordTable) -> NDArray[np.int32]:
         """Add another table; returns the id here of each of its words."""
-        words = other.arena[: other.starts[other.n_words]]
-        text = np.insert(words, other.starts[1 : other.n_words], ord("\n"))
-        ids = self.scan(text)
-        mapping: NDArray[np.int32] = ids[ids != SENTENCE_END].copy()
+        mapping = np.empty(other.n_words, dtype=np.int32)
+        for first in range(0, other.n_words, _MERGED_WORDS):
+            last = min(first + _MERGED_WORDS, other.n_words)
+            ends = other.starts[first : last + 1]
+            words = other.arena[ends[0] : ends[-1]]
+            ids = self.scan(np.insert(words, ends[1:-1] - ends[0], ord("\n")))
+            mapping[first:last] = ids[ids != SENTENCE_END]
         self.counts[mapping] += other.counts[: other.n_words] - 1  # the scan counted one
         return mapping
 
@@ -387,10 +391,14 @@ def _not_utf8(name: str, position: int, byte: int) -> CorpusError:
 def _merge(
     tables: list[_WordTable], config: VocabularyConfig
 ) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
-    """The vocabulary, and for each table the final id of its words (-1: left out)."""
-    merged = tables[0]
+    """The vocabulary, and for each table the final id of its words (-1: left out).
+
+    Empties `tables`, each freed when it is merged.
+    """
+    merged = tables.pop(0)
     to_merged = [np.arange(merged.n_words, dtype=np.int32)]
-    to_merged += [merged.merge(table) for table in tables[1:]]
+    while tables:
+        to_merged.append(merged.merge(tables.pop(0)))
     frequent = np.flatnonzero(merged.counts[: merged.n_words] >= config.min_count)
     names = merged.words(frequent)
     vocabulary, selected = _select(
