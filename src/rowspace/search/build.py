@@ -166,6 +166,7 @@ class _Build:
         self.done = out / ".build.done"
         self.passages = self.work / "passages.jsonl"
         self.text = self.work / "text.txt"
+        self.given: Vectors | None = None
         self.seconds: dict[str, float] = {}
 
     def run(self, resume: bool) -> Space:
@@ -182,6 +183,8 @@ class _Build:
             )
         if self.out.is_file():
             raise SpaceError(f"{self.out} is a file; give the name of a folder to make")
+        if self.config.model is not None:
+            self.given = load(self.config.model)
         is_new, is_first = not self.out.exists(), not self.work.exists()
         self.work.mkdir(parents=True, exist_ok=True)
         try:
@@ -271,8 +274,8 @@ class _Build:
     def _train(self, read: ReadReport) -> tuple[Vectors, Vectors | None, list[EpochReport]]:
         """The word vectors, as they were before training, and the losses; or a given model."""
         started = time.monotonic()
-        if self.config.model is not None:
-            return load(self.config.model), None, []
+        if self.given is not None:
+            return self.given, None, []
         trainer = Word2Vec(_word2vec_config(self.config.word2vec, read.n_words))
         folder = self.work / "training"
         vectors = trainer.fit_in(Corpus(self.text), folder)

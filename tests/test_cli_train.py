@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+import rowspace as rs
+from rowspace.static.word2vec import Word2VecConfig
+from tests.program import RunMain, finish, start, start_and_wait
+from tests.speeches import SPEECHES, words_of, write_folder, write_topics
+
+QUICK = ("--dim", "8", "--epochs", "2", "--min-count", "1", "--n-threads", "1")
+OTHER = {
+    "architecture": "cbow", "dim": 12, "window": 3, "n_negative": 4, "epochs": 3,
+    "learning_rate": 0.1, "min_learning_rate": 0.01, "min_count": 2, "max_words": 30,
+    "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
+    "cbow_gradient": "classic", "sigmoid": "exact", "tokenizer": "whitespace", "seed": 7,
+    "n_threads": 1,
+}  # fmt: skip
+
+
+def test_train_writes_vectors_that_load(tmp_path: Path, run_main: RunMain) -> None:
+    folder, out = write_folder(tmp_path / "speeches"), tmp_path / "a.words"
+    ran = run_main("train", "word2vec", folder, "--out", out, *QUICK)
+    assert ran.code == 0, ran
+    vectors = rs.load(out)
+    words = words_of(" ".join(SPEECHES.values()))
+    assert set(vectors.index_to_key) == words
+    lines = ran.out.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["epoch 1", "epoch 2"]
+    assert lines[2] == f"{len(words)} vectors of 8 numbers in {out}"
+    assert not out.with_name("a.words.training").exists()
+
+
+def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> None:
+    assert OTHER.keys() == {field.name for field in dataclasses.fields(Word2VecConfig)}
+    arguments: list[str] = []
+    for name, value in OTHER.items():
+        option = name.replace("_", "-")
+        arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+    text = write_topics(tmp_path / "topics.txt")
+    ran = run_main("train", "word2vec", text, "--out", tmp_path / "a", *arguments, "--json")
+    answer = json.loads(ran.out)
+    assert (answer["words"], answer["dim"], len(answer["epochs"])) == (30, 12, 3)
+    by_library = rs.Word2Vec(**OTHER).fit(text)
+    assert rs.load(tmp_path / "a").matrix.tobytes() == by_library.matrix.tobytes()
+    assert rs.load(tmp_path / "a").metadata["config"] == OTHER
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
+    text, out = write_topics(tmp_path / "topics.txt"), tmp_path / "a.words"
+    command = ("train", "word2vec", text, "--out", out, *QUICK)
+    process = start_and_wait("rowspace.static.word2vec:_Training._train_piece", 20, *command)
+    process.send_signal(signal.SIGINT)
+    ran = finish(process)
+    assert ran.code == 130, ran
+    assert ran.err == "rowspace: interrupted; add --resume to go on where it stopped\n"
+    assert "did not finish; add --resume" in finish(start(*command)).error()
+    other = finish(start(*command, "--resume", "--dim", "9"))
+    assert "another corpus or with other settings; give the same" in other.error()
+    assert finish(start(*command, "--resume")).code == 0
+    assert finish(start("train", "word2vec", text, "--out", tmp_path / "b", *QUICK)).code == 0
+    assert rs.load(out).matrix.tobytes() == rs.load(tmp_path / "b").matrix.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dim", "0"), "dim is 0; give 1 or more"),
+        (("--min-learning-rate", "1"), "min_learning_rate is 1.0; give 0 or more, and at most"),
+        (("--min-count", "1000"), "no word occurs 1000 times"),
+        (("--noise-exponent", "nan"), "noise_exponent is nan"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_line(
+    tmp_path: Path, run_main: RunMain, arguments: tuple[str, str], message: str
+) -> None:
+    text = write_topics(tmp_path / "topics.txt")
+    ran = run_main("train", "word2vec", text, "--out", tmp_path / "a", *arguments)
+    assert message in ran.error()
+    assert not (tmp_path / "a").exists()
+
+
+def test_vectors_that_are_there_are_not_written_over(tmp_path: Path, run_main: RunMain) -> None:
+    (tmp_path / "a").write_text("mine")
+    ran = run_main("train", "word2vec", write_topics(tmp_path / "t.txt"), "--out", tmp_path / "a")
+    assert "exists; give another --out, or remove it" in ran.error()
+    assert (tmp_path / "a").read_text() == "mine"

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import rowspace
+from rowspace.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples/README.md"]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_console_session_runs(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    lines = [line for block in _blocks("console") for line in block.splitlines() if line]
+    assert len(lines) > 3
+    for line in lines:
+        assert line.startswith("$ rowspace ")
+        arguments = shlex.split(line.removeprefix("$ rowspace "), comments=True)
+        if arguments[0] in ("build", "train"):  # as shown they take a minute
+            arguments += ["--epochs", "1"]
+        done = subprocess.run(
+            [sys.executable, "-m", "rowspace", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done
+        assert done.stdout
+
+
+@pytest.mark.slow
+def test_the_python_session_runs(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    blocks = _blocks("python")
+    assert blocks
+    for block in blocks:
+        code = block.replace('out="factbook.space"', 'out="factbook.space", word2vec={"epochs": 1}')
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == code.count("print(") + 2  # three hits
+
+
+def _commands() -> dict[str, click.Command]:
+    context = click.Context(cli)
+    found: dict[str, click.Command] = {}
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}": child for sub, child in command.commands.items()}
+    return found
+
+
+def test_the_table_names_every_command() -> None:
+    table = README[README.index("| command |") : README.index("Every command has")]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
+    named = set(re.findall(r"`([^`]+)`", " ".join(first_cells)))
+    assert named == {name for name, command in _commands().items() if name != "train"}
+
+
+@pytest.mark.parametrize("name", _commands())
+def test_every_option_tells_what_it_does(name: str) -> None:
+    command = _commands()[name]
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name not in ("k", "mode"):
+            assert parameter.help, parameter.name
+    with click.Context(command, info_name=name) as context:
+        assert command.get_help(context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_map_names_what_is_there() -> None:
+    map_ = README[README.index("src/rowspace/\n") :]
+    for folder in re.findall(r"^  (\w+)/ ", map_, re.MULTILINE):
+        assert (ROOT / "src/rowspace" / folder).is_dir(), folder
+    for folder in ("benchmarks", "docs", "examples", "tests"):
+        assert f"{folder}/" in map_
+        assert (ROOT / folder).is_dir()
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert rowspace.__version__ == project["version"]
