@@ -4,6 +4,7 @@ import dataclasses
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.program import RunMain, finish, start, start_and_wait
 from tests.speeches import SPEECHES, words_of, write_folder, write_topics
 
 QUICK = ("--dim", "8", "--epochs", "2", "--min-count", "1", "--n-threads", "1")
-OTHER = {
+OTHER: dict[str, Any] = {
     "architecture": "cbow", "dim": 12, "window": 3, "n_negative": 4, "epochs": 3,
     "learning_rate": 0.1, "min_learning_rate": 0.01, "min_count": 2, "max_words": 30,
     "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
