@@ -137,7 +137,10 @@ class EpochReport:
     epoch: int
     """From 1."""
     loss: float
-    """Mean over predictions of -log σ(true) - Σ log σ(-noise); at first (n_negative + 1) ln 2."""
+    """Mean over predictions of -log σ(true) - Σ log σ(-noise); at first (n_negative + 1) ln 2.
+
+    Each is taken before its own step, while the model learns; so it may rise a little at the end,
+    when the small steps no longer follow the passage at hand."""
     words_per_second: float
     learning_rate: float
     """At the epoch's end."""
