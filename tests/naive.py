@@ -72,6 +72,43 @@ def naive_window_step(
     return new_in, new_out
 
 
+def naive_tree_loss(
+    w_in: Matrix, w_out: Matrix, contexts: Sequence[int], path: Sequence[tuple[int, int]]
+) -> float:
+    """-log of the likelihood of a path of (inner node, label), from each context."""
+    loss = 0.0
+    for c in contexts:
+        for node, label in path:
+            sign = 1 if label == 1 else -1
+            loss -= math.log(naive_sigmoid(sign * float(w_in[c] @ w_out[node])))
+    return loss
+
+
+def naive_tree_step(
+    w_in: Matrix, w_out: Matrix, contexts: Sequence[int], path: Sequence[tuple[int, int]], lr: float
+) -> tuple[Matrix, Matrix]:
+    """The matrices after one step; every product is of the rows as they were before."""
+    new_in, new_out = w_in.copy(), w_out.copy()
+    for c in contexts:
+        for node, label in path:
+            step = lr * (label - naive_sigmoid(float(w_in[c] @ w_out[node])))
+            new_in[c] += step * w_out[node]
+            new_out[node] += step * w_in[c]
+    return new_in, new_out
+
+
+def naive_huffman_cost(counts: Sequence[int]) -> int:
+    """Sum over words of count times depth, which every Huffman tree of the counts has."""
+    heap = sorted(counts)
+    cost = 0
+    while len(heap) > 1:
+        joined = heap.pop(0) + heap.pop(0)
+        cost += joined
+        heap.append(joined)
+        heap.sort()
+    return cost
+
+
 @dataclass
 class NaiveRandom:
     """xorshift64*, with Python's integers."""
@@ -106,6 +143,9 @@ class NaivePiece:
     cbow_classic: bool = False
     lr: float = 0.1
     random: NaiveRandom = field(default_factory=lambda: NaiveRandom(1))
+    paths: Sequence[Sequence[tuple[int, int]]] | None = None
+    """Of each word through a tree, instead of negatives."""
+    frozen: frozenset[int] = frozenset()
     loss: float = 0.0
     n_predictions: int = 0
 
@@ -137,6 +177,8 @@ class NaivePiece:
 
     def draw(self, center: int) -> list[int]:
         targets = [center]
+        if self.paths is not None:
+            return targets
         for _ in range(self.n_negative):
             word = self.random.below(len(self.noise))
             targets.append(
@@ -145,21 +187,73 @@ class NaivePiece:
         return targets
 
     def step(self, contexts: list[int], targets: list[int]) -> None:
+        before = self.w_in
         if not self.is_cbow:
             self.n_predictions += len(contexts)
-            self.loss += naive_loss(self.w_in, self.w_out, contexts, targets)
-            self.w_in, self.w_out = naive_window_step(
-                self.w_in, self.w_out, contexts, targets, self.lr
-            )
-            return
-        self.n_predictions += 1
-        scale = 1 / len(contexts) if self.cbow_mean else 1.0
-        hidden = sum(self.w_in[c] for c in contexts)[None, :] * scale
-        self.loss += naive_loss(hidden, self.w_out, [0], targets)
-        new_hidden, self.w_out = naive_window_step(hidden, self.w_out, [0], targets, self.lr)
-        self.w_in = self.w_in.copy()
-        for c in contexts:
-            self.w_in[c] += (new_hidden - hidden)[0] * (1.0 if self.cbow_classic else scale)
+            self.w_in, self.w_out = self.update(self.w_in, contexts, targets)
+        else:
+            self.n_predictions += 1
+            scale = 1 / len(contexts) if self.cbow_mean else 1.0
+            hidden = sum(self.w_in[c] for c in contexts)[None, :] * scale
+            new_hidden, self.w_out = self.update(hidden, [0], targets)
+            self.w_in = self.w_in.copy()
+            for c in contexts:
+                self.w_in[c] += (new_hidden - hidden)[0] * (1.0 if self.cbow_classic else scale)
+        for c in self.frozen:
+            self.w_in[c] = before[c]
+
+    def update(
+        self, rows: Matrix, contexts: list[int], targets: list[int]
+    ) -> tuple[Matrix, Matrix]:
+        if self.paths is not None:
+            path = self.paths[targets[0]]
+            self.loss += naive_tree_loss(rows, self.w_out, contexts, path)
+            return naive_tree_step(rows, self.w_out, contexts, path, self.lr)
+        self.loss += naive_loss(rows, self.w_out, contexts, targets)
+        return naive_window_step(rows, self.w_out, contexts, targets, self.lr)
+
+
+@dataclass
+class NaiveCbowPiece(NaivePiece):
+    """CBOW whose centers, eight at a time, share their negatives."""
+
+    def train(self, tokens: Sequence[int], begin: int, end: int) -> None:
+        sentences: list[list[tuple[int, bool]]] = [[]]
+        for i, word in enumerate(tokens):
+            if word == SENTENCE_END:
+                sentences.append([])
+            elif self.random.next() <= self.keep[word]:
+                sentences[-1].append((word, begin <= i < end))
+        batch: list[tuple[int, list[int]]] = []
+        places = [(sentence, i) for sentence in sentences for i in range(len(sentence))]
+        for sentence, i in places:
+            center, is_center = sentence[i]
+            if is_center:
+                reach = self.window - (self.random.below(self.window) if self.dynamic else 0)
+                near = sentence[max(0, i - reach) : i] + sentence[i + 1 : i + reach + 1]
+                if near:
+                    batch.append((center, [word for word, _ in near]))
+            if len(batch) == 8:
+                self.train_batch(batch)
+                batch = []
+        if batch:
+            self.train_batch(batch)
+
+    def train_batch(self, batch: list[tuple[int, list[int]]]) -> None:
+        negatives = self.draw(0)[1:]
+        before_in, before_out = self.w_in.copy(), self.w_out.copy()
+        for center, contexts in batch:
+            self.n_predictions += 1
+            scale = 1 / len(contexts) if self.cbow_mean else 1.0
+            hidden = sum(before_in[c] for c in contexts)[None, :] * scale
+            targets = [center, *negatives]
+            self.loss += naive_loss(hidden, before_out, [0], targets)
+            new_hidden, new_out = naive_window_step(hidden, before_out, [0], targets, self.lr)
+            self.w_out += new_out - before_out
+            for c in contexts:
+                if c not in self.frozen:
+                    share = 1.0 if self.cbow_classic else scale
+                    self.w_in[c] += (new_hidden - hidden)[0] * share
 
 
 def naive_alias_probabilities(table: NDArray[np.uint32]) -> list[float]:

@@ -17,7 +17,7 @@ from tests.program import RunMain, finish, run_until_death, start, start_and_wai
 from tests.speeches import SPEECHES, write_folder, write_jsonl, write_topics
 
 QUICK = ("--dim", "8", "--epochs", "2", "--min-count", "1", "--n-threads", "1")
-PIECE = "rowspace.static.word2vec:_Training._train_piece"
+PIECE = "rowspace.static.training:Training.train_piece"
 
 
 def _model(space: Path) -> dict[str, bytes]:

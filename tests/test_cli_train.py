@@ -19,7 +19,7 @@ OTHER: dict[str, Any] = {
     "learning_rate": 0.1, "min_learning_rate": 0.01, "min_count": 2, "max_words": 30,
     "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
     "cbow_gradient": "classic", "sigmoid": "exact", "tokenizer": "whitespace", "seed": 7,
-    "n_threads": 1,
+    "n_threads": 1, "loss": "hierarchical_softmax", "held_out": 0.1, "patience": 2,
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
 def test_an_interrupted_run_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
     text, out = write_topics(tmp_path / "topics.txt"), tmp_path / "a.words"
     command = ("train", "word2vec", text, "--out", out, *QUICK)
-    process = start_and_wait("rowspace.static.word2vec:_Training._train_piece", 20, *command)
+    process = start_and_wait("rowspace.static.training:Training.train_piece", 20, *command)
     process.send_signal(signal.SIGINT)
     ran = finish(process)
     assert ran.code == 130, ran
@@ -91,3 +91,26 @@ def test_vectors_that_are_there_are_not_written_over(tmp_path: Path, run_main: R
     ran = run_main("train", "word2vec", write_topics(tmp_path / "t.txt"), "--out", tmp_path / "a")
     assert "exists; give another --out, or remove it" in ran.error()
     assert (tmp_path / "a").read_text() == "mine"
+
+
+def test_a_model_goes_on_with_new_text(tmp_path: Path, run_main: RunMain) -> None:
+    old, new = tmp_path / "old.txt", tmp_path / "new.txt"
+    old.write_text("the cat sits on the mat\n" * 50)
+    new.write_text("the cow sits on the grass\n" * 50 + "once\n")
+    ran = run_main("train", "word2vec", old, "--out", tmp_path / "a", *QUICK)
+    assert ran.code == 0, ran
+    more = ("--start", tmp_path / "a", "--min-count", "2")
+    ran = run_main("train", "word2vec", new, "--out", tmp_path / "b", *more, "--freeze")
+    assert ran.code == 0, ran
+    assert ran.out.splitlines()[0] == (
+        "2 words added (cow grass), 0 dropped, 2 not in this text; 1 words too rare to add"
+    )
+    before, after = rs.load(tmp_path / "a"), rs.load(tmp_path / "b")
+    assert (after[before.index_to_key] == before.matrix).all()
+    ran = run_main("train", "word2vec", new, "--out", tmp_path / "c", *more, "--json")
+    assert json.loads(ran.out)["update"]["added"] == ["cow", "grass"]
+    assert json.loads((tmp_path / "c" / "training.json").read_text())["config"]["dim"] == 8
+    ran = run_main("train", "word2vec", new, "--out", tmp_path / "d", "--freeze")
+    assert (ran.code, ran.err) == (
+        1, "rowspace: --freeze needs --start, the model whose vectors shall stay\n"
+    )  # fmt: skip

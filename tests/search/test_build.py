@@ -21,7 +21,7 @@ from rowspace.files import WriterLock
 from rowspace.search.build import BuildConfig
 from rowspace.search.space import Space
 from rowspace.space.vectors import Vectors
-from rowspace.static.word2vec import _Training
+from rowspace.static.training import Training
 from rowspace.text.corpus import Corpus
 from tests.program import run_until_death
 from tests.speeches import (
@@ -286,9 +286,9 @@ MOMENTS = {
     "reading": ("rowspace.search.build:split_passages", 1),
     "when all is read": ("rowspace.search.build:fsync_tree", 1),
     "counting words": ("rowspace.text.vocabulary:_rewrite_ids", 1),
-    "before the first epoch": ("rowspace.static.word2vec:_Training._train_piece", 1),
-    "in the third epoch": ("rowspace.static.word2vec:_Training._train_piece", 40),
-    "saving a checkpoint": ("rowspace.static.word2vec:write_folder_atomically", 2),
+    "before the first epoch": ("rowspace.static.training:Training.train_piece", 1),
+    "in the third epoch": ("rowspace.static.training:Training.train_piece", 40),
+    "saving a checkpoint": ("rowspace.static.training:write_folder_atomically", 2),
     "before the model is saved": ("rowspace.static.sif:SIFEncoder.save", 1),
     "storing": ("rowspace.search.store:Store.index_text", 1),
     "before the last commit": ("rowspace.search.writer:write_commit", 3),
@@ -349,13 +349,13 @@ def test_training_goes_on_from_its_last_checkpoint(
     out = tmp_path / "a.space"
     _stopped(topics, out, "rowspace.search.build.SIFEncoder.from_vectors")
     numbers: list[int] = []
-    train_piece = _Training._train_piece
+    train_piece = Training.train_piece
 
-    def noting(training: _Training, number: int) -> tuple[float, int]:
+    def noting(training: Training, number: int) -> tuple[float, int]:
         numbers.append(number)
         return train_piece(training, number)
 
-    monkeypatch.setattr(_Training, "_train_piece", noting)
+    monkeypatch.setattr(Training, "train_piece", noting)
     rs.build(topics / "topics.txt", out, word2vec=TOPICS, resume=True)
     assert numbers[0] == 3 * len(numbers)  # the last of four epochs
     assert _model(out) == _model(topics / "whole.space")

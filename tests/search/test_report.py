@@ -36,7 +36,8 @@ from rowspace.search.wordmap import (
 )
 from rowspace.space.similarity import unit_rows
 from rowspace.space.vectors import Vectors
-from rowspace.static.word2vec import EpochReport, Word2VecConfig
+from rowspace.static.training import EpochReport
+from rowspace.static.word2vec import Word2VecConfig
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "col", "base", "source", "wbr"}
 FIRST = "abcdefghijklmnopqrstuvwxyz"

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from rowspace.static import kernels
+from rowspace.static.huffman import Tree, huffman_tree
 from rowspace.static.sampling import keep_thresholds, noise_table
 from rowspace.static.simd import load, store
 from tests.naive import (
     Matrix,
+    NaiveCbowPiece,
     NaivePiece,
     NaiveRandom,
     naive_alias_probabilities,
@@ -25,6 +27,7 @@ from tests.naive import (
 )
 
 KEEP_ALL = 2**32 - 1
+NO_TREE = Tree(np.zeros(9, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0)
 
 
 @dataclass
@@ -37,17 +40,17 @@ class Step:
 
 
 def _rows(matrix: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-    """The padded row's length, and the matrix as the kernels hold it, with its row of zeros."""
+    """The padded row's length, and the matrix as the kernels hold it, with its two more rows."""
     n, dim = matrix.shape
     row = -(-dim // 16) * 16
-    padded = np.zeros((n + 1, row), dtype=np.float32)
+    padded = np.zeros((n + 2, row), dtype=np.float32)
     padded[:n, :dim] = matrix
     return row, padded.ravel()
 
 
 def _matrix(rows: NDArray[np.float32], like: NDArray[np.float32]) -> Matrix:
     n, dim = like.shape
-    padded = rows.reshape(n + 1, -1)
+    padded = rows.reshape(n + 2, -1)
     assert not padded[n].any(), "the row of zeros was written"
     assert not padded[:, dim:].any(), "the padding was written"
     return padded[:n, :dim].astype(np.float64)
@@ -84,13 +87,14 @@ def _window_step(
     is_plain = len(seen) == len(targets)
     offsets = np.empty(len(contexts) + 2, np.int64)
     offsets[: len(contexts)] = np.array(contexts) * row
+    writes = offsets.copy()
     labels = np.zeros(max_pairs + 8, np.float32)
     labels[::n_targets] = 1
     weights = np.zeros(max_pairs + 8, np.float32)
     weights[:max_pairs] = np.tile(counts, max_pairs // n_targets)
     loss = kernels.window_step(
-        rows_in, rows_out, row, offsets, len(contexts), merged, labels, weights, is_plain, missing,
-        exact, np.float32(lr), np.empty(n_targets * row, np.float32),
+        rows_in, rows_out, row, offsets, writes, len(contexts), merged, n_targets, labels, weights,
+        is_plain, missing, exact, np.float32(lr), np.empty(n_targets * row, np.float32),
         np.full(max_pairs + 8, np.nan, np.float32), np.full(max_pairs + 8, np.nan, np.float32),
     )  # fmt: skip
     return Step(loss, _matrix(rows_in, w_in), _matrix(rows_out, w_out))
@@ -316,6 +320,18 @@ def test_cbow_divides_its_gradient_only_where_it_should(
     _check_piece(is_cbow=True, cbow_mean=mean, cbow_classic=classic, exact=exact)
 
 
+@pytest.mark.parametrize("is_cbow", [False, True])
+@pytest.mark.parametrize("window", [1, 4])
+def test_hierarchical_softmax_trains_as_the_slow_version_does(is_cbow: bool, window: int) -> None:
+    _check_piece(is_cbow=is_cbow, window=window, with_tree=True)
+
+
+@pytest.mark.parametrize("is_cbow", [False, True])
+@pytest.mark.parametrize("with_tree", [False, True])
+def test_frozen_rows_teach_and_do_not_move(is_cbow: bool, with_tree: bool) -> None:
+    _check_piece(is_cbow=is_cbow, with_tree=with_tree, frozen=frozenset({1, 4, 7}))
+
+
 def _check_piece(
     *,
     is_cbow: bool,
@@ -325,6 +341,8 @@ def _check_piece(
     exact: bool = False,
     n_negative: int = 4,
     window: int = 4,
+    with_tree: bool = False,
+    frozen: frozenset[int] = frozenset(),
 ) -> None:
     generator = np.random.default_rng(window)
     n_words, dim, lr = 8, 10, 0.1
@@ -332,15 +350,30 @@ def _check_piece(
     w_in, w_out = _matrices(n_words, dim, seed=window, scale=0.3)
     tokens = generator.integers(-1, n_words, 90).astype(np.int32)
     keep, noise = keep_thresholds(counts, 0.06), noise_table(counts, 0.75)
+    tree = huffman_tree(-np.sort(-counts)) if with_tree else NO_TREE
+    paths = [list(zip(*map(list, tree.path(word)), strict=True)) for word in range(n_words)]
     row, rows_in = _rows(w_in)
     _, rows_out = _rows(w_out)
-    loss, n_predictions = kernels.train_piece(
-        rows_in, rows_out, row, n_words, tokens, 10, 80, keep, noise, window, dynamic, n_negative,
-        is_cbow, cbow_mean, cbow_classic, exact, np.float32(lr), np.array([42], dtype=np.uint64),
+    is_frozen = np.isin(np.arange(n_words), list(frozen)) if frozen else np.empty(0, np.bool_)
+    common = (
+        rows_in, rows_out, row, n_words * row, n_words * row, is_frozen, tokens, 10, 80, keep,
     )  # fmt: skip
-    naive = NaivePiece(
+    state = np.array([42], dtype=np.uint64)
+    settings = cbow_mean, cbow_classic, exact, np.float32(lr), state
+    if is_cbow and not with_tree:
+        loss, n_predictions = kernels.train_cbow_piece(
+            *common, noise, window, dynamic, n_negative, *settings
+        )
+    else:
+        loss, n_predictions = kernels.train_piece(
+            *common, noise[:0] if with_tree else noise, tree.ends, tree.nodes, tree.labels,
+            window, dynamic, n_negative, is_cbow, *settings,
+        )  # fmt: skip
+    slow = NaiveCbowPiece if is_cbow and not with_tree else NaivePiece
+    naive = slow(
         w_in.astype(np.float64), w_out.astype(np.float64), keep.tolist(), noise.tolist(),
         window, n_negative, dynamic, is_cbow, cbow_mean, cbow_classic, lr, NaiveRandom(42),
+        paths if with_tree else None, frozen,
     )  # fmt: skip
     naive.train(tokens.tolist(), 10, 80)
     assert n_predictions == naive.n_predictions > 20
@@ -365,9 +398,10 @@ def test_one_center_of_cbow_worked_by_hand() -> None:
     ]:
         _, rows_in = _rows(w_in)
         row, rows_out = _rows(w_out)
-        kernels.train_piece(
-            rows_in, rows_out, row, 3, tokens, 1, 2, keep, noise, 2, False, 1,
-            True, cbow_mean, cbow_classic, True, np.float32(1), np.array([5], dtype=np.uint64),
+        kernels.train_cbow_piece(
+            rows_in, rows_out, row, 3 * row, 3 * row, np.empty(0, np.bool_), tokens, 1, 2, keep,
+            noise, 2, False, 1, cbow_mean, cbow_classic, True, np.float32(1),
+            np.array([5], dtype=np.uint64),
         )  # fmt: skip
         after = _matrix(rows_in, w_in)[:, 0]
         np.testing.assert_allclose(after, [0, 1 + moved, 3 + moved], atol=1e-6)

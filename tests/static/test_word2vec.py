@@ -13,8 +13,9 @@ import pytest
 
 from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
 from rowspace.space.vectors import Vectors
-from rowspace.static import word2vec as word2vec_module
-from rowspace.static.word2vec import EpochReport, Word2Vec, Word2VecConfig, _mix, _Training
+from rowspace.static import training as training_module
+from rowspace.static.training import EpochReport, Training, _mix
+from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 from rowspace.text.corpus import Corpus
 from rowspace.text.vocabulary import TokenIds, Vocabulary, VocabularyConfig, scan_sequences
 
@@ -195,20 +196,20 @@ def test_random_states_of_pieces_are_different_and_never_zero() -> None:
 
 
 class _Stopper:
-    """Stands in for `_train_piece`: an interrupt reaches the run at its n-th piece."""
+    """Stands in for `train_piece`: an interrupt reaches the run at its n-th piece."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stop_at: int) -> None:
         self.stop_at = stop_at
         self.n_calls = 0
-        train_piece = _Training._train_piece
+        train_piece = Training.train_piece
 
-        def stopping(training: _Training, number: int) -> tuple[float, int]:
+        def stopping(training: Training, number: int) -> tuple[float, int]:
             self.n_calls += 1
             if self.n_calls == self.stop_at:
                 raise KeyboardInterrupt
             return train_piece(training, number)
 
-        monkeypatch.setattr(_Training, "_train_piece", stopping)
+        monkeypatch.setattr(Training, "train_piece", stopping)
 
 
 @pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
@@ -237,17 +238,17 @@ def test_an_interrupt_from_the_keyboard_lets_the_piece_finish_and_loses_no_epoch
     vocabulary, ids = _scan(tmp_path, _topics(90))
     whole = _with()
     expected = whole.fit_ids(vocabulary, ids).matrix
-    train_piece = _Training._train_piece
+    train_piece = Training.train_piece
     last_of_epoch = [3]
 
-    def interrupted(training: _Training, number: int) -> tuple[float, int]:
+    def interrupted(training: Training, number: int) -> tuple[float, int]:
         if number in last_of_epoch:
             last_of_epoch.clear()
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
         return train_piece(training, number)
 
-    monkeypatch.setattr(_Training, "_train_piece", interrupted)
+    monkeypatch.setattr(Training, "train_piece", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _with().fit_ids(vocabulary, ids, checkpoint=tmp_path / "checkpoint")
     resumed = _with()
@@ -287,10 +288,10 @@ def test_a_run_in_a_folder_goes_on_only_with_the_same_corpus_and_settings(
 
 
 def test_an_error_in_a_thread_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(training: _Training, number: int) -> tuple[float, int]:
+    def fails(training: Training, number: int) -> tuple[float, int]:
         raise MemoryError("no room")
 
-    monkeypatch.setattr(_Training, "_train_piece", fails)
+    monkeypatch.setattr(Training, "train_piece", fails)
     with pytest.raises(MemoryError, match="no room"):
         _with(n_threads=3).fit_ids(*_scan(tmp_path, _topics(20)))
 
@@ -357,16 +358,16 @@ def test_long_texts_are_trained_in_pieces_that_miss_no_center(
 ) -> None:
     # Every token is a center once, so without subsampling each has all its neighbors.
     vocabulary, ids = _scan(tmp_path, [["a", "b", "c", "d"] * 1500])
-    monkeypatch.setattr(word2vec_module, "_PIECE", 700)
+    monkeypatch.setattr(training_module, "_PIECE", 700)
     counted: list[int] = []
-    train_piece = _Training._train_piece
+    train_piece = Training.train_piece
 
-    def counting(training: _Training, number: int) -> tuple[float, int]:
+    def counting(training: Training, number: int) -> tuple[float, int]:
         loss, n_predictions = train_piece(training, number)
         counted.append(n_predictions)
         return loss, n_predictions
 
-    monkeypatch.setattr(_Training, "_train_piece", counting)
+    monkeypatch.setattr(Training, "train_piece", counting)
     _with(epochs=1, dynamic_window=False, window=3).fit_ids(vocabulary, ids)
     assert len(counted) > 8
     assert sum(counted) == 6000 * 6 - 2 * (3 + 2 + 1)
@@ -395,7 +396,7 @@ def test_long_texts_are_trained_in_pieces_that_miss_no_center(
         ({"min_count": 0}, "min_count is 0; give 1 or more"),
         ({"max_words": 0}, "max_words is 0; give 1 or more"),
         ({"tokenizer": "bpe"}, "tokenizer is 'bpe'; give one of words, whitespace"),
-        ({"vector_size": 10}, "vector_size.*; the settings are architecture, dim, window, n_neg"),
+        ({"vector_size": 10}, "vector_size.*; the settings are architecture, loss, dim, window, n"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(setting: dict[str, object], message: str) -> None:

@@ -10,9 +10,10 @@ import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
-from rowspace.cli.train import word2vec_options
+from rowspace.cli.train import config_options
 from rowspace.search.build import SIF_DENSE_WEIGHT, WORD2VEC_DEFAULTS, BuildConfig
 from rowspace.search.build import build as build_space
+from rowspace.static.word2vec import Word2VecConfig
 
 COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 
@@ -28,7 +29,7 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
               help="What the text index stems by; `none` for no stemming.")  # fmt: skip
 @click.option("--dense-weight", default=SIF_DENSE_WEIGHT, show_default=True,
               help="How much meaning counts in a hybrid search, beside 1 for words.")  # fmt: skip
-@word2vec_options(**WORD2VEC_DEFAULTS, epochs=None, min_count=None)
+@config_options(Word2VecConfig, **WORD2VEC_DEFAULTS, epochs=None, min_count=None)
 @corpus_options
 @json_option
 @click.pass_context

@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError
+from rowspace.space.vectors import Vectors
+from rowspace.static.trainer import Trainer
+from rowspace.static.training import TrainingConfig
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_DEFAULTS = Word2VecConfig()
 _CHOICES = {
     "architecture": ["skipgram", "cbow"],
+    "loss": ["negative_sampling", "hierarchical_softmax"],
     "cbow_gradient": ["corrected", "classic"],
     "sigmoid": ["polynomial", "exact"],
     "tokenizer": ["words", "whitespace"],
 }
 _HELP = {
     "architecture": "Predict the center from each context word, or from all together.",
+    "loss": "Against noise words, or over a Huffman tree of all words.",
     "dim": "Length of a vector.",
     "window": "Words considered on each side.",
     "n_negative": "Noise words for each center word.",
@@ -41,17 +47,21 @@ _HELP = {
     "cbow_gradient": "Divide the gradient as the average does, or not, as word2vec.c.",
     "sigmoid": "A ratio of polynomials, or exp.",
     "tokenizer": "Lower-case words, or what stands between spaces.",
+    "held_out": "Share of the text kept aside to measure the loss on; then training stops early.",
+    "patience": "Epochs without a lower held-out loss before training stops.",
     "seed": "Seed of the random numbers.",
     "n_threads": "Threads; every core if not given. One is reproducible.",
 }
 
 
-def word2vec_options(**defaults: Any) -> Callable[[Command], Command]:
-    """Add one option for each field of Word2VecConfig, with these defaults instead of its own."""
+def config_options(
+    config_class: type[TrainingConfig], **defaults: Any
+) -> Callable[[Command], Command]:
+    """Add one option for each field of a config, with these defaults instead of its own."""
 
     def add(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(Word2VecConfig)):
-            default = defaults.get(field.name, getattr(_DEFAULTS, field.name))
+        for field in reversed(dataclasses.fields(config_class)):
+            default = defaults.get(field.name, field.default)
             command = _option(field, default)(command)
         return command
 
@@ -76,16 +86,41 @@ def train() -> None:
     """Train word vectors on text."""
 
 
+def training_options(command: Command) -> Command:
+    """The options of every trainer: where to write, and what to go on from."""
+    for option in (
+        json_option,
+        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        click.option("--freeze", is_flag=True, help="With --start: no vector of before moves."),
+        click.option(
+            "--start",
+            type=click.Path(path_type=Path, exists=True),
+            help="A model that this command wrote, to go on from with new text and new words; "
+            "its own settings are the defaults then.",
+        ),
+        click.option("--out", required=True, type=click.Path(path_type=Path), help="To write."),
+        click.argument("corpus", nargs=-1, required=True),
+    ):
+        command = option(command)
+    return command
+
+
 @train.command()
-@click.argument("corpus", nargs=-1, required=True)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
-@word2vec_options()
+@training_options
+@config_options(Word2VecConfig)
 @corpus_options
-@json_option
-def word2vec(
+def word2vec(**options: Any) -> None:
+    """Train word2vec on CORPUS: files, folders, or - for stdin; a line's end ends a sentence."""
+    _run(Word2Vec, **options)
+
+
+def _run(
+    trainer_class: type[Trainer],
+    *,
     corpus: tuple[str, ...],
     out: Path,
+    start: Path | None,
+    freeze: bool,
     resume: bool,
     documents: str,
     encoding: str,
@@ -93,35 +128,79 @@ def word2vec(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train word2vec on CORPUS: files, folders, or - for stdin; a line's end ends a sentence."""
-    config = Word2VecConfig(**settings)
+    """Train in a work folder beside `out`, save, and tell what happened."""
+    if freeze and start is None:
+        raise ConfigError("--freeze needs --start, the model whose vectors shall stay")
     work = out.with_name(out.name + ".training")
     if out.exists():
         raise ConfigError(f"{out} exists; give another --out, or remove it")
+    text = make_corpus(corpus, documents, encoding, errors)
+    trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
-    trainer = Word2Vec(config)
     try:
-        vectors = trainer.fit_in(make_corpus(corpus, documents, encoding, errors), work)
+        if start is None:
+            vectors = trainer.fit_in(text, work)
+        else:
+            vectors = trainer.update_in(text, work, freeze=freeze)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
-    vectors.save(out, format="rowspace")
+    trainer.save(out)
     shutil.rmtree(work)
-    report = trainer.history[-1]
     if as_json:
-        emit_json(
-            {
-                "out": str(out),
-                "words": len(vectors),
-                "dim": vectors.dim,
-                "epochs": [dataclasses.asdict(epoch) for epoch in trainer.history],
-            }
-        )
-        return
-    for epoch in trainer.history:
+        emit_json(_record(trainer, vectors, out))
+    else:
+        _tell(trainer, vectors, out)
+
+
+def _started(trainer_class: type[Trainer], start: Path) -> Trainer:
+    """The saved model with the settings that the command line names."""
+    context = click.get_current_context()
+    names = {field.name for field in dataclasses.fields(trainer_class.config_class)}
+    given = {
+        name: value
+        for name, value in context.params.items()
+        if name in names and context.get_parameter_source(name) != ParameterSource.DEFAULT
+    }
+    return trainer_class.load(start, **given)
+
+
+def _record(trainer: Trainer, vectors: Vectors, out: Path) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "out": str(out),
+        "words": len(vectors),
+        "dim": vectors.dim,
+        "epochs": [dataclasses.asdict(epoch) for epoch in trainer.history],
+    }
+    if trainer.update_report is not None:
+        record["update"] = dataclasses.asdict(trainer.update_report)
+    return record
+
+
+def _tell(trainer: Trainer, vectors: Vectors, out: Path) -> None:
+    update = trainer.update_report
+    if update is not None:
         click.echo(
-            f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, "
+            f"{len(update.added):,} words added{_some(update.added)}, "
+            f"{len(update.dropped):,} dropped{_some(update.dropped)}, "
+            f"{len(update.unseen):,} not in this text; "
+            f"{update.n_rare_words:,} words too rare to add"
+        )
+    for epoch in trainer.history:
+        held_out = "" if epoch.held_out_loss is None else f", held out {epoch.held_out_loss:.4f}"
+        click.echo(
+            f"epoch {epoch.epoch}: loss {epoch.loss:.4f}{held_out}, "
             f"{epoch.words_per_second / 1e6:.2f} M words/s"
         )
+    if len(trainer.history) < trainer.config.epochs:
+        click.echo("stopped early: the held-out loss no longer fell; these are the best vectors")
     click.echo(f"{len(vectors):,} vectors of {vectors.dim} numbers in {out}")
-    click.echo(f"loss of the last epoch {report.loss:.4f}; try: rowspace neighbors {out} WORD")
+    loss = trainer.history[-1].loss
+    click.echo(f"loss of the last epoch {loss:.4f}; try: rowspace neighbors {out} WORD")
+
+
+def _some(words: list[str]) -> str:
+    if not words:
+        return ""
+    shown = " ".join(printable(word) for word in words[:5])
+    return f" ({shown}{' ...' if len(words) > 5 else ''})"

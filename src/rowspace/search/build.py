@@ -30,7 +30,8 @@ from rowspace.search.writer import create_space
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
 from rowspace.static.sif import SIFEncoder
-from rowspace.static.word2vec import EpochReport, Word2Vec, Word2VecConfig, initial_vectors
+from rowspace.static.training import EpochReport
+from rowspace.static.word2vec import Word2Vec, Word2VecConfig, initial_vectors
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import Passage, split_passages
 from rowspace.text.vocabulary import load_scan

@@ -27,7 +27,7 @@ from rowspace.space.vectors import Neighbors, Vectors
 
 if TYPE_CHECKING:
     from rowspace.search.build import BuildReport
-    from rowspace.static.word2vec import EpochReport
+    from rowspace.static.training import EpochReport
 
 N_COMPARED = 12
 N_NEIGHBORS = 6

@@ -1,16 +1,21 @@
-"""Numba kernels of word2vec's negative sampling.
+"""Numba kernels of word2vec: negative sampling and hierarchical softmax.
 
 Mikolov et al. (2013b), https://arxiv.org/abs/1310.4546, in the batched form of Ji et al. (2016),
 https://arxiv.org/abs/1604.04661: the context rows of one center word meet its target rows (the
-center and one set of negatives for the whole window) in three small matrix products.
+center and one set of negatives for the whole window, or the nodes on the center's path through
+the Huffman tree) in three small matrix products.
 
 Shapes and names, here and below:
 
-w_in, w_out : ((n_words + 1) * dim,) float32, the two matrices row by row. dim is a multiple of 16;
-    the last row is zeros and stands in for a missing context or target, whose weight is 0
+w_in, w_out : (n_rows * dim,) float32, the two matrices row by row. dim is a multiple of 16; behind
+    the rows of words (or nodes) stands one of zeros, for a missing context or target, whose weight
+    is 0; behind that one in w_in, one that takes what would be written to a frozen row
+frozen      : (n_rows,) bool, rows of w_in that do not move; of length 0 where all do
 tokens      : (n,) int32, word ids of this piece of text with SENTENCE_END between sentences
 keep        : (n_words,) uint32, a token stays if a random 32-bit number is not above its entry
-noise       : (n_words, 2) uint32, alias table of the noise distribution: threshold, alias
+noise       : (n_words, 2) uint32, alias table of the noise distribution: threshold, alias; or of
+    length 0, and then the targets are the tree's: those of word i are nodes[ends[i]:ends[i + 1]],
+    int32 rows of w_out, with their labels, float32, 1 where the path turns left
 state       : (1,) uint64, the random number generator's
 
 One thread gives the same bits each time. More threads update the same matrices without locks
@@ -42,8 +47,10 @@ from rowspace.static.simd import (
 )
 from rowspace.text.scan_kernels import SENTENCE_END
 
+CENTERS_AT_ONCE = 8  # that share their negatives in CBOW, as a window's contexts do in skip-gram
 CONTEXTS_AT_ONCE = 2
 TARGETS_AT_ONCE = 3
+TARGETS_OF_ONE = 4  # of a hidden row, in `hidden_step`
 MULTIPLIED = 72  # likelihoods over 1e-3 in eight products: 1e-27 each in float32, 1e-216 in all
 
 
@@ -148,12 +155,29 @@ def sigmoid_exact(x):
 
 
 @njit(cache=True, nogil=True)
+def path_targets(center, dim, ends, nodes, labels, targets, target_labels):
+    """The nodes on the center's path, as offsets of rows in w_out, and their labels.
+
+    targets : int64, target_labels : float32, both written
+    Returns how many.
+    """
+    first = ends[center]
+    n = ends[center + 1] - first
+    for t in range(n):
+        targets[t] = nodes[first + t] * dim
+        target_labels[t] = labels[first + t]
+    return n
+
+
+@njit(cache=True, nogil=True)
 def train_piece(
-    w_in, w_out, dim, n_words, tokens, begin, end, keep, noise, window, dynamic, n_negative,
-    is_cbow, cbow_mean, cbow_classic, exact, learning_rate, state,
+    w_in, w_out, dim, missing, missing_out, frozen, tokens, begin, end, keep, noise, ends, nodes,
+    labels, window, dynamic, n_negative, is_cbow, cbow_mean, cbow_classic, exact, learning_rate,
+    state,
 ):  # fmt: skip
     """Train on every center word of tokens[begin:end]; the rest of `tokens` is only context.
 
+    missing, missing_out : offsets in w_in and w_out of a row of zeros
     dynamic      : draw each window's reach from 1..window, else take all of it
     is_cbow      : predict the center from its contexts together, else from each (skip-gram)
     cbow_mean    : average the contexts, else sum them
@@ -162,55 +186,69 @@ def train_piece(
     Returns (sum of -log likelihoods, number of predictions of a center word).
     """
     n_tokens = tokens.shape[0]
-    n_targets = padded(n_negative + 1, TARGETS_AT_ONCE)
-    max_pairs = padded(2 * window, CONTEXTS_AT_ONCE) * n_targets
-    missing = n_words * dim
+    is_tree = noise.shape[0] == 0
+    n_words = noise.shape[0]
+    longest = n_negative + 1
+    for word in range(ends.shape[0] - 1):
+        longest = max(longest, ends[word + 1] - ends[word])
+    most_targets = padded(longest, TARGETS_AT_ONCE * TARGETS_OF_ONE)
+    max_pairs = padded(2 * window, CONTEXTS_AT_ONCE) * most_targets
     kept = np.empty(n_tokens, np.int32)
     is_center = np.empty(n_tokens, np.bool_)
     sentence = np.empty(n_tokens, np.int64)
     n_kept = subsample(tokens, keep, begin, end, kept, is_center, sentence, state)
 
     contexts = np.empty(2 * window + CONTEXTS_AT_ONCE, np.int64)
-    hidden = np.zeros(2 * dim, np.float32)  # CBOW's one row, and a missing one
-    hidden_row = np.zeros(CONTEXTS_AT_ONCE, np.int64)
-    targets = np.full(n_targets, missing)
-    upcoming = np.full(n_targets, missing)
-    target_weights = np.zeros(n_targets, np.float32)
-    upcoming_weights = np.zeros(n_targets, np.float32)
-    rows = np.empty(n_targets * dim, np.float32)
+    writes = np.empty(2 * window + CONTEXTS_AT_ONCE, np.int64)
+    hidden = np.zeros(dim, np.float32)  # CBOW's one row
+    change = np.zeros(dim, np.float32)
+    n_targets = n_negative + 1
+    targets = np.full(most_targets, missing_out)
+    upcoming = np.full(most_targets, missing_out)
+    target_weights = np.zeros(most_targets, np.float32)
+    target_labels = np.zeros(most_targets, np.float32)
+    upcoming_weights = np.zeros(most_targets, np.float32)
+    target_labels[0] = 1
+    rows = np.empty(most_targets * dim, np.float32)
     logits = np.empty(max_pairs + 8, np.float32)
     saved = np.empty(max_pairs + 8, np.float32)
-    labels = np.zeros(max_pairs + 8, np.float32)
-    labels[::n_targets] = 1
-    all_once = np.zeros(max_pairs + 8, np.float32)
-    for t in range(n_negative + 1):
-        all_once[t:max_pairs:n_targets] = 1
+    pair_labels = np.zeros(max_pairs + 8, np.float32)
     weights = np.zeros(max_pairs + 8, np.float32)
+    multiple = TARGETS_OF_ONE if is_cbow else TARGETS_AT_ONCE
+    n_padded = padded(n_targets, multiple)
+    pair_labels[:max_pairs:n_padded] = 1
+    all_once = np.zeros(max_pairs + 8, np.float32)
+    for t in range(n_targets):
+        all_once[t:max_pairs:n_padded] = 1
 
     loss = 0.0
     n_predictions = 0
     first = 0
+    is_plain = True
     next_is_plain = True
-    if n_kept > 0:
+    if n_kept > 0 and not is_tree:
         next_is_plain = draw_targets(
             kept[0], n_words, dim, noise, n_negative, upcoming, upcoming_weights, state
         )
     for i in range(n_kept):
         if i > 0 and sentence[i] != sentence[i - 1]:
             first = i
-        is_plain = next_is_plain
-        for t in range(n_negative + 1):
-            targets[t] = upcoming[t]
-            target_weights[t] = upcoming_weights[t]
+        if not is_tree:
+            is_plain = next_is_plain
+            for t in range(n_targets):
+                targets[t] = upcoming[t]
+                target_weights[t] = upcoming_weights[t]
         if i + 1 < n_kept:  # while this center is at work, the next one's rows come from memory
-            next_is_plain = draw_targets(
-                kept[i + 1], n_words, dim, noise, n_negative, upcoming, upcoming_weights, state
-            )
+            if not is_tree:
+                next_is_plain = draw_targets(
+                    kept[i + 1], n_words, dim, noise, n_negative, upcoming, upcoming_weights, state
+                )
+                for t in range(n_targets):
+                    for d in range(0, dim, 16):
+                        prefetch(w_out, upcoming[t] + d)
             entering = kept[min(i + window + 2, n_kept - 1)] * dim
             for d in range(0, dim, 16):
                 prefetch(w_in, entering + d)
-                for t in range(n_negative + 1):
-                    prefetch(w_out, upcoming[t] + d)
         if not is_center[i]:
             continue
         reach = window - random_below(window, state) if dynamic else window
@@ -218,28 +256,42 @@ def train_piece(
         for j in range(max(first, i - reach), min(sentence[i], i + reach + 1)):
             if j != i:
                 contexts[n_contexts] = kept[j] * dim
+                writes[n_contexts] = contexts[n_contexts]
+                if frozen.shape[0] > 0 and frozen[kept[j]]:
+                    writes[n_contexts] = missing + dim
                 n_contexts += 1
         if n_contexts == 0:
             continue
         n_rows = 1 if is_cbow else n_contexts
         n_predictions += n_rows
-        if not is_plain:
+        if is_tree:
+            n_targets = path_targets(kept[i], dim, ends, nodes, labels, targets, target_labels)
+            n_padded = padded(n_targets, multiple)
+            targets[n_targets:n_padded] = missing_out
             for c in range(n_rows):
-                for t in range(n_targets):
-                    weights[c * n_targets + t] = target_weights[t]
+                for t in range(n_padded):
+                    pair_labels[c * n_padded + t] = target_labels[t] if t < n_targets else 0.0
+                    all_once[c * n_padded + t] = 1.0 if t < n_targets else 0.0
+        elif not is_plain:
+            for c in range(n_rows):
+                for t in range(n_padded):
+                    weights[c * n_padded + t] = target_weights[t]
         if is_cbow:
             scale = np.float32(1.0 / n_contexts) if cbow_mean else np.float32(1.0)
             gather_mean(w_in, dim, contexts, n_contexts, scale, hidden)
-            loss += window_step(
-                hidden, w_out, dim, hidden_row, 1, targets, labels,
-                all_once if is_plain else weights, is_plain, dim,
-                exact, learning_rate, rows, logits, saved,
+            change[:] = 0
+            loss += hidden_step(
+                hidden, w_out, dim, targets, n_padded, pair_labels,
+                all_once if is_plain else weights, is_plain,
+                exact, learning_rate, logits, saved, change,
             )  # fmt: skip
             share = np.float32(1.0) if cbow_classic else scale
-            scatter_change(w_in, dim, contexts, n_contexts, scale, share, hidden, rows)
+            for c in range(n_contexts):
+                if writes[c] == contexts[c]:
+                    add_scaled(w_in, contexts[c], share, change, 0, dim)
         else:
             loss += window_step(
-                w_in, w_out, dim, contexts, n_contexts, targets, labels,
+                w_in, w_out, dim, contexts, writes, n_contexts, targets, n_padded, pair_labels,
                 all_once if is_plain else weights, is_plain, missing,
                 exact, learning_rate, rows, logits, saved,
             )  # fmt: skip
@@ -247,30 +299,231 @@ def train_piece(
 
 
 @njit(cache=True, nogil=True)
-def gather_mean(w_in, dim, contexts, n_contexts, scale, hidden):
-    """hidden[:dim] = scale * the sum of the context rows."""
-    for d in range(0, dim, 8):
-        s = splat(np.float32(0.0))
-        for c in range(n_contexts):
-            s = fma(load(w_in, contexts[c] + d), splat(scale), s)
-        store(hidden, d, s)
+def train_cbow_piece(
+    w_in, w_out, dim, missing, missing_out, frozen, tokens, begin, end, keep, noise, window,
+    dynamic, n_negative, mean, classic, exact, learning_rate, state,
+):  # fmt: skip
+    """CBOW with negative sampling, CENTERS_AT_ONCE centers sharing one set of negatives.
+
+    Arguments and return value as in `train_piece`. One center of CBOW has a single hidden row, so
+    sharing among its contexts, as skip-gram does, would save nothing; neighbours share instead.
+    """
+    n_tokens = tokens.shape[0]
+    n_words = noise.shape[0]
+    kept = np.empty(n_tokens, np.int32)
+    is_center = np.empty(n_tokens, np.bool_)
+    sentence = np.empty(n_tokens, np.int64)
+    n_kept = subsample(tokens, keep, begin, end, kept, is_center, sentence, state)
+
+    width = 2 * window
+    contexts = np.empty(CENTERS_AT_ONCE * width, np.int64)
+    n_contexts = np.zeros(CENTERS_AT_ONCE, np.int64)
+    scales = np.zeros(CENTERS_AT_ONCE, np.float32)
+    centers = np.empty(CENTERS_AT_ONCE, np.int64)
+    hidden = np.zeros((2 * CENTERS_AT_ONCE + 1) * dim, np.float32)  # before, after, a missing one
+    from_center = np.zeros(CENTERS_AT_ONCE * dim, np.float32)
+    hidden_rows = np.zeros(CENTERS_AT_ONCE + CONTEXTS_AT_ONCE, np.int64)
+    hidden_writes = np.zeros(CENTERS_AT_ONCE + CONTEXTS_AT_ONCE, np.int64)
+    n_padded = padded(n_negative, TARGETS_AT_ONCE)
+    n_pairs = CENTERS_AT_ONCE * n_padded
+    targets = np.full(n_padded + 1, missing_out)
+    counts = np.zeros(n_padded + 1, np.float32)
+    all_once = np.zeros(n_pairs + 8, np.float32)
+    for t in range(n_negative):
+        all_once[t:n_pairs:n_padded] = 1
+    no_labels = np.zeros(n_pairs + 8, np.float32)
+    weights = np.zeros(n_pairs + 8, np.float32)
+    rows = np.empty(n_padded * dim, np.float32)
+    logits = np.empty(n_pairs + 8, np.float32)
+    saved = np.empty(n_pairs + 8, np.float32)
+    steps = np.empty(CENTERS_AT_ONCE + 8, np.float32)
+    ones = np.ones(CENTERS_AT_ONCE + 8, np.float32)
+
+    loss = 0.0
+    n_predictions = 0
+    first = 0
+    n = 0  # centers gathered so far
+    for i in range(n_kept):
+        if i > 0 and sentence[i] != sentence[i - 1]:
+            first = i
+        entering = min(i + window + 4, n_kept - 1)
+        for d in range(0, dim, 16):
+            prefetch(w_in, kept[entering] * dim + d)
+            prefetch(w_out, kept[min(i + 4, n_kept - 1)] * dim + d)
+        if is_center[i]:
+            reach = window - random_below(window, state) if dynamic else window
+            found = 0
+            for j in range(max(first, i - reach), min(sentence[i], i + reach + 1)):
+                if j != i:
+                    contexts[n * width + found] = kept[j] * dim
+                    found += 1
+            if found > 0:
+                n_contexts[n] = found
+                scales[n] = np.float32(1.0 / found) if mean else np.float32(1.0)
+                centers[n] = kept[i] * dim
+                n += 1
+        if n == 0 or (n < CENTERS_AT_ONCE and i < n_kept - 1):
+            continue
+
+        is_plain = draw_negatives(
+            centers, n, n_words, dim, missing_out, noise, n_negative, targets, counts, weights,
+            n_padded, state,
+        )  # fmt: skip
+        for b in range(n):
+            gather_mean(
+                w_in, dim, contexts[b * width :], n_contexts[b], scales[b], hidden[b * dim :]
+            )
+            hidden_rows[b] = b * dim
+            hidden_writes[b] = (CENTERS_AT_ONCE + b) * dim
+            steps[b] = dot(hidden, b * dim, w_out, centers[b], dim)
+        loss += logits_to_steps(steps, n, ones, ones, True, exact, learning_rate, saved)
+        for b in range(n):
+            scaled(w_out, centers[b], steps[b], from_center, b * dim, dim)
+        loss += window_step(
+            hidden, w_out, dim, hidden_rows, hidden_writes, n, targets, n_padded, no_labels,
+            all_once if is_plain else weights, is_plain, 2 * CENTERS_AT_ONCE * dim,
+            exact, learning_rate, rows, logits, saved,
+        )  # fmt: skip
+        for b in range(n):
+            share = np.float32(1.0) if classic else scales[b]
+            change_of_hidden(hidden, b * dim, hidden_writes[b], from_center, share, dim)
+            add_scaled(w_out, centers[b], steps[b], hidden, b * dim, dim)
+            for c in range(b * width, b * width + n_contexts[b]):
+                if frozen.shape[0] == 0 or not frozen[contexts[c] // dim]:
+                    add_scaled(w_in, contexts[c], np.float32(1.0), from_center, b * dim, dim)
+        n_predictions += n
+        n = 0
+    return loss, n_predictions
 
 
 @njit(cache=True, nogil=True)
-def scatter_change(w_in, dim, contexts, n_contexts, scale, share, hidden, before):
-    """Add share * (hidden - what it was) to each context row.
+def draw_negatives(
+    centers, n, n_words, dim, missing, noise, n_negative, targets, counts, weights, n_padded, state
+):  # fmt: skip
+    """Negatives for `n` centers, as offsets of rows in w_out, and their weight for each center.
 
-    before : (dim,) float32 scratch. The rows have not changed since `gather_mean`.
+    targets : (n_padded,) int64 and weights : (n * n_padded,) float32, written. One drawn twice
+              counts twice; for the center that equals it, it does not count.
+    Returns whether every weight is 1.
     """
-    gather_mean(w_in, dim, contexts, n_contexts, scale, before)
+    is_plain = True
+    for t in range(n_negative):
+        word = random_below(n_words, state)
+        if next_random(state) > noise[word, 0]:
+            word = np.int64(noise[word, 1])
+        targets[t] = word * dim
+        counts[t] = np.float32(1.0)
+        for other in range(t):
+            if targets[other] == targets[t]:
+                counts[other] += np.float32(1.0)
+                targets[t] = missing
+                counts[t] = np.float32(0.0)
+                is_plain = False
+                break
+        for b in range(n):
+            if centers[b] == targets[t]:
+                is_plain = False
+    if not is_plain:
+        for b in range(n):
+            for t in range(n_negative):
+                weights[b * n_padded + t] = (
+                    counts[t] if targets[t] != centers[b] else np.float32(0.0)
+                )
+    return is_plain
+
+
+@njit(cache=True, nogil=True, inline="always")
+def dot(x, x_at, y, y_at, dim):
+    """The inner product of two rows."""
+    s0, s1 = splat(np.float32(0.0)), splat(np.float32(0.0))
+    for d in range(0, dim, 16):
+        s0 = fma(load(x, x_at + d), load(y, y_at + d), s0)
+        s1 = fma(load(x, x_at + d + 8), load(y, y_at + d + 8), s1)
+    return total(fma(s0, splat(np.float32(1.0)), s1))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def scaled(x, x_at, factor, y, y_at, dim):
+    """Write factor * x to the row of y."""
+    f = splat(np.float32(factor))
     for d in range(0, dim, 8):
-        change = multiply(splat(share), subtract(load(hidden, d), load(before, d)))
+        store(y, y_at + d, multiply(f, load(x, x_at + d)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def add_scaled(y, y_at, factor, x, x_at, dim):
+    """Add factor * x to the row of y."""
+    f = splat(np.float32(factor))
+    for d in range(0, dim, 8):
+        store(y, y_at + d, fma(f, load(x, x_at + d), load(y, y_at + d)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def change_of_hidden(hidden, before, after, change, share, dim):
+    """change[before:] = share * (change + hidden after - hidden before), a row each."""
+    f = splat(np.float32(share))
+    for d in range(0, dim, 8):
+        moved = subtract(load(hidden, after + d), load(hidden, before + d))
+        both = fma(f, moved, multiply(f, load(change, before + d)))
+        store(change, before + d, both)
+
+
+@njit(cache=True, nogil=True)
+def gather_mean(w_in, dim, contexts, n_contexts, scale, hidden):
+    """hidden[:dim] = scale * the sum of the rows at the offsets `contexts`."""
+    factor = splat(np.float32(scale))
+    for d in range(0, dim, 16):
+        s0, s1 = splat(np.float32(0.0)), splat(np.float32(0.0))
         for c in range(n_contexts):
-            store(
-                w_in,
-                contexts[c] + d,
-                fma(change, splat(np.float32(1.0)), load(w_in, contexts[c] + d)),
-            )
+            s0 = fma(load(w_in, contexts[c] + d), factor, s0)
+            s1 = fma(load(w_in, contexts[c] + d + 8), factor, s1)
+        store(hidden, d, s0)
+        store(hidden, d + 8, s1)
+
+
+@njit(cache=True, nogil=True)
+def hidden_step(
+    hidden, w_out, dim, targets, n_targets, labels, weights, is_plain, exact, learning_rate,
+    logits, saved, change,
+):  # fmt: skip
+    """One update for a hidden row against its targets; the row's own change is left to add.
+
+    With e = weights * (labels - sigmoid(Y hidden)):  change += lr Yᵀ e,  Y += lr e hiddenᵀ.
+
+    hidden, change : (dim,) float32
+    targets        : int64 offsets of rows in w_out, all different or missing; n_targets is a
+                     multiple of TARGETS_OF_ONE
+    labels, weights, is_plain, logits, saved : as in `logits_to_steps`
+    Returns the sum of -log likelihoods.
+    """
+    for t in range(0, n_targets, 4):
+        y0, y1, y2, y3 = targets[t], targets[t + 1], targets[t + 2], targets[t + 3]
+        zero = splat(np.float32(0.0))
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for d in range(0, dim, 8):
+            h = load(hidden, d)
+            s0, s1 = fma(h, load(w_out, y0 + d), s0), fma(h, load(w_out, y1 + d), s1)
+            s2, s3 = fma(h, load(w_out, y2 + d), s2), fma(h, load(w_out, y3 + d), s3)
+        logits[t], logits[t + 1], logits[t + 2], logits[t + 3] = (
+            total(s0), total(s1), total(s2), total(s3),
+        )  # fmt: skip
+
+    loss = logits_to_steps(
+        logits, n_targets, labels, weights, is_plain, exact, learning_rate, saved
+    )
+    for d in range(0, dim, 16):
+        h0, h1 = load(hidden, d), load(hidden, d + 8)
+        c0, c1 = load(change, d), load(change, d + 8)
+        for t in range(n_targets):
+            at = targets[t] + d
+            e = load_splat(logits, t)
+            y0, y1 = load(w_out, at), load(w_out, at + 8)
+            c0, c1 = fma(e, y0, c0), fma(e, y1, c1)
+            store(w_out, at, fma(e, h0, y0))
+            store(w_out, at + 8, fma(e, h1, y1))
+        store(change, d, c0)
+        store(change, d + 8, c1)
+    return loss
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -281,23 +534,24 @@ def padded(n, multiple):
 
 @njit(cache=True, nogil=True)
 def window_step(
-    w_in, w_out, dim, contexts, n_contexts, targets, labels, weights, is_plain, missing,
-    exact, learning_rate, rows, logits, saved,
+    w_in, w_out, dim, contexts, writes, n_contexts, targets, n_targets, labels, weights, is_plain,
+    missing, exact, learning_rate, rows, logits, saved,
 ):  # fmt: skip
     """One update for a center word: all its contexts against all its targets, in place.
 
     With X the context rows of w_in, Y the target rows of w_out, both as they were before the
     step, and E = weights * (labels - sigmoid(X Yᵀ)):  X += lr E Y,  Y += lr Eᵀ X.
 
-    contexts : int64 row offsets, room for an even number;  targets : (n_targets,) int64
+    contexts : int64 row offsets, room for an even number;  writes : where each is written, which
+               differs for a frozen row;  targets : int64, n_targets a multiple of three
     missing  : offset in w_in of a row of zeros;  rows : (n_targets * dim,) float32 scratch for Y
     labels, weights, is_plain, logits, saved : as in `logits_to_steps`, a row a context; `logits`
                holds X Yᵀ, then lr E
     Returns the sum of -log likelihoods.
     """
-    n_targets = targets.shape[0]
     if n_contexts % 2 == 1:
         contexts[n_contexts] = missing
+        writes[n_contexts] = missing
     for t in range(n_targets):
         for d in range(0, dim, 8):
             store(rows, t * dim + d, load(w_out, targets[t] + d))
@@ -351,6 +605,7 @@ def window_step(
     # X += lr E Y. A word that stands twice in the window gets both steps.
     for c in range(0, n_contexts, 2):
         x0, x1 = contexts[c], contexts[c + 1]
+        to0, to1 = writes[c], writes[c + 1]
         at0, at1 = c * n_targets, (c + 1) * n_targets
         if c + 1 == n_contexts:
             logits[at1 : at1 + n_targets] = 0
@@ -358,7 +613,7 @@ def window_step(
             for t in range(n_targets):
                 logits[at0 + t] += logits[at1 + t]
                 logits[at1 + t] = 0
-            x1 = missing
+            x1, to1 = missing, missing
         for d in range(0, dim, 16):
             s00, s01 = load(w_in, x0 + d), load(w_in, x0 + d + 8)
             s10, s11 = load(w_in, x1 + d), load(w_in, x1 + d + 8)
@@ -367,10 +622,10 @@ def window_step(
                 e0, e1 = load_splat(logits, at0 + t), load_splat(logits, at1 + t)
                 s00, s01 = fma(e0, b0, s00), fma(e0, b1, s01)
                 s10, s11 = fma(e1, b0, s10), fma(e1, b1, s11)
-            store(w_in, x0 + d, s00)
-            store(w_in, x0 + d + 8, s01)
-            store(w_in, x1 + d, s10)
-            store(w_in, x1 + d + 8, s11)
+            store(w_in, to0 + d, s00)
+            store(w_in, to0 + d + 8, s01)
+            store(w_in, to1 + d, s10)
+            store(w_in, to1 + d + 8, s11)
     return loss
 
 

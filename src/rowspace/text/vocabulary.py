@@ -184,6 +184,82 @@ def _name(item: Hashable) -> bytes:
         raise CorpusError(f"the item {item!r} has half a character; give whole ones") from error
 
 
+@dataclass(frozen=True)
+class UpdateReport:
+    """What new text did to a vocabulary."""
+
+    added: list[str]
+    """New words, most frequent first."""
+    dropped: list[str]
+    """Words of before that `max_words` pushed out."""
+    unseen: list[str]
+    """Words of before that the new text does not have; they stay."""
+    n_rare_words: int
+    """Different words of the new text that are too rare to add."""
+    n_rare_tokens: int
+
+
+def update_vocabulary(
+    words: Sequence[str],
+    counts: NDArray[np.int64],
+    new: Vocabulary,
+    ids: TokenIds,
+    config: VocabularyConfig,
+) -> tuple[Vocabulary, TokenIds, UpdateReport]:
+    """Merge a vocabulary with that of new text, whose ids are rewritten in place.
+
+    Parameters
+    ----------
+    words, counts : (n_words,)
+        The vocabulary of before, which stays unless `max_words` is reached.
+    new, ids
+        A scan of the new text with a min_count of 1.
+    config : VocabularyConfig
+        A new word needs `min_count` occurrences in the new text alone.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+        Counts are the sums; `n_tokens` is that of the new text.
+    ids : TokenIds
+        The new text in rows of that vocabulary.
+    report : UpdateReport
+    """
+    before = set(words)
+    total = dict(zip(words, counts.tolist(), strict=True))
+    rare_words = rare_tokens = 0
+    for word, count in zip(new.words, new.counts.tolist(), strict=True):
+        if word in before:
+            total[word] += count
+        elif _is_kept(word.encode("utf-8", "surrogateescape"), count, config):
+            total[word] = count
+        else:
+            rare_words, rare_tokens = rare_words + 1, rare_tokens + count
+    names = [word.encode("utf-8", "surrogateescape") for word in total]
+    merged, _ = _select(
+        names,
+        np.array(list(total.values()), dtype=np.int64),
+        VocabularyConfig(min_count=1, max_words=config.max_words, tokenizer=config.tokenizer),
+        n_tokens=new.n_tokens,
+        n_distinct=len(before | set(new.words)),
+    )
+    rows = {word: row for row, word in enumerate(merged.words)}
+    mapping = np.array([rows.get(word, -1) for word in new.words], dtype=np.int32)
+    ids = _rewrite_ids(ids.path, ids.path, [_Written(0, ids.n_ids)], [mapping])
+    seen = set(new.words)
+    return (
+        merged,
+        ids,
+        UpdateReport(
+            added=[word for word in merged.words if word not in before],
+            dropped=[word for word in words if word not in rows],
+            unseen=[word for word in words if word not in seen],
+            n_rare_words=rare_words,
+            n_rare_tokens=rare_tokens,
+        ),
+    )
+
+
 def save_scan(path: Path, vocabulary: Vocabulary, ids: TokenIds) -> None:
     """Write a vocabulary beside its token ids, so that a later run need not scan again."""
     fsync_file(ids.path)
