@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "FastText": "rowspace.static.fasttext",
+    "FastTextConfig": "rowspace.static.fasttext",
     "Hit": "rowspace.search.space",
     "SIFEncoder": "rowspace.static.sif",
     "Space": "rowspace.search.space",
+    "SubwordVectors": "rowspace.space.subword",
     "Vectors": "rowspace.space.vectors",
     "Word2Vec": "rowspace.static.word2vec",
     "Word2VecConfig": "rowspace.static.word2vec",
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
     from rowspace.space.formats import load as load
+    from rowspace.space.subword import SubwordVectors as SubwordVectors
     from rowspace.space.vectors import Vectors as Vectors
+    from rowspace.static.fasttext import FastText as FastText
+    from rowspace.static.fasttext import FastTextConfig as FastTextConfig
     from rowspace.static.sif import SIFEncoder as SIFEncoder
     from rowspace.static.word2vec import Word2Vec as Word2Vec
     from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig

@@ -1,4 +1,4 @@
-"""`rowspace train word2vec`: word vectors from text."""
+"""`rowspace train word2vec` and `fasttext`: word vectors from text."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError
 from rowspace.space.vectors import Vectors
+from rowspace.static.fasttext import FastText, FastTextConfig
 from rowspace.static.trainer import Trainer
 from rowspace.static.training import TrainingConfig
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
@@ -49,6 +50,9 @@ _HELP = {
     "tokenizer": "Lower-case words, or what stands between spaces.",
     "held_out": "Share of the text kept aside to measure the loss on; then training stops early.",
     "patience": "Epochs without a lower held-out loss before training stops.",
+    "minn": "Shortest n-gram, in characters.",
+    "maxn": "Longest n-gram; 0 for whole words only.",
+    "bucket": "N-grams that share a hash modulo this share a row.",
     "seed": "Seed of the random numbers.",
     "n_threads": "Threads; every core if not given. One is reproducible.",
 }
@@ -112,6 +116,20 @@ def training_options(command: Command) -> Command:
 def word2vec(**options: Any) -> None:
     """Train word2vec on CORPUS: files, folders, or - for stdin; a line's end ends a sentence."""
     _run(Word2Vec, **options)
+
+
+@train.command()
+@training_options
+@config_options(FastTextConfig)
+@corpus_options
+def fasttext(**options: Any) -> None:
+    """Train fastText on CORPUS, with vectors for unknown words; --out is a .bin file.
+
+    The file is the official program's format, and so --start takes one of its own.
+    """
+    if Path(options["out"]).suffix.lower() != ".bin":
+        raise ConfigError(f"a fastText model is a .bin file; give --out {options['out']}.bin")
+    _run(FastText, **options)
 
 
 def _run(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.space import folder, word2vec_files
+from rowspace.space import fasttext_files, folder, word2vec_files
+from rowspace.space.subword import SubwordVectors
 from rowspace.space.vectors import Vectors
 
 
@@ -33,7 +34,9 @@ FORMATS = (
     Format("rowspace", ("",), folder.read, folder.write),
     Format("word2vec", (".txt", ".vec"), word2vec_files.read_text, word2vec_files.write_text),
     Format("word2vec-binary", (".bin",), word2vec_files.read_binary, word2vec_files.write_binary),
+    Format("fasttext", (".bin", ".ftz"), fasttext_files.read_bin, fasttext_files.write_bin),
 )
+_FASTTEXT = FORMATS[-1]
 
 FILES = [format for format in FORMATS if any(format.suffixes)]
 
@@ -55,8 +58,8 @@ def load(
     limit : int, optional
         Read only the first so many vectors, the most frequent words in most files.
     mmap : bool
-        Map a folder's matrix instead of reading it: loading takes no time and the memory is
-        shared between processes. Other formats are always read into memory.
+        Map a folder's matrix, or those of a fastText `.bin`, instead of reading them: loading
+        takes no time and the memory is shared between processes. Others are read into memory.
     format : str, optional
         Name of the format where the suffix does not tell.
 
@@ -76,6 +79,8 @@ def load(
         path = path.parent
     if path.is_dir():
         return folder.read(folder.find(path), limit, mmap)
+    if format is None and path.suffix.lower() == ".bin" and fasttext_files.is_bin(path):
+        return _FASTTEXT.read(path, limit, mmap)
     return _find_format(path, format, FILES).read(path, limit, mmap)
 
 
@@ -86,9 +91,11 @@ def save(vectors: Vectors, path: Path | str, format: str | None = None) -> None:
     ----------
     vectors : Vectors
     path : path
-        Its suffix names the format; no suffix, or an existing folder, means "rowspace".
-    format : {"rowspace", "word2vec", "word2vec-binary"}, optional
-        "rowspace" keeps everything; the others keep keys and vectors only.
+        Its suffix names the format; no suffix, or an existing folder, means "rowspace"; `.bin` is
+        fastText's for vectors made of subwords and word2vec's for others.
+    format : {"rowspace", "word2vec", "word2vec-binary", "fasttext"}, optional
+        "fasttext" keeps n-grams and counts; "rowspace" the words' vectors, counts and metadata; the
+        others keys and vectors only.
 
     Raises
     ------
@@ -98,6 +105,8 @@ def save(vectors: Vectors, path: Path | str, format: str | None = None) -> None:
     path = Path(path)
     if format is None and path.is_dir():
         format = "rowspace"
+    if format is None and path.suffix.lower() == ".bin" and isinstance(vectors, SubwordVectors):
+        format = "fasttext"
     path.parent.mkdir(parents=True, exist_ok=True)
     _find_format(path, format, FORMATS).write(vectors, path)
 
