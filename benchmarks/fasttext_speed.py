@@ -50,9 +50,10 @@ def main() -> None:
         for theirs, ours in zip(found["fasttext"], found["rowspace"], strict=True)
     ]
     lines = [
-        f"{arguments.words:,} words, {arguments.epochs} epochs, d100 w5 n5 t=1e-4 lr .05 min_count "
-        f"5, n-grams 3-6, bucket 2,000,000, {THREADS} threads, seeds {arguments.seeds}",
-        f"{'':10} {'seconds':>20} {'MB':>6} {'WordSim':>8} {'SimLex':>8} {'MTurk':>8} {'Google':>8}",
+        f"{arguments.words:,} words, {arguments.epochs} epochs, d100 w5 n5 t=1e-4 lr .05 "
+        f"min_count 5, n-grams 3-6, bucket 2,000,000, {THREADS} threads, seeds {arguments.seeds}",
+        f"{'':10} {'seconds':>20} {'MB':>6} {'WordSim':>8} {'SimLex':>8} {'MTurk':>8} "
+        f"{'Google':>8}",
     ]
     for name, results in found.items():
         shown = " ".join(f"{result['seconds']:.1f}" for result in results)

@@ -198,7 +198,7 @@ def test_unknown_words_can_be_asked_about_and_too_short_ones_cannot() -> None:
     assert vectors.most_similar("catty", topn=1)[0][0] in vectors
     found = vectors.most_similar_batch(["catty", "cats"], topn=1)
     (key, score), (other_key, other_score) = found[0][0], vectors.most_similar("catty", topn=1)[0]
-    assert (key, score) == (other_key, pytest.approx(other_score, abs=1e-6))
+    assert key == other_key and score == pytest.approx(other_score, abs=1e-6)
     assert found[1][0][0] == "dogs"
     assert vectors.similarity("catty", "catty") == pytest.approx(1)
     with pytest.raises(VocabularyError, match="no vector for '': it is not one of 2 words, and"):
