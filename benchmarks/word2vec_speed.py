@@ -1,6 +1,7 @@
-"""Skip-gram with negative sampling against gensim: words/s, vocabulary scan, and quality.
+"""word2vec with negative sampling against gensim: words/s, vocabulary scan, and quality.
 
     python -m benchmarks.word2vec_speed [--words 25000000] [--epochs 3] [--seeds 1 2 3]
+                                        [--architecture skipgram|cbow]
 
 Both read the same file of lower-case words (gensim by `corpus_file`), with the same settings and
 threads, and take turns. Words/s are raw words read; gensim's own clock is not used. Quality is the
@@ -43,17 +44,20 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=25_000_000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--architecture", choices=["skipgram", "cbow"], default="skipgram")
     arguments = parser.parse_args()
 
     text = wikipedia_text(arguments.words)
     small = wikipedia_text(100_000)
-    ours(small, 1, 1)  # compile
-    compare_scans(text)
+    architecture = arguments.architecture
+    ours(small, 1, 1, architecture)  # compile
+    if architecture == "skipgram":
+        compare_scans(text)
     speeds: dict[str, list[float]] = {"gensim": [], "rowspace": []}
     scores: dict[str, list[list[float]]] = {"gensim": [], "rowspace": []}
     for seed in arguments.seeds:
         for name, train in (("gensim", theirs), ("rowspace", ours)):
-            vectors, seconds = train(text, arguments.epochs, seed)
+            vectors, seconds = train(text, arguments.epochs, seed, architecture)
             speeds[name].append(arguments.words * arguments.epochs / seconds)
             scores[name].append(quality(vectors))
             print(name, seed, f"{speeds[name][-1]:,.0f} words/s", scores[name][-1], flush=True)
@@ -72,12 +76,13 @@ def main() -> None:
         f"ratio of words/s: {' '.join(f'{ratio:.2f}' for ratio in ratios)}, "
         f"median {statistics.median(ratios):.2f}"
     )
-    record("word2vec: skip-gram speed and quality", lines, ["gensim"])
+    name = {"skipgram": "skip-gram", "cbow": "CBOW"}[architecture]
+    record(f"word2vec: {name} speed and quality", lines, ["gensim"])
 
 
-def theirs(text: Path, epochs: int, seed: int) -> tuple[rs.Vectors, float]:
+def theirs(text: Path, epochs: int, seed: int, architecture: str) -> tuple[rs.Vectors, float]:
     model = Word2Vec(
-        vector_size=100, window=5, negative=5, sg=1, min_count=5, sample=1e-4, alpha=0.05,
+        vector_size=100, window=5, negative=5, sg=int(architecture == "skipgram"), min_count=5, sample=1e-4, alpha=0.05,
         min_alpha=1e-4, workers=THREADS, seed=seed,
     )  # fmt: skip
     model.build_vocab(corpus_file=str(text))
@@ -92,9 +97,15 @@ def theirs(text: Path, epochs: int, seed: int) -> tuple[rs.Vectors, float]:
     return rs.Vectors(model.wv.index_to_key, model.wv.vectors), seconds
 
 
-def ours(text: Path, epochs: int, seed: int) -> tuple[rs.Vectors, float]:
+def ours(text: Path, epochs: int, seed: int, architecture: str) -> tuple[rs.Vectors, float]:
     trainer = rs.Word2Vec(
-        epochs=epochs, seed=seed, n_threads=THREADS, tokenizer="whitespace", **SETTINGS
+        epochs=epochs,
+        seed=seed,
+        n_threads=THREADS,
+        tokenizer="whitespace",
+        architecture=architecture,
+        cbow_gradient="classic",
+        **SETTINGS,  # gensim's gradient
     )
     with tempfile.TemporaryDirectory() as folder:
         vocabulary, ids = scan_corpus(

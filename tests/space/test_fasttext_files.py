@@ -99,7 +99,7 @@ def test_supervised_and_quantised_files_give_their_vectors(tmp_path: Path) -> No
         {},
         {"qnorm": True},
         {"qnorm": True, "qout": True},
-        {"input": str(text), "cutoff": 100, "retrain": True, "epoch": 1, "thread": 1},
+        {"input": str(text), "cutoff": 400, "retrain": True, "epoch": 1, "thread": 1},
     ]
     for quantise in ways:
         model = _again(train, **quantise)
