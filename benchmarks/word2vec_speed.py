@@ -82,7 +82,8 @@ def main() -> None:
 
 def theirs(text: Path, epochs: int, seed: int, architecture: str) -> tuple[rs.Vectors, float]:
     model = Word2Vec(
-        vector_size=100, window=5, negative=5, sg=int(architecture == "skipgram"), min_count=5, sample=1e-4, alpha=0.05,
+        vector_size=100, window=5, negative=5, sg=int(architecture == "skipgram"), min_count=5,
+        sample=1e-4, alpha=0.05,
         min_alpha=1e-4, workers=THREADS, seed=seed,
     )  # fmt: skip
     model.build_vocab(corpus_file=str(text))

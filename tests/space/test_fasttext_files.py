@@ -108,6 +108,9 @@ def test_supervised_and_quantised_files_give_their_vectors(tmp_path: Path) -> No
         assert vectors.index_to_key == model.get_words()
         for word in [*model.get_words(), "goodly"]:
             np.testing.assert_allclose(vectors[word], model.get_word_vector(word), atol=1e-6)
+    assert isinstance(vectors, SubwordVectors) and vectors.is_pruned
+    with pytest.raises(ConfigError, match=r"n-grams are pruned, which a \.bin file cannot hold"):
+        vectors.save(tmp_path / "b.bin")
 
 
 def _made(version: int = 12, model: int = 2, **changes: Any) -> bytes:

@@ -164,6 +164,7 @@ def read_bin(path: Path, limit: int | None = None, mmap: bool = True) -> Subword
             maxn=settings.maxn,
             bucket=settings.bucket,
             bucket_rows=bucket_rows,
+            is_pruned=pruned is not None,
             counts=counts,
             metadata={
                 "method": "fasttext",
@@ -330,8 +331,13 @@ def write_bin(vectors: Vectors, path: Path) -> None:
     Raises
     ------
     ConfigError
-        If a key holds a NUL, which ends a word in this format.
+        If a key holds a NUL, which ends a word in this format, or n-grams are pruned.
     """
+    if isinstance(vectors, SubwordVectors) and vectors.is_pruned:
+        raise ConfigError(
+            "these vectors' n-grams are pruned, which a .bin file cannot hold; save them in "
+            "another format, or keep the .ftz file"
+        )
     words = [encode_word(key) for key in vectors]
     for word in words:
         if b"\0" in word:

@@ -36,6 +36,8 @@ class SubwordVectors(Vectors):
     bucket_rows : (bucket,) int32, optional
         Which n-gram row a bucket has; -1 where it has none, which counts as zeros. None where
         `rows` has all of them in order.
+    is_pruned : bool
+        N-grams without a row do not count at all, as in a fastText model whose n-grams were pruned.
     counts : (n_words,) int array, optional
     metadata : mapping, optional
     output : (n, dim) float32, optional
@@ -63,6 +65,7 @@ class SubwordVectors(Vectors):
         maxn: int,
         bucket: int,
         bucket_rows: NDArray[np.int32] | None = None,
+        is_pruned: bool = False,
         counts: NDArray[np.int64] | None = None,
         metadata: Mapping[str, Any] | None = None,
         output: Floats | None = None,
@@ -71,6 +74,7 @@ class SubwordVectors(Vectors):
         self.rows = rows
         self.minn, self.maxn, self.bucket = minn, maxn, bucket
         self.bucket_rows = bucket_rows
+        self.is_pruned = is_pruned
         self.output = output
         self._keys = list(keys)
         self._key_to_index = dict(zip(self._keys, range(len(self._keys)), strict=True))
@@ -131,6 +135,9 @@ class SubwordVectors(Vectors):
         places = buckets.astype(np.int64)
         if self.bucket_rows is not None:
             places = self.bucket_rows[buckets].astype(np.int64)
+        if self.is_pruned:
+            ends = np.concatenate([[0], np.cumsum(places >= 0)])[ends]
+            places = places[places >= 0]
         places[places >= 0] += len(self)
         own = np.array([self._key_to_index.get(word, -1) for word in words], dtype=np.int64)
         known = np.flatnonzero(own >= 0)
@@ -184,9 +191,13 @@ class SubwordVectors(Vectors):
     def get_subwords(self, word: str) -> tuple[list[str], NDArray[np.int64]]:
         """A word's subwords and their rows, its own first if it is known, as fastText tells them.
 
-        Row -1: this model has none for that n-gram.
+        Row -1: this model has none for that n-gram, which counts as zeros.
         """
         names = [gram.decode("utf-8", "surrogateescape") for gram in self._ngrams(word)]
+        if self.is_pruned and self.bucket_rows is not None:
+            _, buckets = subword_buckets([word], self.minn, self.maxn, self.bucket)
+            has_row = (self.bucket_rows[buckets] >= 0).tolist()
+            names = [name for name, has in zip(names, has_row, strict=True) if has]
         _, rows = self._subwords([word])
         return [word, *names] if word in self else names, rows
 
