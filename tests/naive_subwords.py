@@ -47,9 +47,7 @@ class NaiveSubwordPiece:
                 n_sentences += 1
             elif self.random.next() <= self.keep[word]:
                 kept.append((word, begin <= i < end, n_sentences))
-        upcoming = self.draw()
         for i, (center, is_center, number) in enumerate(kept):
-            drawn, upcoming = upcoming, self.draw()
             if not is_center:
                 continue
             reach = self.window - self.random.below(self.window)
@@ -60,14 +58,14 @@ class NaiveSubwordPiece:
             ]
             if contexts:
                 if self.is_cbow:
-                    self.step(contexts, [center], drawn)
+                    self.step(contexts, [center], self.draw(1))
                 else:
-                    self.step([center], contexts, drawn)
+                    self.step([center], contexts, self.draw(len(contexts)))
 
-    def draw(self) -> list[int]:
+    def draw(self, n_predicted: int) -> list[int]:
         drawn = []
         if self.paths is None:
-            for _ in range(self.n_negative):
+            for _ in range(self.n_negative * n_predicted):
                 word = self.random.below(len(self.noise))
                 stays = self.random.next() <= self.noise[word][0]
                 drawn.append(word if stays else self.noise[word][1])
@@ -87,12 +85,16 @@ class NaiveSubwordPiece:
         else:
             negatives = [word for word in drawn if word not in predicted]
             before = self.w_out
-            for word in predicted:  # each with all of the negatives
-                targets = [word, *negatives]
-                self.loss += naive_loss(hidden, before, [0], targets)
-                moved, new_out = naive_window_step(hidden, before, [0], targets, self.lr)
+            for word in predicted:
+                self.loss += naive_loss(hidden, before, [0], [word])
+                moved, new_out = naive_window_step(hidden, before, [0], [word], self.lr)
                 change += moved - hidden
                 self.w_out = self.w_out + (new_out - before)
+            for word in negatives:  # σ(-x): as a true word whose row is turned round
+                self.loss += naive_loss(hidden, -before, [0], [word])
+                moved, new_out = naive_window_step(hidden, -before, [0], [word], self.lr)
+                change += moved - hidden
+                self.w_out = self.w_out - (new_out + before)
         share = 1 / len(rows) if self.corrected else 1.0
         for row in rows:
             if row not in self.frozen:

@@ -80,13 +80,14 @@ def test_the_slow_step_is_the_finite_difference_of_the_loss(with_tree: bool) -> 
         hidden = np.mean([w_in[row] for row in rows[0]], axis=0)[None, :]
         if with_tree:
             return naive_tree_loss(hidden, w_out, [0], path)
+        # Each word with a negative of its own, here the same.
         return naive_loss(hidden, w_out, [0], [1, 4]) + naive_loss(hidden, w_out, [0], [2, 4])
 
     piece = NaiveSubwordPiece(
         w_in.copy(), w_out.copy(), rows, [], [], 1, 1, not with_tree, True, 1.0, NaiveRandom(1),
         [path, path] if with_tree else None,
     )  # fmt: skip
-    piece.step([0], [1] if with_tree else [1, 2], [4])
+    piece.step([0], [1] if with_tree else [1, 2], [4, 4])
     for before, after, place in [
         *((w_in, piece.w_in, (row, d)) for row in range(6) for d in range(4)),
         *((w_out, piece.w_out, (row, d)) for row in range(5) for d in range(4)),

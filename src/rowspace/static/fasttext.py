@@ -1,9 +1,9 @@
 """fastText: word vectors made of character n-grams, for words that were never seen too.
 
 Bojanowski, Grave, Joulin & Mikolov (2017), https://aclanthology.org/Q17-1010
-Differs from the official program: the words of one window share their negatives; only n-grams that
-the vocabulary has get a row, so an unknown word's others count as zeros and not as noise; the
-sigmoid is not a table.
+Differs from the official program: the words of one window are one step, from the same rows; only
+n-grams that the vocabulary has get a row, so an unknown word's others count as zeros and not as
+noise; the sigmoid is not a table.
 """
 
 from __future__ import annotations

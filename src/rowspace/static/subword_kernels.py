@@ -7,8 +7,8 @@ ends_in, rows_in : (n_words + 1,) int64 and (total,) int32; word i has the rows
     rows_in[ends_in[i] : ends_in[i + 1]] of w_in, its own first
 
 fastText gathers and changes those rows, twenty or more, anew for each word of the window. Here it
-is done once a window: the center's mean meets all of the window's words and one set of negatives,
-which counts once for each of them.
+is done once a window: the center's mean meets all of the window's words and all of their negatives
+at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def train_subword_piece(
     sentence = np.empty(n_tokens, np.int64)
     n_kept = subsample(tokens, keep, begin, end, kept, is_center, sentence, state)
 
-    longest = max(2 * window, n_negative + 1)
+    longest = 2 * window * n_negative + 1
     for word in range(ends.shape[0] - 1):
         longest = max(longest, ends[word + 1] - ends[word])
     size = padded(longest, 8) + 8
@@ -60,11 +60,8 @@ def train_subword_piece(
         most_rows = max(most_rows, ends_in[word + 1] - ends_in[word])
     offsets = np.empty(most_rows * (2 * window if is_cbow else 1), np.int64)
     contexts = np.empty(2 * window, np.int32)
-    drawn = np.empty(n_negative, np.int32)
-    upcoming = np.empty(n_negative, np.int32)
-    others = np.empty(n_negative, np.int32)
-    if not is_tree:
-        draw_words(noise, upcoming, state)
+    drawn = np.empty(n_negative * 2 * window, np.int32)
+    others = np.empty(n_negative * 2 * window, np.int32)
     hidden = np.zeros(dim, np.float32)
     change = np.zeros(dim, np.float32)
     targets = np.full(size, missing_out)
@@ -86,12 +83,6 @@ def train_subword_piece(
             for r in range(ends_in[word], ends_in[word + 1]):
                 for d in range(0, dim, 16):
                     prefetch(w_in, np.int64(rows_in[r]) * dim + d)
-        if not is_tree:
-            drawn[:] = upcoming
-            draw_words(noise, upcoming, state)
-            for word in upcoming:
-                for d in range(0, dim, 16):
-                    prefetch(w_out, np.int64(word) * dim + d)
         if not is_center[i]:
             continue
         reach = window - random_below(window, state) if dynamic else window
@@ -107,6 +98,12 @@ def train_subword_piece(
             predicting, predicted = contexts[:n_contexts], kept[i : i + 1]
         else:
             predicting, predicted = kept[i : i + 1], contexts[:n_contexts]
+        n_drawn = n_negative * predicted.shape[0]
+        if not is_tree:  # their rows come from memory while the center's are gathered
+            draw_words(noise, drawn[:n_drawn], state)
+            for word in drawn[:n_drawn]:
+                for d in range(0, dim, 16):
+                    prefetch(w_out, np.int64(word) * dim + d)
         n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
         mean = np.float32(1.0 / n_rows)
         gather_mean(w_in, dim, offsets, n_rows, mean, hidden)
@@ -127,13 +124,12 @@ def train_subword_piece(
                 learning_rate, logits, saved, change,
             )  # fmt: skip
             n, is_plain = distinct(
-                others[: without(drawn, predicted, others)], dim, targets, weights
+                others[: without(drawn[:n_drawn], predicted, others)], dim, targets, weights
             )
             n_padded = pad_after(targets, weights, n, missing_out)
-            times = np.float32(predicted.shape[0])
-            loss += times * hidden_step(
+            loss += hidden_step(
                 hidden, w_out, dim, targets, n_padded, zeros, weights, is_plain, exact,
-                times * learning_rate, logits, saved, change,
+                learning_rate, logits, saved, change,
             )  # fmt: skip
         share = mean if corrected else _ONE
         for r in range(n_rows):
