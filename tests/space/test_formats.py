@@ -155,7 +155,10 @@ BROKEN = {
     "no folder of vectors": (lambda folder: folder, "holds no vectors.safetensors; give a folder"),
     "empty": (broken_text(b""), "v.txt: empty; give a word2vec file"),
     "glove": (broken_text(b"the 0.1 0.2\n"), "'the 0.1 0.2': add that line if it is missing"),
-    "fasttext": (broken_file("v.bin", b"\xba\x16\x4f\x2f\n"), "the magic number at byte 0 needs 8 bytes"),
+    "fasttext": (
+        broken_file("v.bin", b"\xba\x16\x4f\x2f\n"),
+        "the magic number at byte 0 needs 8 bytes",
+    ),
     "gzip": (broken_text(b"\x1f\x8b\n"), "this is a gzip file: unpack"),
     "zero": (broken_text(b"0 5\n"), "line 1 promises 0 vectors of dimension 5"),
     "a vast header": (
