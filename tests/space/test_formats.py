@@ -1,3 +1,5 @@
+import bz2
+import gzip
 import json
 from collections.abc import Callable
 from mmap import mmap
@@ -10,7 +12,7 @@ from gensim.models import KeyedVectors
 from safetensors.numpy import load_file, save_file
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.space import folder, word2vec_files
+from rowspace.space import folder, loading, text_rows, word2vec_files
 from rowspace.space.formats import load, save
 from rowspace.space.vectors import Vectors
 
@@ -18,7 +20,9 @@ MATRIX = (
     np.random.default_rng(7).standard_normal((6, 5)) * 10.0 ** np.arange(-20, 10, 5)[:, None]
 ).astype(np.float32)
 KEYS = ["the", "naïve", "北京", "a\x85b", "x" * 300, "caf\udce9"]  # the last was not UTF-8
-FILES = ["vectors.txt", "vectors.vec", "vectors.bin", "vectors"]
+PACKED = ["vectors.txt.gz", "vectors.vec.xz", "vectors.bin.zst", "vectors.bin.bz2", "v.glove.gz"]
+FILES = ["vectors.txt", "vectors.vec", "vectors.bin", "vectors", "v.glove", "v.npy", "v.npz"]
+FILES += ["v.safetensors", *PACKED]
 
 
 @pytest.fixture
@@ -44,8 +48,11 @@ def test_small_blocks_read_and_write_the_same(
     name: str, vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors.save(tmp_path / "whole" / name)
-    monkeypatch.setattr(word2vec_files, "_BYTES_AT_ONCE", 1)
+    for module in (text_rows, word2vec_files):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(word2vec_files, "_WRITTEN_AT_ONCE", 1)
     monkeypatch.setattr(word2vec_files, "_LONGEST_WORD", 310)
+    monkeypatch.setattr(loading, "n_cores", lambda: 3)
     monkeypatch.setattr(folder, "_BYTES_AT_ONCE", 1)
     vectors.save(tmp_path / "parts" / name)
     assert_equal(load(tmp_path / "parts" / name), vectors)
@@ -153,13 +160,34 @@ ONE = b"\0\0\x80?"
 BROKEN = {
     "no such file": (lambda folder: folder / "none.bin", "no file or folder '.*none.bin'; check"),
     "no folder of vectors": (lambda folder: folder, "holds no vectors.safetensors; give a folder"),
-    "empty": (broken_text(b""), "v.txt: empty; give a word2vec file"),
-    "glove": (broken_text(b"the 0.1 0.2\n"), "'the 0.1 0.2': add that line if it is missing"),
+    "empty": (broken_text(b""), "v.txt: empty; give a file of vectors"),
+    "no header line": (
+        broken_file("v.vec", b"the 0.1 0.2\n"),
+        "starts with 'the 0.1 0.2': add that line if it is missing, or give format='glove'",
+    ),
+    "no vectors": (broken_text(b"Once upon a time\n"), "starts with 'Once upon a time'"),
     "fasttext": (
         broken_file("v.bin", b"\xba\x16\x4f\x2f\n"),
         "the magic number at byte 0 needs 8 bytes",
     ),
-    "gzip": (broken_text(b"\x1f\x8b\n"), "this is a gzip file: unpack"),
+    "gzip": (broken_text(b"\x1f\x8b\n"), r"this is a gzip \(.gz\) file; unpack it, or give it"),
+    "gzip cut": (
+        broken_file("v.txt.gz", gzip.compress(b"2 1\na 1\nb 2\n" * 99)[:-9]),
+        "v.txt.gz is damaged or cut short",
+    ),
+    "bzip2 cut": (
+        broken_file("v.txt.bz2", bz2.compress(b"2 1\na 1\nb 2\n" * 99)[:-9]),
+        "v.txt.bz2 is damaged or cut short",
+    ),
+    "no bzip2": (broken_file("v.txt.bz2", b"2 1\na 1\nb 2\n"), "or no bzip2 file"),
+    "packed, rows missing": (
+        broken_file("v.txt.gz", gzip.compress(b"3 1\na 1\nb 2\n")),
+        "ends after line 3, where its first line promises 3",
+    ),
+    "zip": (broken_file("v.bin", b"PK\3\4"), "this is a zip archive: unpack it"),
+    "pickle": (broken_file("model.kv", b"\x80\4\x95"), "is a pickle: .* save_word2vec_format"),
+    "HDF5": (broken_file("v.h5", b"\x89HDF\r\n"), "this is an HDF5 file: export its matrix"),
+    "one endless number": (broken_text(b"1 1\na " + b"1" * (1 << 24)), "line 2 holds NaN, inf"),
     "zero": (broken_text(b"0 5\n"), "line 1 promises 0 vectors of dimension 5"),
     "a vast header": (
         broken_text(b"999999999999 300\na 1\n"),
@@ -268,21 +296,146 @@ def test_a_mapped_nan_is_found_when_it_is_searched(vectors: Vectors, tmp_path: P
 
 
 def test_formats_that_do_not_fit_are_refused(vectors: Vectors, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"'\.npy' .* names no format; known are rowspace \(a fo"):
-        vectors.save(tmp_path / "v.npy")
-    with pytest.raises(ConfigError, match=r"format 'glove' is unknown; known are"):
-        vectors.save(tmp_path / "v.bin", format="glove")
-    with pytest.raises(ConfigError, match="'new york' holds white space"):
+    with pytest.raises(ConfigError, match=r"'\.kv' .* names no format; known are rowspace \(a fo"):
+        vectors.save(tmp_path / "v.kv")
+    with pytest.raises(ConfigError, match=r"format 'word3vec' is unknown; known are"):
+        vectors.save(tmp_path / "v.bin", format="word3vec")
+    with pytest.raises(ConfigError, match=r"'new york' holds a space, at which .* ends a word"):
         Vectors(["new york"], [[1.0]]).save(tmp_path / "v.bin")
-    with pytest.raises(ConfigError, match="holds white space"):
-        Vectors(["new\nyork"], [[1.0]]).save(tmp_path / "v.txt")
+    for name in ("v.txt", "v.bin", "v.glove", "v.npy"):
+        with pytest.raises(ConfigError, match="holds a newline, which"):
+            Vectors(["new\nyork"], [[1.0]]).save(tmp_path / name)
+    with pytest.raises(ConfigError, match="holds a NUL, which ends a key"):
+        Vectors(["new\0york"], [[1.0]]).save(tmp_path / "v.safetensors")
+    with pytest.raises(ConfigError, match=r"'york.+' ends in a NUL, which .npz drops"):
+        Vectors(["york\0"], [[1.0]]).save(tmp_path / "v.npz")
+    with pytest.raises(ConfigError, match=r"numpy files are not written as .gz"):
+        vectors.save(tmp_path / "v.npy.gz")
+    with pytest.raises(ConfigError, match="word2vec files hold float32, not float16"):
+        save(vectors, tmp_path / "v.txt", dtype="float16")
+    with pytest.raises(ConfigError, match="'naïve' holds values beyond float16"):
+        save(Vectors(["a", "naïve"], [[1.0], [7e4]]), tmp_path / "v.npy", dtype="float16")
     with pytest.raises(ConfigError, match="metadata cannot be written as JSON"):
         Vectors(["a"], [[1.0]], metadata={"a": object()}).save(tmp_path / "model")
     (tmp_path / "file").write_text("2 2")
     with pytest.raises(ConfigError, match="is a file; give a folder"):
         vectors.save(tmp_path / "file")
-    with pytest.raises(ConfigError, match="the suffix '' of 'file' names no format"):
-        load(tmp_path / "file")
+    with pytest.raises(ConfigError, match=r"the suffix '\.gz' of 'v\.gz' names no format"):
+        vectors.save(tmp_path / "v.gz")
     with pytest.raises(ConfigError, match="limit is 0"):
         load(tmp_path / "file", limit=0)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+def write_plain(path: Path, form: str) -> Path:
+    """A file of three words with a name that tells nothing."""
+    vectors = Vectors(["a", "b", "c"], np.arange(1.0, 7.0).reshape(3, 2))
+    save(vectors, path, format=form)
+    return path
+
+
+@pytest.mark.parametrize("form", ["word2vec", "word2vec-binary", "glove", "safetensors"])
+@pytest.mark.parametrize("name", ["vectors", "vectors.dat", "vectors.txt"])
+def test_content_tells_the_format_where_the_name_does_not(
+    form: str, name: str, tmp_path: Path
+) -> None:
+    loaded = load(write_plain(tmp_path / name, form))
+    assert loaded.index_to_key == ["a", "b", "c"]
+    assert loaded.matrix.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def test_a_given_format_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes(b"1 1\n2 2\n")
+    with pytest.raises(FormatError, match="vector 1 of 1, at byte 4, is cut off"):
+        load(tmp_path / "v.txt", format="word2vec-binary")
+    glove = load(tmp_path / "v.txt", format="glove")
+    assert (glove.index_to_key, glove.matrix.tolist()) == (["1", "2"], [[1.0], [2.0]])
+
+
+def test_binary_gives_back_words_with_spaces_and_warns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    matrix = rng.standard_normal((300, 7)).astype(np.float32)
+    matrix.view(np.uint8)[matrix.view(np.uint8) == ord("\n")] = 0  # or some would be refused
+    keys = ["the", *(f"new york {i}" if i % 3 else f"w{i}" for i in range(298)), " x "]
+    with pytest.warns(UserWarning, match=r"199 keys hold spaces, the first 'new york 1': .* other"):
+        save(Vectors(keys, matrix), tmp_path / "v.bin")
+    assert_equal(load(tmp_path / "v.bin"), Vectors(keys, matrix))
+
+
+def test_binary_refuses_the_words_that_it_could_not_give_back(tmp_path: Path) -> None:
+    # "a b": if the word ended at its first space, a newline would stand where the row ends.
+    data = np.frombuffer(b"\n\n\n\n", dtype=np.float32)
+    with pytest.raises(ConfigError, match=r"'a b' holds a space, at which .* ends a word"):
+        save(Vectors(["the", "a b"], np.array([[1.0], [data[0]]])), tmp_path / "v.bin")
+
+
+def test_binary_with_a_wrong_dimension_says_so(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(3).standard_normal((50, 7)).astype(np.float32)
+    save(Vectors([f"w{i}" for i in range(50)], matrix), tmp_path / "v.bin")
+    content = (tmp_path / "v.bin").read_bytes()
+    for dim in (6, 5):
+        (tmp_path / "v.bin").write_bytes(content.replace(b"50 7", b"50 %d" % dim))
+        with pytest.raises(FormatError, match=r"line 1|dimension"):
+            load(tmp_path / "v.bin")
+    start = content.index(b"w20")
+    (tmp_path / "v.bin").write_bytes(content[:start] + b"?" + content[start:-1])
+    assert "?w20" in load(tmp_path / "v.bin", format="word2vec-binary")
+    (tmp_path / "v.bin").write_bytes(content[: start + 8] + b"??" + content[start + 8 :])
+    with pytest.raises(FormatError, match=r"vector 21 of 50, at byte 6\d\d, does not end in a new"):
+        load(tmp_path / "v.bin")
+
+
+def test_the_first_of_duplicate_words_is_kept_in_binary(tmp_path: Path) -> None:
+    n = 40_000
+    keys = np.random.default_rng(3).integers(0, n // 2, n).tolist()
+    rows = b"".join(b"%d " % key + np.float32(i).tobytes() for i, key in enumerate(keys))
+    (tmp_path / "v.bin").write_bytes(b"%d 1\n" % n + rows)
+    first: dict[str, float] = {}
+    for i, key in enumerate(keys):
+        first.setdefault(str(key), float(i))
+    with pytest.warns(UserWarning, match=f"their word came before: {n - len(first):,}"):
+        loaded = load(tmp_path / "v.bin")
+    assert loaded.index_to_key == list(first)
+    assert loaded.matrix[:, 0].tolist() == list(first.values())
+    assert loaded.norms.tolist() == list(first.values())
+
+
+def test_norms_and_lookup_are_those_of_vectors(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(3).standard_normal((50, 7)).astype(np.float32)
+    vectors = Vectors([f"w{i}" for i in range(50)], matrix)
+    for name in ("v.bin", "v.txt"):
+        vectors.save(tmp_path / name)
+        loaded = load(tmp_path / name)
+        np.testing.assert_allclose(loaded.norms, vectors.norms, rtol=1e-6)
+        assert loaded.key_to_index == vectors.key_to_index
+        assert loaded.most_similar("w3") == vectors.most_similar("w3")
+        assert not loaded.matrix.flags.writeable
+        assert not loaded.norms.flags.writeable
+
+
+def test_what_memory_cannot_hold_is_refused_before_trying(
+    vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "available_memory", lambda: 600)
+    for name in ("v.bin", "v.txt", "v.glove"):
+        vectors.save(tmp_path / name)
+        with pytest.raises(ConfigError, match=r"take .* GB of memory are free; give limit=") as e:
+            load(tmp_path / name)
+        assert "\n" not in str(e.value)
+    assert load(tmp_path / "v.bin", limit=3).index_to_key == KEYS[:3]
+
+
+def test_available_memory_is_some_and_not_more_than_the_machine_has() -> None:
+    psutil = pytest.importorskip("psutil")
+    available = loading.available_memory()
+    assert available is not None
+    assert 0 < available <= psutil.virtual_memory().total
+
+
+def test_a_limit_reads_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v.bin"
+    with path.open("wb") as file:  # sparse: the rest would be zeros
+        file.write(b"4000000 100\n" + b"a " + bytes(400) + b"b " + bytes(400))
+        file.truncate(2_000_000_000)
+    monkeypatch.setattr(loading, "available_memory", lambda: 10_000)
+    assert load(path, limit=2).index_to_key == ["a", "b"]

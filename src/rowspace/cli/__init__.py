@@ -33,6 +33,7 @@ _COMMANDS = {
         "The words nearest to A - B + C (`king man woman`).",
     ),
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
+    "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
 }
 

@@ -8,9 +8,10 @@ The matrix may be memory-mapped: it is never copied or normalised, only its (n,)
 
 from __future__ import annotations
 
+import functools
 import numbers
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -69,7 +70,7 @@ class Vectors:
     ) -> None:
         self._matrix = _as_matrix(matrix)
         self._keys = list(keys)
-        self._key_to_index = {key: row for row, key in enumerate(self._keys)}
+        self._key_to_index = dict(zip(self._keys, range(len(self._keys)), strict=True))
         self._check_keys()
         self._counts = None if counts is None else np.asarray(counts, dtype=np.int64)
         if self._counts is not None and self._counts.shape != (len(self),):
@@ -81,6 +82,47 @@ class Vectors:
         self._norms: Floats | None = None
         if not isinstance(matrix, np.memmap):
             self._norms = self._finite_norms()
+
+    @classmethod
+    def prepared(
+        cls,
+        keys: list[str] | Callable[[], list[str]],
+        matrix: Floats,
+        *,
+        norms: Floats | None = None,
+        key_to_index: dict[str, int] | None = None,
+        counts: NDArray[np.int64] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Vectors:
+        """Vectors of parts that are known to fit together, without another look at them.
+
+        For readers of files, which check while they read. Keys may be a function, called when a
+        key is first asked for.
+        """
+        self = cls.__new__(cls)
+        self._matrix = _as_matrix(matrix)
+        if callable(keys):
+            self._read_keys = keys
+        else:
+            self._keys = keys
+        if key_to_index is not None:
+            self._key_to_index = key_to_index
+        self._counts = counts
+        self.metadata = dict(metadata or {})
+        self._norms = norms
+        if norms is not None:
+            norms.flags.writeable = False
+        return self
+
+    _read_keys: Callable[[], list[str]]
+
+    @functools.cached_property
+    def _keys(self) -> list[str]:
+        return self._read_keys()
+
+    @functools.cached_property
+    def _key_to_index(self) -> dict[str, int]:
+        return dict(zip(self._keys, range(len(self._keys)), strict=True))
 
     def _check_keys(self) -> None:
         if not self._keys:
@@ -160,7 +202,7 @@ class Vectors:
         return self.dim
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._matrix)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
@@ -512,11 +554,12 @@ class Vectors:
         limit: int | None = None,
         mmap: bool = True,
         format: str | None = None,
+        cache: bool | None = None,
     ) -> Vectors:
         """Read vectors of any known format; see `rowspace.space.formats.load`."""
         from rowspace.space.formats import load
 
-        return load(path, limit=limit, mmap=mmap, format=format)
+        return load(path, limit=limit, mmap=mmap, format=format, cache=cache)
 
 
 def _as_matrix(matrix: ArrayLike) -> Floats:
