@@ -1,7 +1,8 @@
-"""A slow fastText: n-grams by slices of strings, one window a step, all in float64."""
+"""A slow fastText: n-grams by slices of strings, one center after the other, all in float64."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from tests.naive import (
     Matrix,
     NaiveRandom,
     naive_loss,
+    naive_sigmoid,
     naive_tree_loss,
     naive_tree_step,
     naive_window_step,
@@ -30,6 +32,9 @@ class NaiveSubwordPiece:
     noise: Sequence[Sequence[int]]
     window: int
     n_negative: int
+    n_shared: int
+    n_centers: int
+    """That share the noise words."""
     is_cbow: bool
     corrected: bool
     lr: float
@@ -47,55 +52,73 @@ class NaiveSubwordPiece:
                 n_sentences += 1
             elif self.random.next() <= self.keep[word]:
                 kept.append((word, begin <= i < end, n_sentences))
+        centers = []
         for i, (center, is_center, number) in enumerate(kept):
-            if not is_center:
-                continue
-            reach = self.window - self.random.below(self.window)
-            contexts = [
-                word
-                for j, (word, _, other) in enumerate(kept)
-                if j != i and abs(j - i) <= reach and other == number
-            ]
-            if contexts:
-                if self.is_cbow:
-                    self.step(contexts, [center], self.draw(1))
-                else:
-                    self.step([center], contexts, self.draw(len(contexts)))
+            if is_center:
+                reach = self.window - self.random.below(self.window)
+                contexts = [
+                    word
+                    for j, (word, _, other) in enumerate(kept)
+                    if j != i and abs(j - i) <= reach and other == number
+                ]
+                if contexts:
+                    centers.append((contexts, [center]) if self.is_cbow else ([center], contexts))
+            at_once = self.n_centers if self.paths is None else 1
+            if centers and (len(centers) == at_once or i == len(kept) - 1):
+                self.step(centers, self.draw())
+                centers = []
 
-    def draw(self, n_predicted: int) -> list[int]:
+    def draw(self) -> list[int]:
         drawn = []
         if self.paths is None:
-            for _ in range(self.n_negative * n_predicted):
+            for _ in range(self.n_shared):
                 word = self.random.below(len(self.noise))
                 stays = self.random.next() <= self.noise[word][0]
                 drawn.append(word if stays else self.noise[word][1])
         return drawn
 
-    def step(self, predicting: list[int], predicted: list[int], drawn: list[int]) -> None:
-        rows = [row for word in predicting for row in self.rows[word]]
-        hidden = np.mean([self.w_in[row] for row in rows], axis=0)[None, :]
+    def step(self, centers: Sequence[tuple[list[int], list[int]]], drawn: list[int]) -> None:
+        """One step for (words that predict, words predicted) of each center, from the same w_in.
+
+        Each center meets its own words, one center after the other; then all meet the noise.
+        """
+        rows = [[row for word in words for row in self.rows[word]] for words, _ in centers]
+        hidden = np.array([np.mean(self.w_in[each], axis=0) for each in rows])
         change = np.zeros_like(hidden)
-        self.n_predictions += len(predicted)
-        if self.paths is not None:  # one path after the other, all from the same hidden row
-            for word in predicted:
+        for h, (_, predicted) in enumerate(centers):
+            self.n_predictions += len(predicted)
+            change[h] = self.step_of_words(hidden[h : h + 1], predicted)[0]
+        new_out = self.w_out.copy()
+        for h, (_, predicted) in enumerate(centers):
+            weight = self.n_negative * len(predicted) / max(1, self.n_shared)
+            for word in drawn:
+                if word not in predicted:
+                    logit = float(hidden[h] @ self.w_out[word])
+                    self.loss -= weight * math.log(naive_sigmoid(-logit))
+                    step = -self.lr * weight * naive_sigmoid(logit)
+                    change[h] += step * self.w_out[word]
+                    new_out[word] += step * hidden[h]
+        self.w_out = new_out
+        for h, each in enumerate(rows):
+            share = 1 / len(each) if self.corrected else 1.0
+            for row in each:
+                if row not in self.frozen:
+                    self.w_in[row] += share * change[h]
+
+    def step_of_words(self, hidden: Matrix, predicted: list[int]) -> Matrix:
+        """Move w_out for the true words, all from the same hidden row; returns that row's change.
+
+        With a tree one path follows the other, else all are from the same w_out.
+        """
+        change, before = np.zeros_like(hidden), self.w_out
+        for word in predicted:
+            if self.paths is not None:
                 path = self.paths[word]
                 self.loss += naive_tree_loss(hidden, self.w_out, [0], path)
                 moved, self.w_out = naive_tree_step(hidden, self.w_out, [0], path, self.lr)
-                change += moved - hidden
-        else:
-            negatives = [word for word in drawn if word not in predicted]
-            before = self.w_out
-            for word in predicted:
+            else:
                 self.loss += naive_loss(hidden, before, [0], [word])
                 moved, new_out = naive_window_step(hidden, before, [0], [word], self.lr)
-                change += moved - hidden
                 self.w_out = self.w_out + (new_out - before)
-            for word in negatives:  # σ(-x): as a true word whose row is turned round
-                self.loss += naive_loss(hidden, -before, [0], [word])
-                moved, new_out = naive_window_step(hidden, -before, [0], [word], self.lr)
-                change += moved - hidden
-                self.w_out = self.w_out - (new_out + before)
-        share = 1 / len(rows) if self.corrected else 1.0
-        for row in rows:
-            if row not in self.frozen:
-                self.w_in[row] += share * change[0]
+            change += moved - hidden
+        return change

@@ -24,12 +24,19 @@ def _padded(matrix: Matrix, n_more: int) -> Any:
 
 @pytest.mark.parametrize("is_cbow", [False, True])
 @pytest.mark.parametrize("corrected", [False, True])
-@pytest.mark.parametrize("n_negative", [1, 5])
-@pytest.mark.parametrize("with_tree", [False, True])
+@pytest.mark.parametrize(
+    ("n_negative", "n_shared", "n_centers"), [(1, 24, 8), (5, 24, 3), (5, 48, 1), (1, 0, 1)]
+)
 @pytest.mark.parametrize("frozen", [frozenset(), frozenset({0, 3, 9, 14})])
 def test_a_piece_of_text_trains_as_the_slow_version_does(
-    is_cbow: bool, corrected: bool, n_negative: int, with_tree: bool, frozen: frozenset[int]
+    is_cbow: bool,
+    corrected: bool,
+    n_negative: int,
+    n_shared: int,
+    n_centers: int,
+    frozen: frozenset[int],
 ) -> None:
+    with_tree = n_shared == 0
     generator = np.random.default_rng(n_negative)
     # Each word has its own row and up to six n-grams of which one may occur twice.
     rows = [
@@ -50,14 +57,20 @@ def test_a_piece_of_text_trains_as_the_slow_version_does(
     paths = [list(zip(*map(list, tree.path(word)), strict=True)) for word in range(N_WORDS)]
     fast_in, fast_out = _padded(w_in, 2), _padded(w_out, 1)
     is_frozen = np.isin(np.arange(N_ROWS), list(frozen)) if frozen else np.empty(0, np.bool_)
-    loss, n_predictions = subword_kernels.train_subword_piece(
-        fast_in, fast_out, 16, N_WORDS * 16, is_frozen, tokens, 10, 80, keep,
-        noise[:0] if with_tree else noise, tree.ends, tree.nodes, tree.labels, ends, flat, 3, True,
-        n_negative, is_cbow, corrected, True, np.float32(0.05), np.array([7], dtype=np.uint64),
-    )  # fmt: skip
+    before = fast_in, fast_out, 16, N_WORDS * 16, is_frozen, tokens, 10, 80, keep
+    after = ends, flat, 3, True
+    last = is_cbow, corrected, True, np.float32(0.05), np.array([7], dtype=np.uint64)
+    if with_tree:
+        loss, n_predictions = subword_kernels.train_subword_tree_piece(
+            *before, tree.ends, tree.nodes, tree.labels, *after, *last
+        )
+    else:
+        loss, n_predictions = subword_kernels.train_subword_piece(
+            *before, noise, *after, n_negative, n_shared, n_centers, *last
+        )
     naive = NaiveSubwordPiece(
-        w_in.copy(), w_out.copy(), rows, keep.tolist(), noise.tolist(), 3, n_negative, is_cbow,
-        corrected, 0.05, NaiveRandom(7), paths if with_tree else None, frozen,
+        w_in.copy(), w_out.copy(), rows, keep.tolist(), noise.tolist(), 3, n_negative, n_shared,
+        n_centers, is_cbow, corrected, 0.05, NaiveRandom(7), paths if with_tree else None, frozen,
     )  # fmt: skip
     naive.train(tokens.tolist(), 10, 80)
     assert n_predictions == naive.n_predictions > 20
@@ -80,14 +93,15 @@ def test_the_slow_step_is_the_finite_difference_of_the_loss(with_tree: bool) -> 
         hidden = np.mean([w_in[row] for row in rows[0]], axis=0)[None, :]
         if with_tree:
             return naive_tree_loss(hidden, w_out, [0], path)
-        # Each word with a negative of its own, here the same.
-        return naive_loss(hidden, w_out, [0], [1, 4]) + naive_loss(hidden, w_out, [0], [2, 4])
+        # Each word counts for 3 negatives; two are drawn, and one is word 1 and does not count.
+        true = naive_loss(hidden, w_out, [0], [1]) + naive_loss(hidden, w_out, [0], [2])
+        return true + 2 * 3 / 2 * naive_loss(hidden, -w_out, [0], [4])
 
     piece = NaiveSubwordPiece(
-        w_in.copy(), w_out.copy(), rows, [], [], 1, 1, not with_tree, True, 1.0, NaiveRandom(1),
-        [path, path] if with_tree else None,
+        w_in.copy(), w_out.copy(), rows, [], [], 1, 3, 2, 1, not with_tree, True, 1.0,
+        NaiveRandom(1), [path, path] if with_tree else None,
     )  # fmt: skip
-    piece.step([0], [1] if with_tree else [1, 2], [4, 4])
+    piece.step([([0], [1] if with_tree else [1, 2])], [] if with_tree else [4, 1])
     for before, after, place in [
         *((w_in, piece.w_in, (row, d)) for row in range(6) for d in range(4)),
         *((w_out, piece.w_out, (row, d)) for row in range(5) for d in range(4)),

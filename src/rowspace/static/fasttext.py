@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rowspace.space.subword import SubwordVectors
     from rowspace.static.huffman import Tree
 
+_MOST_CENTERS = 8
+_WORDS_A_CENTER = 512
+
 
 @dataclass(frozen=True, kw_only=True)
 class FastTextConfig(TrainingConfig):
@@ -210,6 +213,20 @@ class _Method:
         self.keep = keep_thresholds(vocabulary.counts, config.subsample)
         self.targets = target_tables(vocabulary, config, tree)
         self.frozen = self._frozen_rows(frozen)
+        self.n_shared = self._n_shared()
+        # Centers in one step meet the same words now and then, and move them as often as they do:
+        # with few words so often that training diverges.
+        self.n_centers = max(1, min(_MOST_CENTERS, len(vocabulary) // _WORDS_A_CENTER))
+
+    def _n_shared(self) -> int:
+        """Noise words that centers share: about as many as one of them should meet."""
+        from rowspace.static.subword_kernels import NEGATIVES_AT_ONCE
+
+        config = self.config
+        n_contexts = config.window + 1 if config.dynamic_window else 2 * config.window
+        n_predicted = 1 if config.architecture == "cbow" else n_contexts
+        n_times = max(1, round(config.n_negative * n_predicted / NEGATIVES_AT_ONCE))
+        return n_times * NEGATIVES_AT_ONCE
 
     def _frozen_rows(self, words: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Rows that a frozen word is made of: all of them stay, or its vector would move."""
@@ -235,10 +252,21 @@ class _Method:
         from rowspace.static import subword_kernels
 
         config = self.config
-        loss, n_predictions = subword_kernels.train_subword_piece(
-            w_in, w_out, row, self.n_out * row, self.frozen, tokens, begin, end, self.keep,
-            *self.targets, self.ends, self.rows, config.window, config.dynamic_window,
-            config.n_negative, config.architecture == "cbow", config.cbow_gradient == "corrected",
-            config.sigmoid == "exact", np.float32(learning_rate), state,
-        )  # fmt: skip
+        is_cbow, corrected = config.architecture == "cbow", config.cbow_gradient == "corrected"
+        exact, rate = config.sigmoid == "exact", np.float32(learning_rate)
+        missing_out = self.n_out * row
+        if config.loss == "hierarchical_softmax":
+            result = subword_kernels.train_subword_tree_piece(
+                w_in, w_out, row, missing_out, self.frozen, tokens, begin, end, self.keep,
+                *self.targets[1:], self.ends, self.rows, config.window, config.dynamic_window,
+                is_cbow, corrected, exact, rate, state,
+            )  # fmt: skip
+        else:
+            result = subword_kernels.train_subword_piece(
+                w_in, w_out, row, missing_out, self.frozen, tokens, begin, end, self.keep,
+                self.targets[0], self.ends, self.rows, config.window, config.dynamic_window,
+                config.n_negative, self.n_shared, self.n_centers, is_cbow, corrected, exact, rate,
+                state,
+            )  # fmt: skip
+        loss, n_predictions = result
         return loss, n_predictions

@@ -549,6 +549,23 @@ def window_step(
                holds X Yᵀ, then lr E
     Returns the sum of -log likelihoods.
     """
+    window_logits(
+        w_in, w_out, dim, contexts, writes, n_contexts, targets, n_targets, missing, rows, logits
+    )
+    loss = logits_to_steps(
+        logits, n_contexts * n_targets, labels, weights, is_plain, exact, learning_rate, saved
+    )
+    window_update(
+        w_in, w_out, dim, contexts, writes, n_contexts, targets, n_targets, missing, rows, logits
+    )
+    return loss
+
+
+@njit(cache=True, nogil=True)
+def window_logits(
+    w_in, w_out, dim, contexts, writes, n_contexts, targets, n_targets, missing, rows, logits
+):
+    """The first part of `window_step`: logits = X Yᵀ, and a copy of Y in `rows`."""
     if n_contexts % 2 == 1:
         contexts[n_contexts] = missing
         writes[n_contexts] = missing
@@ -573,10 +590,12 @@ def window_step(
             at += n_targets
             logits[at], logits[at + 1], logits[at + 2] = total(s10), total(s11), total(s12)
 
-    loss = logits_to_steps(
-        logits, n_contexts * n_targets, labels, weights, is_plain, exact, learning_rate, saved
-    )
 
+@njit(cache=True, nogil=True)
+def window_update(
+    w_in, w_out, dim, contexts, writes, n_contexts, targets, n_targets, missing, rows, steps
+):
+    """The last part of `window_step`: X += E Y, Y += Eᵀ X, with E the steps (overwritten)."""
     # Y += lr Eᵀ X, while X is still what it was.
     for t in range(0, n_targets, 3):
         y0, y1, y2 = targets[t], targets[t + 1], targets[t + 2]
@@ -588,9 +607,9 @@ def window_step(
                 at = c * n_targets + t
                 a0, a1 = load(w_in, contexts[c] + d), load(w_in, contexts[c] + d + 8)
                 e0, e1, e2 = (
-                    load_splat(logits, at),
-                    load_splat(logits, at + 1),
-                    load_splat(logits, at + 2),
+                    load_splat(steps, at),
+                    load_splat(steps, at + 1),
+                    load_splat(steps, at + 2),
                 )
                 s00, s01 = fma(e0, a0, s00), fma(e0, a1, s01)
                 s10, s11 = fma(e1, a0, s10), fma(e1, a1, s11)
@@ -608,25 +627,24 @@ def window_step(
         to0, to1 = writes[c], writes[c + 1]
         at0, at1 = c * n_targets, (c + 1) * n_targets
         if c + 1 == n_contexts:
-            logits[at1 : at1 + n_targets] = 0
+            steps[at1 : at1 + n_targets] = 0
         elif x0 == x1:
             for t in range(n_targets):
-                logits[at0 + t] += logits[at1 + t]
-                logits[at1 + t] = 0
+                steps[at0 + t] += steps[at1 + t]
+                steps[at1 + t] = 0
             x1, to1 = missing, missing
         for d in range(0, dim, 16):
             s00, s01 = load(w_in, x0 + d), load(w_in, x0 + d + 8)
             s10, s11 = load(w_in, x1 + d), load(w_in, x1 + d + 8)
             for t in range(n_targets):
                 b0, b1 = load(rows, t * dim + d), load(rows, t * dim + d + 8)
-                e0, e1 = load_splat(logits, at0 + t), load_splat(logits, at1 + t)
+                e0, e1 = load_splat(steps, at0 + t), load_splat(steps, at1 + t)
                 s00, s01 = fma(e0, b0, s00), fma(e0, b1, s01)
                 s10, s11 = fma(e1, b0, s10), fma(e1, b1, s11)
             store(w_in, to0 + d, s00)
             store(w_in, to0 + d + 8, s01)
             store(w_in, to1 + d, s10)
             store(w_in, to1 + d + 8, s11)
-    return loss
 
 
 @njit(cache=True, nogil=True)

@@ -5,70 +5,191 @@ Bojanowski et al. (2017), https://aclanthology.org/Q17-1010. Shapes and names ar
 
 ends_in, rows_in : (n_words + 1,) int64 and (total,) int32; word i has the rows
     rows_in[ends_in[i] : ends_in[i + 1]] of w_in, its own first
+hidden           : the mean of the rows of the words that predict (the center in skip-gram, all of
+    its contexts in CBOW); one a center
 
-fastText gathers and changes those rows, twenty or more, anew for each word of the window. Here it
-is done once a window: the center's mean meets all of the window's words and all of their negatives
-at once.
+fastText gathers and changes those rows, twenty or more, anew for each word of the window, and
+draws negatives for each. Here that is done once a center, and some centers that follow each
+other share one larger set of negatives, each weighted so that their number is right on
+average: see docs/decisions/subwords.md.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numba import njit
 
 from rowspace.static.kernels import (
+    CONTEXTS_AT_ONCE,
     TARGETS_OF_ONE,
     add_scaled,
+    change_of_hidden,
     gather_mean,
     hidden_step,
     next_random,
     padded,
     path_targets,
     random_below,
+    sigmoid8,
+    sigmoid_exact,
+    softplus,
     subsample,
+    window_logits,
+    window_update,
 )
-from rowspace.static.simd import prefetch
+from rowspace.static.simd import (
+    load,
+    lowest,
+    minimum,
+    multiply,
+    prefetch,
+    product,
+    splat,
+    store,
+    subtract,
+)
 
+NEGATIVES_AT_ONCE = 24  # a multiple of the eight lanes and of TARGETS_AT_ONCE
 _ONE = np.float32(1.0)
+_ZERO = np.float32(0.0)
 
 
 @njit(cache=True, nogil=True)
 def train_subword_piece(
-    w_in, w_out, dim, missing_out, frozen, tokens, begin, end, keep, noise, ends, nodes, labels,
-    ends_in, rows_in, window, dynamic, n_negative, is_cbow, corrected, exact, learning_rate, state,
+    w_in, w_out, dim, missing_out, frozen, tokens, begin, end, keep, noise, ends_in, rows_in,
+    window, dynamic, n_negative, n_shared, n_centers, is_cbow, corrected, exact, learning_rate,
+    state,
 ):  # fmt: skip
-    """Train on every center word of tokens[begin:end]; the rest of `tokens` is only context.
+    """Train with negative sampling on every center word of tokens[begin:end].
 
-    is_cbow   : predict the center from the mean of all its contexts' rows, else (skip-gram) each
-                context from the mean of the center's rows
-    corrected : divide the gradient as the mean does; fastText does not
+    n_negative : noise words that each predicted word counts for
+    n_shared   : noise words drawn for `n_centers` centers that follow each other, a multiple
+                 of NEGATIVES_AT_ONCE; one that is not among a center's predicted words has, for
+                 each of them, the weight n_negative / n_shared
+    is_cbow    : predict the center from the mean of all its contexts' rows, else (skip-gram) each
+                 context from the mean of the center's rows
+    corrected  : divide the gradient as the mean does; fastText does not
     Others and the return value: as in `kernels.train_piece`.
     """
     n_tokens = tokens.shape[0]
-    is_tree = noise.shape[0] == 0
     kept = np.empty(n_tokens, np.int32)
     is_center = np.empty(n_tokens, np.bool_)
     sentence = np.empty(n_tokens, np.int64)
     n_kept = subsample(tokens, keep, begin, end, kept, is_center, sentence, state)
 
-    longest = 2 * window * n_negative + 1
-    for word in range(ends.shape[0] - 1):
-        longest = max(longest, ends[word + 1] - ends[word])
-    size = padded(longest, 8) + 8
-    most_rows = 1
-    for word in range(ends_in.shape[0] - 1):
-        most_rows = max(most_rows, ends_in[word + 1] - ends_in[word])
-    offsets = np.empty(most_rows * (2 * window if is_cbow else 1), np.int64)
+    width = 2 * window
+    offsets = np.empty(most_rows(ends_in) * (width if is_cbow else 1), np.int64)
+    contexts = np.empty((n_centers, width), np.int32)
+    n_contexts = np.zeros(n_centers, np.int64)
+    places = np.empty(n_centers, np.int64)
+    hidden = np.zeros((2 * n_centers + 1) * dim, np.float32)  # before, after, a missing one
+    change = np.empty(n_centers * dim, np.float32)
+    hidden_rows = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
+    hidden_writes = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
+    shares = np.empty(n_centers, np.float32)
+
+    size = padded(width + 1, 8) + 8
+    positives = np.full(size, missing_out)
+    positive_weights = np.zeros(size, np.float32)
+    ones = np.ones(size, np.float32)
+    drawn = np.empty(n_shared, np.int64)
+    counts = np.empty(n_shared, np.float32)
+    weights = np.empty(n_centers * n_shared, np.float32)
+    rows = np.empty(n_shared * dim, np.float32)
+    logits = np.empty(max(size, (n_centers + 1) * n_shared), np.float32)
+    saved = np.empty(size, np.float32)
+
+    loss = 0.0
+    n_predictions = 0
+    first = 0
+    n = 0  # centers gathered so far
+    for i in range(n_kept):
+        if i > 0 and sentence[i] != sentence[i - 1]:
+            first = i
+        if is_center[i]:
+            reach = window - random_below(window, state) if dynamic else window
+            n_contexts[n] = window_of(kept, i, first, sentence[i], reach, contexts[n])
+            if n_contexts[n] > 0:
+                places[n] = i
+                n += 1
+        if n == 0 or (n < n_centers and i < n_kept - 1):
+            continue
+
+        is_plain = draw_shared(noise, dim, missing_out, drawn, counts, state)
+        prefetch_rows(w_out, dim, drawn, n_shared)
+        for b in range(n):
+            # The rows of the center so many ahead come from memory while this one is at work.
+            ahead = min(places[b] + n_centers, n_kept - 1)
+            prefetch_word(w_in, dim, ends_in, rows_in, kept[ahead])
+            entering = min(places[b] + n_centers + window, n_kept - 1)
+            for d in range(0, dim, 16):
+                prefetch(w_out, np.int64(kept[entering]) * dim + d)
+            center = kept[places[b] : places[b] + 1]
+            around = contexts[b, : n_contexts[b]]
+            predicting, predicted = (around, center) if is_cbow else (center, around)
+            n_predicted = predicted.shape[0]
+            n_predictions += n_predicted
+            n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
+            gather_mean(w_in, dim, offsets, n_rows, np.float32(1.0 / n_rows), hidden[b * dim :])
+            hidden_rows[b] = b * dim
+            hidden_writes[b] = (n_centers + b) * dim
+            shares[b] = np.float32(n_negative * n_predicted / n_shared)
+            is_plain &= weigh(drawn, counts, predicted, dim, shares[b], weights[b * n_shared :])
+
+            change[b * dim : (b + 1) * dim] = _ZERO
+            n_positive, each_once = distinct(predicted, dim, positives, positive_weights)
+            loss += hidden_step(
+                hidden[b * dim :], w_out, dim, positives,
+                pad_after(positives, positive_weights, n_positive, missing_out), ones,
+                positive_weights, each_once, exact, learning_rate, logits, saved,
+                change[b * dim :],
+            )  # fmt: skip
+        missing = 2 * n_centers * dim
+        window_logits(
+            hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn, n_shared, missing, rows,
+            logits,
+        )  # fmt: skip
+        loss += noise_steps(logits, n, n_shared, weights, shares, is_plain, exact, learning_rate)
+        window_update(
+            hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn, n_shared, missing, rows,
+            logits,
+        )  # fmt: skip
+        for b in range(n):
+            center = kept[places[b] : places[b] + 1]
+            predicting = contexts[b, : n_contexts[b]] if is_cbow else center
+            n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
+            share = np.float32(1.0 / n_rows) if corrected else _ONE
+            change_of_hidden(hidden, b * dim, hidden_writes[b], change, share, dim)
+            add_to_rows(w_in, dim, frozen, offsets, n_rows, change, b * dim)
+        n = 0
+    return loss, n_predictions
+
+
+@njit(cache=True, nogil=True)
+def train_subword_tree_piece(
+    w_in, w_out, dim, missing_out, frozen, tokens, begin, end, keep, ends, nodes, labels, ends_in,
+    rows_in, window, dynamic, is_cbow, corrected, exact, learning_rate, state,
+):  # fmt: skip
+    """Train with hierarchical softmax on every center word of tokens[begin:end].
+
+    Arguments and return value as in `train_subword_piece` and `kernels.train_piece`.
+    """
+    n_tokens = tokens.shape[0]
+    kept = np.empty(n_tokens, np.int32)
+    is_center = np.empty(n_tokens, np.bool_)
+    sentence = np.empty(n_tokens, np.int64)
+    n_kept = subsample(tokens, keep, begin, end, kept, is_center, sentence, state)
+
+    size = padded(most_rows(ends), 8) + 8
+    offsets = np.empty(most_rows(ends_in) * (2 * window if is_cbow else 1), np.int64)
     contexts = np.empty(2 * window, np.int32)
-    drawn = np.empty(n_negative * 2 * window, np.int32)
-    others = np.empty(n_negative * 2 * window, np.int32)
     hidden = np.zeros(dim, np.float32)
     change = np.zeros(dim, np.float32)
     targets = np.full(size, missing_out)
     target_labels = np.zeros(size, np.float32)
     weights = np.zeros(size, np.float32)
-    ones = np.ones(size, np.float32)
-    zeros = np.zeros(size, np.float32)
     logits = np.empty(size, np.float32)
     saved = np.empty(size, np.float32)
 
@@ -78,64 +199,68 @@ def train_subword_piece(
     for i in range(n_kept):
         if i > 0 and sentence[i] != sentence[i - 1]:
             first = i
-        if i + 1 < n_kept and not is_cbow:  # the next center's rows come from memory meanwhile
-            word = kept[i + 1]
-            for r in range(ends_in[word], ends_in[word + 1]):
-                for d in range(0, dim, 16):
-                    prefetch(w_in, np.int64(rows_in[r]) * dim + d)
+        if i + 1 < n_kept:  # the next center's rows come from memory meanwhile
+            prefetch_word(w_in, dim, ends_in, rows_in, kept[i + 1])
         if not is_center[i]:
             continue
         reach = window - random_below(window, state) if dynamic else window
-        n_contexts = 0
-        for j in range(max(first, i - reach), min(sentence[i], i + reach + 1)):
-            if j != i:
-                contexts[n_contexts] = kept[j]
-                n_contexts += 1
+        n_contexts = window_of(kept, i, first, sentence[i], reach, contexts)
         if n_contexts == 0:
             continue
-        change[:] = 0
-        if is_cbow:
-            predicting, predicted = contexts[:n_contexts], kept[i : i + 1]
-        else:
-            predicting, predicted = kept[i : i + 1], contexts[:n_contexts]
-        n_drawn = n_negative * predicted.shape[0]
-        if not is_tree:  # their rows come from memory while the center's are gathered
-            draw_words(noise, drawn[:n_drawn], state)
-            for word in drawn[:n_drawn]:
-                for d in range(0, dim, 16):
-                    prefetch(w_out, np.int64(word) * dim + d)
+        around, center = contexts[:n_contexts], kept[i : i + 1]
+        predicting, predicted = (around, center) if is_cbow else (center, around)
         n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
         mean = np.float32(1.0 / n_rows)
         gather_mean(w_in, dim, offsets, n_rows, mean, hidden)
         n_predictions += predicted.shape[0]
-        if is_tree:
-            for word in predicted:
-                n = path_targets(word, dim, ends, nodes, labels, targets, target_labels)
-                n_padded = pad(targets, weights, n, missing_out)
-                loss += hidden_step(
-                    hidden, w_out, dim, targets, n_padded, target_labels, weights, True, exact,
-                    learning_rate, logits, saved, change,
-                )  # fmt: skip
-        else:
-            n, is_plain = distinct(predicted, dim, targets, weights)
-            n_padded = pad_after(targets, weights, n, missing_out)
+        change[:] = _ZERO
+        for word in predicted:
+            n = path_targets(word, dim, ends, nodes, labels, targets, target_labels)
+            weights[:n] = _ONE
             loss += hidden_step(
-                hidden, w_out, dim, targets, n_padded, ones, weights, is_plain, exact,
-                learning_rate, logits, saved, change,
+                hidden, w_out, dim, targets, pad_after(targets, weights, n, missing_out),
+                target_labels, weights, True, exact, learning_rate, logits, saved, change,
             )  # fmt: skip
-            n, is_plain = distinct(
-                others[: without(drawn[:n_drawn], predicted, others)], dim, targets, weights
-            )
-            n_padded = pad_after(targets, weights, n, missing_out)
-            loss += hidden_step(
-                hidden, w_out, dim, targets, n_padded, zeros, weights, is_plain, exact,
-                learning_rate, logits, saved, change,
-            )  # fmt: skip
-        share = mean if corrected else _ONE
-        for r in range(n_rows):
-            if frozen.shape[0] == 0 or not frozen[offsets[r] // dim]:
-                add_scaled(w_in, offsets[r], share, change, 0, dim)
+        if corrected:
+            change *= mean
+        add_to_rows(w_in, dim, frozen, offsets, n_rows, change, 0)
     return loss, n_predictions
+
+
+@njit(cache=True, nogil=True)
+def most_rows(ends):
+    """The most that one word has, of rows or nodes."""
+    most = 1
+    for word in range(ends.shape[0] - 1):
+        most = max(most, ends[word + 1] - ends[word])
+    return most
+
+
+@njit(cache=True, nogil=True, inline="always")
+def window_of(kept, i, first, last, reach, contexts):
+    """The words of kept[first:last] up to `reach` from the i-th, written; returns how many."""
+    n = 0
+    for j in range(max(first, i - reach), min(last, i + reach + 1)):
+        if j != i:
+            contexts[n] = kept[j]
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True, inline="always")
+def prefetch_rows(matrix, dim, offsets, n):
+    """Ask for `n` rows, to be written soon."""
+    for t in range(n):
+        for d in range(0, dim, 16):
+            prefetch(matrix, offsets[t] + d)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def prefetch_word(w_in, dim, ends_in, rows_in, word):
+    """Ask for all rows of a word."""
+    for r in range(ends_in[word], ends_in[word + 1]):
+        for d in range(0, dim, 16):
+            prefetch(w_in, np.int64(rows_in[r]) * dim + d)
 
 
 @njit(cache=True, nogil=True)
@@ -147,6 +272,14 @@ def offsets_of(dim, ends_in, rows_in, words, offsets):
             offsets[n] = np.int64(rows_in[r]) * dim
             n += 1
     return n
+
+
+@njit(cache=True, nogil=True, inline="always")
+def add_to_rows(w_in, dim, frozen, offsets, n_rows, change, at):
+    """Add change[at : at + dim] to the rows that move."""
+    for r in range(n_rows):
+        if frozen.shape[0] == 0 or not frozen[offsets[r] // dim]:
+            add_scaled(w_in, offsets[r], _ONE, change, at, dim)
 
 
 @njit(cache=True, nogil=True)
@@ -169,34 +302,85 @@ def distinct(words, dim, targets, weights):
 
 
 @njit(cache=True, nogil=True)
-def draw_words(noise, drawn, state):
-    """Fill `drawn`, int32, with noise words."""
+def draw_shared(noise, dim, missing, drawn, counts, state):
+    """Fill `drawn`, int64, with offsets of noise words, all different or missing.
+
+    counts : float32, written: how often each was drawn
+    Returns whether each was drawn once.
+    """
+    is_plain = True
     for t in range(drawn.shape[0]):
         word = random_below(noise.shape[0], state)
         if next_random(state) > noise[word, 0]:
             word = np.int64(noise[word, 1])
-        drawn[t] = word
+        drawn[t] = word * dim
+        counts[t] = _ONE
+        for other in range(t):
+            if drawn[other] == drawn[t]:
+                counts[other] += _ONE
+                counts[t] = _ZERO
+                drawn[t] = missing
+                is_plain = False
+                break
+    return is_plain
 
 
 @njit(cache=True, nogil=True)
-def without(drawn, words, others):
-    """Write to `others` what of `drawn` is none of `words`; returns how many."""
-    n = 0
-    for word in drawn:
-        is_true = False
-        for other in words:
-            is_true |= word == other
-        if not is_true:
-            others[n] = word
-            n += 1
-    return n
+def weigh(drawn, counts, predicted, dim, share, weights):
+    """What each noise word counts for one center: nothing if the center predicts that word.
+
+    weights : float32, written up to the number drawn
+    Returns whether all weights are `share`, if each word was drawn once.
+    """
+    is_plain = True
+    for t in range(drawn.shape[0]):
+        weights[t] = share * counts[t]
+    for word in predicted:
+        offset = np.int64(word) * dim
+        for t in range(drawn.shape[0]):
+            if drawn[t] == offset:
+                weights[t] = _ZERO
+                is_plain = False
+    return is_plain
 
 
 @njit(cache=True, nogil=True)
-def pad(targets, weights, n, missing):
-    """Weights of 1 for `n` targets and missing ones behind them; returns the padded number."""
-    weights[:n] = _ONE
-    return pad_after(targets, weights, n, missing)
+def noise_steps(logits, n, n_shared, weights, shares, is_plain, exact, learning_rate):
+    """Replace the logits of noise words by -lr * weight * sigmoid, and sum the loss.
+
+    logits   : (n * n_shared,) float32, a row a center;  weights : the same size
+    shares   : (n,) float32, the weight in each row where `is_plain`: then the likelihoods of a row
+               are multiplied before one logarithm is taken, if that loses no digits
+    Returns the sum of -weight log(1 - sigmoid).
+    """
+    one = splat(_ONE)
+    rate = splat(np.float32(-learning_rate))
+    loss = 0.0
+    for b in range(n):
+        first, last = b * n_shared, (b + 1) * n_shared
+        smallest = one
+        row_loss = 0.0
+        for j in range(first, last, NEGATIVES_AT_ONCE):
+            likelihoods = one
+            for k in range(j, j + NEGATIVES_AT_ONCE, 8):
+                likelihood = subtract(one, sigmoid8(load(logits, k)))
+                smallest = minimum(smallest, likelihood)
+                likelihoods = multiply(likelihoods, likelihood)
+            row_loss -= math.log(product(likelihoods))
+        if is_plain and lowest(smallest) > np.float32(1e-3):
+            loss += shares[b] * row_loss
+        else:
+            for j in range(first, last):
+                loss += weights[j] * softplus(logits[j])
+        for j in range(first, last, 8):
+            if exact:
+                for k in range(j, j + 8):
+                    logits[k] = sigmoid_exact(logits[k])
+                probability = load(logits, j)
+            else:
+                probability = sigmoid8(load(logits, j))
+            store(logits, j, multiply(rate, multiply(load(weights, j), probability)))
+    return loss
 
 
 @njit(cache=True, nogil=True)
@@ -204,5 +388,5 @@ def pad_after(targets, weights, n, missing):
     """Missing targets of weight 0 behind the first `n`; returns the padded number."""
     n_padded = padded(n, TARGETS_OF_ONE)
     targets[n:n_padded] = missing
-    weights[n : n_padded + 8] = np.float32(0.0)
+    weights[n : n_padded + 8] = _ZERO
     return n_padded
