@@ -25,7 +25,6 @@ from rowspace.static.kernels import (
     CONTEXTS_AT_ONCE,
     TARGETS_OF_ONE,
     add_scaled,
-    change_of_hidden,
     gather_mean,
     hidden_step,
     next_random,
@@ -34,24 +33,21 @@ from rowspace.static.kernels import (
     random_below,
     sigmoid8,
     sigmoid_exact,
-    softplus,
     subsample,
     window_logits,
     window_update,
 )
 from rowspace.static.simd import (
+    fma,
     load,
-    lowest,
-    minimum,
     multiply,
     prefetch,
-    product,
     splat,
     store,
     subtract,
 )
 
-NEGATIVES_AT_ONCE = 24  # a multiple of the eight lanes and of TARGETS_AT_ONCE
+NEGATIVES_AT_ONCE = 6  # of a step, a multiple of TARGETS_AT_ONCE
 _ONE = np.float32(1.0)
 _ZERO = np.float32(0.0)
 
@@ -84,11 +80,14 @@ def train_subword_piece(
     contexts = np.empty((n_centers, width), np.int32)
     n_contexts = np.zeros(n_centers, np.int64)
     places = np.empty(n_centers, np.int64)
-    hidden = np.zeros((2 * n_centers + 1) * dim, np.float32)  # before, after, a missing one
-    change = np.empty(n_centers * dim, np.float32)
+    hidden = np.zeros((2 * n_centers + 1) * dim, np.float32)  # now, after a step, a missing one
+    changes = np.empty(n_centers * dim, np.float32)
+    change = np.empty(dim, np.float32)
     hidden_rows = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     hidden_writes = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     shares = np.empty(n_centers, np.float32)
+    moves = np.empty(n_centers, np.float32)
+    missing = 2 * n_centers * dim
 
     size = padded(width + 1, 8) + 8
     positives = np.full(size, missing_out)
@@ -96,10 +95,11 @@ def train_subword_piece(
     ones = np.ones(size, np.float32)
     drawn = np.empty(n_shared, np.int64)
     counts = np.empty(n_shared, np.float32)
-    weights = np.empty(n_centers * n_shared, np.float32)
-    rows = np.empty(n_shared * dim, np.float32)
-    logits = np.empty(max(size, (n_centers + 1) * n_shared), np.float32)
-    saved = np.empty(size, np.float32)
+    weights = np.empty(n_centers * NEGATIVES_AT_ONCE + 8, np.float32)
+    rows = np.empty(NEGATIVES_AT_ONCE * dim, np.float32)
+    logits = np.empty(max(size, (n_centers + 1) * NEGATIVES_AT_ONCE + 8), np.float32)
+    saved = np.empty_like(logits)
+    likelihoods = np.empty(n_centers, np.float64)
 
     loss = 0.0
     n_predictions = 0
@@ -117,7 +117,7 @@ def train_subword_piece(
         if n == 0 or (n < n_centers and i < n_kept - 1):
             continue
 
-        is_plain = draw_shared(noise, dim, missing_out, drawn, counts, state)
+        draw_shared(noise, dim, missing_out, drawn, counts, state)
         prefetch_rows(w_out, dim, drawn, n_shared)
         for b in range(n):
             # The rows of the center so many ahead come from memory while this one is at work.
@@ -129,42 +129,85 @@ def train_subword_piece(
             center = kept[places[b] : places[b] + 1]
             around = contexts[b, : n_contexts[b]]
             predicting, predicted = (around, center) if is_cbow else (center, around)
-            n_predicted = predicted.shape[0]
-            n_predictions += n_predicted
+            n_predictions += predicted.shape[0]
             n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
             gather_mean(w_in, dim, offsets, n_rows, np.float32(1.0 / n_rows), hidden[b * dim :])
             hidden_rows[b] = b * dim
             hidden_writes[b] = (n_centers + b) * dim
-            shares[b] = np.float32(n_negative * n_predicted / n_shared)
-            is_plain &= weigh(drawn, counts, predicted, dim, shares[b], weights[b * n_shared :])
-
-            change[b * dim : (b + 1) * dim] = _ZERO
-            n_positive, each_once = distinct(predicted, dim, positives, positive_weights)
-            loss += hidden_step(
-                hidden[b * dim :], w_out, dim, positives,
-                pad_after(positives, positive_weights, n_positive, missing_out), ones,
-                positive_weights, each_once, exact, learning_rate, logits, saved,
-                change[b * dim :],
+            shares[b] = np.float32(n_negative * predicted.shape[0] / n_shared)
+            moves[b] = np.float32(1.0 / n_rows) if corrected else _ONE
+            likelihoods[b] = 1.0
+        changes[: n * dim] = _ZERO
+        n_steps = n_shared // NEGATIVES_AT_ONCE
+        for step in range(n_steps):
+            part = slice(step * NEGATIVES_AT_ONCE, (step + 1) * NEGATIVES_AT_ONCE)
+            for b in range(n):
+                center = kept[places[b] : places[b] + 1]
+                predicted = center if is_cbow else contexts[b, : n_contexts[b]]
+                weigh(
+                    drawn[part],
+                    counts[part],
+                    predicted,
+                    dim,
+                    shares[b],
+                    weights[b * NEGATIVES_AT_ONCE :],
+                )
+                n_predicted = predicted.shape[0]
+                some = predicted[
+                    n_predicted * step // n_steps : n_predicted * (step + 1) // n_steps
+                ]
+                if some.shape[0] == 0:
+                    continue
+                change[:] = _ZERO
+                n_positive, each_once = distinct(some, dim, positives, positive_weights)
+                loss += hidden_step(
+                    hidden[b * dim :], w_out, dim, positives,
+                    pad_after(positives, positive_weights, n_positive, missing_out), ones,
+                    positive_weights, each_once, exact, learning_rate, logits, saved,
+                    change,
+                )  # fmt: skip
+                add_scaled(changes, b * dim, _ONE, change, 0, dim)
+                add_scaled(hidden, b * dim, moves[b], change, 0, dim)
+            window_logits(
+                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[part], NEGATIVES_AT_ONCE, missing, rows,
+                logits,
             )  # fmt: skip
-        missing = 2 * n_centers * dim
-        window_logits(
-            hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn, n_shared, missing, rows,
-            logits,
-        )  # fmt: skip
-        loss += noise_steps(logits, n, n_shared, weights, shares, is_plain, exact, learning_rate)
-        window_update(
-            hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn, n_shared, missing, rows,
-            logits,
-        )  # fmt: skip
+            loss += noise_steps(
+                logits,
+                n,
+                NEGATIVES_AT_ONCE,
+                weights,
+                shares,
+                likelihoods,
+                exact,
+                learning_rate,
+                saved,
+            )
+            window_update(
+                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[part], NEGATIVES_AT_ONCE, missing, rows,
+                logits,
+            )  # fmt: skip
+            for b in range(n):
+                move_hidden(hidden, b * dim, hidden_writes[b], moves[b], changes, dim)
         for b in range(n):
+            loss -= shares[b] * math.log(likelihoods[b])
             center = kept[places[b] : places[b] + 1]
             predicting = contexts[b, : n_contexts[b]] if is_cbow else center
             n_rows = offsets_of(dim, ends_in, rows_in, predicting, offsets)
-            share = np.float32(1.0 / n_rows) if corrected else _ONE
-            change_of_hidden(hidden, b * dim, hidden_writes[b], change, share, dim)
-            add_to_rows(w_in, dim, frozen, offsets, n_rows, change, b * dim)
+            add_to_rows(w_in, dim, frozen, offsets, n_rows, moves[b], changes, b * dim)
         n = 0
     return loss, n_predictions
+
+
+@njit(cache=True, nogil=True, inline="always")
+def move_hidden(hidden, now, after, move, changes, dim):
+    """changes += hidden after - now, and the row now moves by `move` times that."""
+    f = splat(move)
+    for d in range(0, dim, 8):
+        x = load(hidden, now + d)
+        moved = subtract(load(hidden, after + d), x)
+        store(changes, now + d, fma(splat(_ONE), moved, load(changes, now + d)))
+        store(hidden, now + d, fma(f, moved, x))
 
 
 @njit(cache=True, nogil=True)
@@ -221,9 +264,8 @@ def train_subword_tree_piece(
                 hidden, w_out, dim, targets, pad_after(targets, weights, n, missing_out),
                 target_labels, weights, True, exact, learning_rate, logits, saved, change,
             )  # fmt: skip
-        if corrected:
-            change *= mean
-        add_to_rows(w_in, dim, frozen, offsets, n_rows, change, 0)
+        move = mean if corrected else _ONE
+        add_to_rows(w_in, dim, frozen, offsets, n_rows, move, change, 0)
     return loss, n_predictions
 
 
@@ -275,11 +317,11 @@ def offsets_of(dim, ends_in, rows_in, words, offsets):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def add_to_rows(w_in, dim, frozen, offsets, n_rows, change, at):
-    """Add change[at : at + dim] to the rows that move."""
+def add_to_rows(w_in, dim, frozen, offsets, n_rows, move, change, at):
+    """Add move * change[at : at + dim] to the rows that are not frozen."""
     for r in range(n_rows):
         if frozen.shape[0] == 0 or not frozen[offsets[r] // dim]:
-            add_scaled(w_in, offsets[r], _ONE, change, at, dim)
+            add_scaled(w_in, offsets[r], move, change, at, dim)
 
 
 @njit(cache=True, nogil=True)
@@ -345,41 +387,38 @@ def weigh(drawn, counts, predicted, dim, share, weights):
 
 
 @njit(cache=True, nogil=True)
-def noise_steps(logits, n, n_shared, weights, shares, is_plain, exact, learning_rate):
-    """Replace the logits of noise words by -lr * weight * sigmoid, and sum the loss.
+def noise_steps(logits, n, n_shared, weights, shares, likelihoods, exact, learning_rate, saved):
+    """Replace the logits of noise words by -lr * weight * sigmoid, and take their likelihoods.
 
-    logits   : (n * n_shared,) float32, a row a center;  weights : the same size
-    shares   : (n,) float32, the weight in each row where `is_plain`: then the likelihoods of a row
-               are multiplied before one logarithm is taken, if that loses no digits
-    Returns the sum of -weight log(1 - sigmoid).
+    logits, weights : (n * n_shared,) float32, a row a center, and room for 8 more;  saved : scratch
+    shares      : (n,) float32, the weight of most in each row
+    likelihoods : (n,) float64, multiplied by those, 1 - sigmoid, of weight shares[b]
+    Returns the sum of -weight log(1 - sigmoid) of the others, and where that would lose digits.
     """
     one = splat(_ONE)
     rate = splat(np.float32(-learning_rate))
+    n_pairs = n * n_shared
+    store(weights, n_pairs, splat(_ZERO))
+    for j in range(0, n_pairs, 8):
+        x = load(logits, j)
+        if exact:
+            for k in range(j, j + 8):
+                saved[k] = sigmoid_exact(logits[k])
+            probability = load(saved, j)
+        else:
+            probability = sigmoid8(x)
+        store(saved, j, subtract(one, probability))
+        store(logits, j, multiply(rate, multiply(load(weights, j), probability)))
     loss = 0.0
     for b in range(n):
-        first, last = b * n_shared, (b + 1) * n_shared
-        smallest = one
-        row_loss = 0.0
-        for j in range(first, last, NEGATIVES_AT_ONCE):
-            likelihoods = one
-            for k in range(j, j + NEGATIVES_AT_ONCE, 8):
-                likelihood = subtract(one, sigmoid8(load(logits, k)))
-                smallest = minimum(smallest, likelihood)
-                likelihoods = multiply(likelihoods, likelihood)
-            row_loss -= math.log(product(likelihoods))
-        if is_plain and lowest(smallest) > np.float32(1e-3):
-            loss += shares[b] * row_loss
-        else:
-            for j in range(first, last):
-                loss += weights[j] * softplus(logits[j])
-        for j in range(first, last, 8):
-            if exact:
-                for k in range(j, j + 8):
-                    logits[k] = sigmoid_exact(logits[k])
-                probability = load(logits, j)
-            else:
-                probability = sigmoid8(load(logits, j))
-            store(logits, j, multiply(rate, multiply(load(weights, j), probability)))
+        for j in range(b * n_shared, (b + 1) * n_shared):
+            if weights[j] == shares[b] and saved[j] > np.float32(1e-3):
+                likelihoods[b] *= saved[j]
+            elif weights[j] > 0:
+                loss -= weights[j] * math.log(max(np.float64(saved[j]), 1e-30))
+        if likelihoods[b] < 1e-200:
+            loss -= shares[b] * math.log(likelihoods[b])
+            likelihoods[b] = 1.0
     return loss
 
 
