@@ -125,6 +125,10 @@ class Fitter(ABC, Generic[Config, Report]):
     def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
         """Train in the work folder, from where it was."""
 
+    @abstractmethod
+    def save(self, path: Path | str) -> None:
+        """Write the trained model to `path`."""
+
     def _scan(
         self,
         corpus: AnyCorpus,

@@ -231,6 +231,20 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
         self.vectors = self._vectors(training)
         return self.vectors
 
+    def save(self, path: Path | str) -> None:
+        """Write the vectors, with their counts and settings, to the folder `path`.
+
+        `rowspace.load` reads it; `vectors.save` writes other formats.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is trained yet.
+        """
+        if self.vectors is None:
+            raise ConfigError("nothing is trained yet; call fit first")
+        self.vectors.save(path, format="rowspace")
+
     def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
         """Count, unless that is done, and train from the checkpoint on."""
         identity = {
