@@ -36,6 +36,7 @@ LEAST_MEMORY_MB = 32
 
 _BLOCK = 1 << 17  # tokens that a thread takes at a time
 _DENSE_CELLS = 1 << 22  # more of them miss the cache more often than they spare sorting
+_HELD_PAIRS = 1 << 24  # by a thread, before they go to the disk
 _LEAST_GROUP_PAIRS = 1 << 16
 _GROUPS = 256  # about so many, if the memory has room for as few
 _PAIR_BYTES = 64  # of a group in work: pairs, sums, twice both to merge them, records
@@ -282,7 +283,7 @@ class _Plan:
         )
         # Of the rest, half each for the pairs of one thread and for the same in bins.
         n_held = (n_large // n_threads - 8 * self.n_cells) // 16
-        self.n_pairs = max(2 * config.window, min(n_held, 1 << 24))
+        self.n_pairs = max(2 * config.window, min(n_held, _HELD_PAIRS))
         # When all is counted, one table is left.
         in_work = n_large - 8 * self.n_cells
         self.n_combiners = max(1, min(n_threads, in_work // _PAIR_BYTES // max(self.n_words, 1)))
