@@ -207,7 +207,7 @@ def _stop_at(monkeypatch: pytest.MonkeyPatch, stop_at: int) -> list[int]:
     return trained
 
 
-@pytest.mark.parametrize("stop_at", [1, 5, 64, 65, 190])
+@pytest.mark.parametrize("stop_at", [1, 5, 32, 33, 95])
 def test_an_interrupted_run_goes_on_to_the_same_bits_and_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
@@ -220,7 +220,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_and_counts_once(
     monkeypatch.setattr("rowspace.static.glove.count_cooccurrences", None)  # is not called again
     resumed = _with(memory_mb=77)  # which may change
     vectors = resumed.fit_in(text, tmp_path / "work")
-    assert trained == [*range(stop_at - 1), -1, *range(stop_at - 1, 3 * 64)]
+    assert trained == [*range(stop_at - 1), -1, *range(stop_at - 1, 3 * 32)]
     np.testing.assert_array_equal(vectors.matrix, expected)
     np.testing.assert_array_equal(resumed.context_matrix, whole.context_matrix)
     np.testing.assert_array_equal(resumed.context_biases, whole.context_biases)
@@ -238,21 +238,21 @@ def test_a_run_that_saves_itself_all_the_time_ends_with_the_same_bits(tmp_path: 
 
 def test_two_threads_stop_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = Corpus(_write(tmp_path / "a.txt", _topics(60)))
-    trained = _stop_at(monkeypatch, 100)
+    trained = _stop_at(monkeypatch, 50)
     with pytest.raises(KeyboardInterrupt):
         _with(n_threads=2).fit_in(text, tmp_path / "work")
     resumed = _with(n_threads=2)
     resumed.fit_in(text, tmp_path / "work")
     assert len(resumed.history) == 3
-    assert len(trained) in (3 * 64 + 1, 3 * 64 + 2)  # a piece that was taken may not count
-    assert set(trained) == {-1, *range(3 * 64)}
+    assert len(trained) in (3 * 32 + 1, 3 * 32 + 2)  # a piece that was taken may not count
+    assert set(trained) == {-1, *range(3 * 32)}
 
 
 def test_a_run_goes_on_only_with_the_same_text_and_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _write(tmp_path / "a.txt", _topics(60))
-    _stop_at(monkeypatch, 70)
+    _stop_at(monkeypatch, 40)
     folder = tmp_path / "work"
     with pytest.raises(KeyboardInterrupt):
         _with().fit_in(Corpus(path), folder)
@@ -291,7 +291,7 @@ def _counted(
 def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "checkpoint"
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
-        _stop_at(context, 70)
+        _stop_at(context, 40)
         _with().fit_counts(*_counted(tmp_path), checkpoint=path)
     return path
 
@@ -327,7 +327,7 @@ def test_counts_that_are_cut_short_say_what_to_remove(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = Corpus(_write(tmp_path / "a.txt", _topics(60)))
-    _stop_at(monkeypatch, 70)
+    _stop_at(monkeypatch, 40)
     with pytest.raises(KeyboardInterrupt):
         _with().fit_in(text, tmp_path / "work")
     counts = tmp_path / "work" / "counts.bin"

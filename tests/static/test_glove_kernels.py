@@ -157,27 +157,30 @@ def test_small_steps_still_add_up_in_the_sums() -> None:
     np.testing.assert_allclose(grown, setup.naive.sums[0] - 1, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("n", "run"), [(0, 4), (1, 4), (4, 4), (103, 8), (1000, 1), (10, 100)])
-def test_runs_are_shuffled_whole(n: int, run: int) -> None:
+@pytest.mark.parametrize(("n", "tile"), [(0, 3), (1, 3), (500, 1), (500, 7), (500, 40), (500, 99)])
+def test_records_come_by_tiles_and_keep_their_order_inside(n: int, tile: int) -> None:
+    setup = _setup(3, n_words=40, n_records=max(n, 1))
+    records = setup.records[: 3 * n]
     order = np.full(n, 7, dtype=np.uint32)
-    kernels.shuffled_runs(order, run, random_state(1, 2))
+    kernels.order_by_tiles(records, 40, tile, order, random_state(1, 2))
     assert sorted(order.tolist()) == list(range(n))
-    inside = [k for k in range(1, n) if order[k] == order[k - 1] + 1]
-    assert len(inside) >= n - 1 - (n - 1) // run
-    if n >= 3 * run:
-        assert order.tolist() != list(range(n))
-        other = np.empty(n, dtype=np.uint32)
-        kernels.shuffled_runs(other, run, random_state(1, 3))
-        assert other.tolist() != order.tolist()
+    tiles = [int(records[3 * k + 1]) // tile for k in order]
+    changes = [t for k, t in enumerate(tiles) if k == 0 or t != tiles[k - 1]]
+    assert len(changes) == len(set(changes))  # each tile once, all of it
+    for t in changes:
+        numbers = [int(k) for k, other in zip(order, tiles, strict=True) if other == t]
+        assert numbers == sorted(numbers)
 
 
-def test_every_run_comes_first_about_as_often() -> None:
-    order = np.empty(6, dtype=np.uint32)
+def test_every_tile_comes_first_about_as_often() -> None:
+    records = _setup(3, n_words=6, n_records=60).records
+    order = np.empty(60, dtype=np.uint32)
     first = []
     for number in range(3000):
-        kernels.shuffled_runs(order, 2, random_state(5, number))
-        first.append(int(order[0]))
-    assert {k: round(first.count(k) / 3000, 1) for k in set(first)} == {0: 0.3, 2: 0.3, 4: 0.3}
+        kernels.order_by_tiles(records, 6, 2, order, random_state(5, number))
+        first.append(int(records[3 * int(order[0]) + 1]) // 2)
+    shares = [first.count(t) / 3000 for t in range(3)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
 @njit

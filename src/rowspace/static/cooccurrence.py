@@ -41,8 +41,8 @@ _LEAST_GROUP_PAIRS = 1 << 16
 _GROUPS = 256  # about so many, if the memory has room for as few
 _PAIR_BYTES = 64  # of a group in work: pairs, sums, twice both to merge them, records
 _SLACK_BYTES = 2 << 20
-_PAIRS_A_PIECE = 1 << 19
-_LEAST_PIECES, _MOST_PIECES = 64, 4096
+_PAIRS_A_PIECE = 1 << 23
+_LEAST_PIECES, _MOST_PIECES = 32, 1024
 
 Integers = NDArray[np.int64]
 Sums = NDArray[np.uint64]

@@ -1,8 +1,8 @@
 """GloVe: word vectors fitted to log co-occurrence counts.
 
 Pennington, Socher & Manning (2014), https://aclanthology.org/D14-1162. Differs from the paper:
-everything is float32, a symmetric pair is counted once and trained both ways round, and counts are
-visited by short runs of pairs of one word, the runs in random order.
+everything is float32, a symmetric pair is counted once and trained both ways round, and the order
+of the counts is random only as far as the cache allows: see docs/decisions/glove.md.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ from rowspace.text.vocabulary import TokenIds, Vocabulary
 
 OUTPUTS = ("sum", "word", "both")
 
-_RUN = 32  # pairs of one word after each other
 _LANES = 8
+_TILE_FLOATS = 1 << 18  # 1 MiB, about what a core has of second-level cache
+_LEAST_TILES = 16  # in random order, where all words would fit in one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +310,7 @@ class GloVeTraining(Run[GloVeConfig, GloVeEpochReport]):
         self.counts = counts
         self.row = -(-(config.dim + 2) // _LANES) * _LANES  # with a bias and a 1
         self.blocks = aligned_zeros(len(vocabulary) * 4 * self.row)
+        self.tile = max(1, min(_TILE_FLOATS // (4 * self.row), len(vocabulary) // _LEAST_TILES))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -348,7 +350,8 @@ class GloVeTraining(Run[GloVeConfig, GloVeEpochReport]):
         config = self.config
         records = self.counts.read_piece(number % self.n_pieces)
         order = np.empty(len(records) // 3, dtype=np.uint32)
-        kernels.shuffled_runs(order, _RUN, random_state(config.seed, number))
+        state = random_state(config.seed, number)
+        kernels.order_by_tiles(records, len(self.vocabulary), self.tile, order, state)
         loss, n_steps = kernels.train_records(
             self.blocks, self.row, config.dim, records, records.view(np.float32), order,
             self.counts.symmetric, config.x_max, config.alpha, config.learning_rate,

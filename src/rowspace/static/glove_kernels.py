@@ -38,24 +38,27 @@ AHEAD = 2  # records between asking for a block and using it
 
 
 @njit(cache=True, nogil=True)
-def shuffled_runs(order, run, state):
-    """Fill `order`, uint32, with 0..n-1: runs of `run` numbers, the runs in a random order.
+def order_by_tiles(records, n_words, tile, order, state):
+    """Fill `order`, uint32, with the numbers of the records: by tiles of contexts, in random order.
 
-    Records beside each other share their word; a run of them finds its block in the nearest cache.
+    A tile is `tile` contexts whose blocks fit in a core's own cache; its records keep their order,
+    so that those of one word follow one another.
     """
-    n = order.shape[0]
-    n_runs = (n + run - 1) // run
-    firsts = np.empty(n_runs, dtype=np.uint32)
-    for k in range(n_runs):  # Fisher & Yates
+    n_tiles = (n_words + tile - 1) // tile
+    places = np.empty(n_tiles, dtype=np.int64)
+    for k in range(n_tiles):  # Fisher & Yates
         other = random_below(k + 1, state)
-        firsts[k] = firsts[other]
-        firsts[other] = k * run
-    at = 0
-    for k in range(n_runs):
-        first = np.int64(firsts[k])
-        for record in range(first, min(first + run, n)):
-            order[at] = record
-            at += 1
+        places[k] = places[other]
+        places[other] = k
+    ends = np.zeros(n_tiles + 1, dtype=np.int64)
+    for k in range(order.shape[0]):
+        ends[places[records[3 * k + 1] // tile] + 1] += 1
+    for t in range(n_tiles):
+        ends[t + 1] += ends[t]
+    for k in range(order.shape[0]):
+        t = places[records[3 * k + 1] // tile]
+        order[ends[t]] = k
+        ends[t] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -76,9 +79,10 @@ def train_records(
     n = order.shape[0]
     for k in range(n):
         if k + AHEAD < n:
-            context = np.int64(records[3 * np.int64(order[k + AHEAD]) + 1])
-            for d in range(context * 4 * row, (context + 1) * 4 * row, 16):
-                prefetch(blocks, d)
+            upcoming = 3 * np.int64(order[k + AHEAD])
+            ask_for(blocks, np.int64(records[upcoming + 1]) * 4 * row, row)
+            if records[upcoming] != records[3 * np.int64(order[k])]:
+                ask_for(blocks, np.int64(records[upcoming]) * 4 * row, row)
         at = 3 * np.int64(order[k])
         word, context = np.int64(records[at]), np.int64(records[at + 1])
         log_x = np.float32(math.log(counts[at + 2]))
@@ -90,6 +94,13 @@ def train_records(
             loss += step(blocks, c, w + 2 * row, row, dim, log_x, weight, rate)
             n_steps += 1
     return loss, n_steps
+
+
+@njit(cache=True, nogil=True, inline="always")
+def ask_for(blocks, first, row):
+    """Prefetch the block that begins at `first`."""
+    for d in range(first, first + 4 * row, 16):
+        prefetch(blocks, d)
 
 
 @njit(cache=True, nogil=True, inline="always")
