@@ -203,7 +203,7 @@ class Run(ABC, Generic[Config, Report]):
         done_in_epoch = self.n_done % self.n_pieces or self.n_pieces
         speed = done_in_epoch * self.piece_units / max(seconds, 1e-9)
         loss = self.loss / max(self.n_predictions, 1)
-        return f"{speed / 1e6:.2f} M {self.unit}/s, loss {loss:.3f}"
+        return f"{speed / 1e6:.2f} M {self.unit}/s, loss {loss:.4g}"
 
     def _end_epoch(self, epoch: int) -> None:
         loss = self.loss / max(self.n_predictions, 1)
