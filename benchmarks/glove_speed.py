@@ -184,7 +184,7 @@ def authors(programs: Path, text: Path, epochs: int, seed: int) -> dict[str, Any
                 (target or Path("/dev/null")).open("wb") as stdout,
             ):
                 subprocess.run(
-                    [programs / program, *map(str, flags), "-verbose", "0"],
+                    [programs.resolve() / program, *map(str, flags), "-verbose", "0"],
                     stdin=stdin, stdout=stdout, check=True, cwd=name,
                 )  # fmt: skip
 
