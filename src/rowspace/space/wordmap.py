@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from rowspace.space.plots import Box
 from rowspace.space.projection import MIN_TSNE_WORDS, SEED, coordinates
+from rowspace.space.sample import frequency_order
 from rowspace.space.similarity import Doubles, Rows, unit_rows
 from rowspace.space.vectors import Vectors
 
@@ -28,13 +29,6 @@ MAX_SHARE = 2e-3
 MAP_WIDTH, MAP_HEIGHT = 1000.0, 720.0
 
 _MAX_LABEL = 28
-
-
-def frequency_order(vectors: Vectors) -> Rows:
-    """Rows, the most frequent word first; without counts the order they are in."""
-    if vectors.counts is None:
-        return np.arange(len(vectors), dtype=np.int64)
-    return np.argsort(-vectors.counts, kind="stable").astype(np.int64)
 
 
 @dataclass(frozen=True)
