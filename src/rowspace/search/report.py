@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowspace import __version__
 from rowspace.search.filters import KEYWORDS
 from rowspace.space.pages import page_template, write_page
 from rowspace.space.plots import Plot, epoch_plot, rank_plot
@@ -25,6 +24,7 @@ from rowspace.space.sample import frequency_order
 from rowspace.space.similarity import Rows, unit_rows
 from rowspace.space.vectors import Neighbors, Vectors
 from rowspace.space.wordmap import clusters, draw_map, map_rows
+from rowspace.version import __version__
 
 if TYPE_CHECKING:
     from rowspace.search.build import BuildReport

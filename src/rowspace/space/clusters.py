@@ -29,6 +29,7 @@ MAX_HIERARCHY = 5000
 """Rows of the largest hierarchy: its distances take n² / 2 doubles, 100 MB."""
 
 _MAX_ROUNDS = 100
+_SETTLED = 1e-4  # of the sum of cosines: what a further round must bring
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,34 @@ def cluster(
     units = directions(matrix)
     if n_clusters is not None:
         _check_number(n_clusters, len(units))
-        return _grouped(units, _groups(units, [n_clusters], method, seed)[0], method)
-    numbers = [k for k in tried if 2 <= k <= len(units) // 2] or [min(2, len(units))]
-    found = _groups(units, numbers, method, seed)
-    scores = [float(silhouettes(units, groups).mean()) for groups in found]
-    best = found[int(np.argmax(scores))]
-    return _grouped(units, best, method, dict(zip(numbers, scores, strict=True)))
+    with threadpool_limits(1):  # more add up in another order
+        tree = None if method == "kmeans" else linkage(units, method)
+        scores: dict[int, float] = {}
+        if n_clusters is None:
+            scores = _try_numbers(units, tree, tried, seed)
+            n_clusters = max(scores, key=lambda k: scores[k])
+        if tree is None:
+            groups = spherical_kmeans(units, n_clusters, seed)
+        else:
+            groups = cut(tree, n_clusters)
+    by_size = np.argsort(-np.bincount(groups), kind="stable")
+    groups = np.argsort(by_size)[groups].astype(np.int64)
+    centers = _mean_directions(units, groups, len(by_size))
+    return Clustering(groups, centers, silhouettes(units, groups), method, scores)
+
+
+def _try_numbers(
+    units: Doubles, tree: Doubles | None, numbers: Sequence[int], seed: int
+) -> dict[int, float]:
+    """Mean silhouette by number of clusters; k-means is started once for each."""
+    numbers = [k for k in numbers if 2 <= k <= len(units) // 2] or [min(2, len(units))]
+    scores = {}
+    with track("trying numbers of clusters", total=len(numbers)) as tracker:
+        for k in numbers:
+            groups = spherical_kmeans(units, k, seed, 1) if tree is None else cut(tree, k)
+            scores[k] = float(silhouettes(units, groups).mean())
+            tracker.advance(note=f"{k}: {scores[k]:.3f}")
+    return scores
 
 
 def _check_number(n_clusters: int, n: int) -> None:
@@ -121,27 +144,6 @@ def _check_number(n_clusters: int, n: int) -> None:
         raise ConfigError(
             f"{n_clusters} clusters of {n:,} vectors cannot be made; give 1 to {n:,} clusters"
         )
-
-
-def _groups(units: Doubles, numbers: Sequence[int], method: str, seed: int) -> list[Rows]:
-    """Groups for each number of clusters."""
-    with track("clustering", total=len(numbers)) as tracker, threadpool_limits(1):
-        found = []
-        tree = None if method == "kmeans" else linkage(units, method)
-        for k in numbers:
-            found.append(spherical_kmeans(units, k, seed) if tree is None else cut(tree, k))
-            tracker.advance()
-    return found
-
-
-def _grouped(
-    units: Doubles, groups: Rows, method: str, tried: dict[int, float] | None = None
-) -> Clustering:
-    """Groups numbered by size, with centers and silhouettes."""
-    by_size = np.argsort(-np.bincount(groups), kind="stable")
-    groups = np.argsort(by_size)[groups].astype(np.int64)
-    centers = _mean_directions(units, groups, len(by_size))
-    return Clustering(groups, centers, silhouettes(units, groups), method, tried or {})
 
 
 def spherical_kmeans(units: Doubles, n_clusters: int, seed: int = 0, n_starts: int = 3) -> Rows:
@@ -173,18 +175,17 @@ def spherical_kmeans(units: Doubles, n_clusters: int, seed: int = 0, n_starts: i
 
 
 def _lloyd(units: Doubles, centers: Doubles) -> tuple[Rows, float]:
-    """Assign and average until nothing moves; the groups and the sum of cosines."""
-    groups = np.full(len(units), -1, dtype=np.int64)
-    score = -np.inf
+    """Assign and average until it brings little; the groups and the sum of cosines."""
+    before = -np.inf
     for _ in range(_MAX_ROUNDS):
         cosines = units @ centers.T
-        assigned = cosines.argmax(axis=1).astype(np.int64)
-        closeness = cosines[np.arange(len(units)), assigned]
-        assigned = _fill_empty(assigned, closeness, len(centers))
+        groups = cosines.argmax(axis=1).astype(np.int64)
+        closeness = cosines[np.arange(len(units)), groups]
+        groups = _fill_empty(groups, closeness, len(centers))
         score = float(closeness.sum())
-        if np.array_equal(assigned, groups):
+        if score - before <= _SETTLED * abs(score):
             break
-        groups = assigned
+        before = score
         centers = _mean_directions(units, groups, len(centers))
     return groups, score
 

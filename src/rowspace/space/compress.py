@@ -32,7 +32,6 @@ from rowspace.space.similarity import (
     inverse,
     largest,
     nearest_rows,
-    row_blocks,
     unit_rows,
 )
 from rowspace.space.vectors import Neighbors, Vectors
@@ -149,27 +148,28 @@ class CompressedVectors:
         VocabularyError
             If the key is unknown.
         ConfigError
-            If topn is below 1, or the vector does not fit.
+            If topn or restrict_vocab is below 1, or the vector does not fit.
         """
-        if topn < 1:
-            raise ConfigError(f"topn is {topn}, so nothing can be returned; give 1 or more")
+        for name, value in (("topn", topn), ("restrict_vocab", restrict_vocab)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}, so nothing is found; give 1 or more")
         vector = self[query] if isinstance(query, str) else np.asarray(query)
         if vector.shape != (self.dim,) or not np.isfinite(vector).all():
             raise ConfigError(
                 f"the query vector has shape {vector.shape}; give a finite one of dimension "
                 f"{self.dim}"
             )
-        scores = self.cosines(vector)[:restrict_vocab]
+        scores = self.cosines(vector[None])[0, :restrict_vocab]
         if isinstance(query, str) and self.key_to_index[query] < len(scores):
             scores[self.key_to_index[query]] = -np.inf
         return [(self.index_to_key[row], float(scores[row])) for row in largest(scores, topn)]
 
-    def cosines(self, vector: NDArray[Any]) -> Floats:
-        """Cosine of an exact vector (dim,) with every coded one, (n,) float32."""
-        unit = unit_rows(vector[None])[0]
-        scores = np.empty(len(self), dtype=np.float32)
-        for part in row_blocks(self.codes):
-            scores[part] = self.quantizer.products(unit, self.codes[part])
+    def cosines(self, queries: NDArray[Any]) -> Floats:
+        """Cosine of exact vectors (m, dim) with every coded one, (m, n) float32."""
+        units = unit_rows(queries)
+        scores = np.empty((len(units), len(self)), dtype=np.float32)
+        for part in row_chunks(len(self)):
+            scores[:, part] = self.quantizer.products(units, self.codes[part])
         scores *= inverse(self._norms)
         return np.clip(scores, np.float32(-1), np.float32(1))
 
@@ -359,9 +359,10 @@ def _recall(vectors: Vectors, compressed: CompressedVectors, rows: Rows, k: int)
     exact, _ = nearest_rows(vectors.matrix, queries, k, norms=vectors.norms, exclude=rows[:, None])
     n_found = 0
     with track("comparing neighbours", total=len(rows)) as tracker:
-        for row, query, wanted in zip(rows.tolist(), queries, exact, strict=True):
-            scores = compressed.cosines(query)
-            scores[row] = -np.inf
-            n_found += len(np.intersect1d(largest(scores, k), wanted))
-            tracker.advance()
+        for part in row_chunks(len(rows), 32):
+            scores = compressed.cosines(queries[part])
+            scores[np.arange(len(scores)), rows[part]] = -np.inf
+            for found, wanted in zip(scores, exact[part], strict=True):
+                n_found += len(np.intersect1d(largest(found, k), wanted))
+            tracker.advance(len(scores))
     return n_found / exact.size

@@ -47,8 +47,8 @@ class Quantizer(Protocol):
         """(n, n_bytes) to (n, dim) float32."""
         ...
 
-    def products(self, query: Doubles, codes: Codes) -> Floats:
-        """Dot product of an exact query (dim,) with each coded vector, (n,)."""
+    def products(self, queries: Doubles, codes: Codes) -> Floats:
+        """Dot products of exact queries (m, dim) with coded vectors, (m, n)."""
         ...
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -94,10 +94,11 @@ class ScalarQuantizer:
         """(n, dim) bytes to (n, dim) float32."""
         return self.low + self.step * codes.astype(np.float32)
 
-    def products(self, query: Doubles, codes: Codes) -> Floats:
-        """q·low + (q step)·codes: nothing is decoded."""
-        scaled = (query * self.step).astype(np.float32)
-        values: Floats = codes.astype(np.float32) @ scaled + np.float32(query @ self.low)
+    def products(self, queries: Doubles, codes: Codes) -> Floats:
+        """q·low + (q step)·codes: nothing is decoded; (m, dim) and (n, dim) to (m, n)."""
+        scaled = (queries * self.step).astype(np.float32)
+        values: Floats = scaled @ codes.astype(np.float32).T
+        values += (queries @ self.low).astype(np.float32)[:, None]
         return values
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -133,11 +134,13 @@ class RowScalarQuantizer:
         low, step = _row_ranges(codes)
         return low[:, None] + step[:, None] * codes[:, 8:].astype(np.float32)
 
-    def products(self, query: Doubles, codes: Codes) -> Floats:
-        """low Σq + step (q·codes)."""
+    def products(self, queries: Doubles, codes: Codes) -> Floats:
+        """low Σq + step (q·codes); (m, dim) and (n, 8 + dim) to (m, n)."""
         low, step = _row_ranges(codes)
-        exact = query.astype(np.float32)
-        values: Floats = low * exact.sum() + step * (codes[:, 8:].astype(np.float32) @ exact)
+        exact = queries.astype(np.float32)
+        values: Floats = exact @ codes[:, 8:].astype(np.float32).T
+        values *= step
+        values += np.outer(exact.sum(axis=1), low)
         return values
 
     def error_bound(self, codes: Codes) -> Doubles:
@@ -221,11 +224,15 @@ class ProductQuantizer:
             out[:, dims] = codebook[codes[:, number]]
         return out
 
-    def products(self, query: Doubles, codes: Codes) -> Floats:
-        """Σ over parts of a look-up: 256 products a part are computed, and added for each row."""
-        values = np.zeros(len(codes), dtype=np.float32)
+    def products(self, queries: Doubles, codes: Codes) -> Floats:
+        """Σ over parts of a look-up: 256 products a part and query, added for each of the rows.
+
+        (m, dim) and (n, n_parts) to (m, n). Jégou et al. (2011), section III-A.
+        """
+        values = np.zeros((len(queries), len(codes)), dtype=np.float32)
         for number, dims, codebook in self._parts():
-            values += (codebook @ query[dims].astype(np.float32))[codes[:, number]]
+            table = queries[:, dims].astype(np.float32) @ codebook.T
+            values += np.take(table, codes[:, number], axis=1)
         return values
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -234,10 +241,8 @@ class ProductQuantizer:
 
 
 def _steps(low: Matrix, high: Matrix) -> Floats:
-    steps: Floats = (high.astype(np.float64) / 255 - low.astype(np.float64) / 255).astype(
-        np.float32
-    )
-    return steps
+    """Widths of the 255 steps between; in float64, as a range may be beyond float32."""
+    return ((high.astype(np.float64) - low) / (LEVELS - 1)).astype(np.float32)
 
 
 def _half_step(low: Floats, step: Floats) -> Doubles:
