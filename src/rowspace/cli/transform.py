@@ -10,9 +10,9 @@ import click
 from rowspace.cli.output import emit_json, json_option
 from rowspace.errors import ConfigError
 from rowspace.space.alignment import align
-from rowspace.space.compress import KINDS, CompressionQuality, compress, measure_compression
+from rowspace.space.compress import KINDS, CompressionQuality, compress_vectors, measure_compression
 from rowspace.space.formats import choose, load, save
-from rowspace.space.transforms import all_but_the_top, pca, reduce, whiten
+from rowspace.space.transforms import all_but_the_top, pca, reduce_dim, whiten
 from rowspace.space.vectors import Vectors
 
 _K = 10
@@ -84,7 +84,7 @@ def transform(
     if n_components is not None:
         vectors = all_but_the_top(vectors.matrix, n_components).transform(vectors)
     if reduced_dim is not None:
-        vectors = reduce(vectors, reduced_dim)
+        vectors = reduce_dim(vectors, reduced_dim)
     if pca_dim is not None:
         vectors = pca(vectors.matrix, pca_dim).transform(vectors)
     if whitened:
@@ -124,7 +124,7 @@ def _write(
     if quantize is None:
         save(vectors, out)
         return None
-    compressed = compress(vectors, quantize, n_parts=parts)
+    compressed = compress_vectors(vectors, quantize, n_parts=parts)
     compressed.save(out)
     if len(vectors) < 2:
         return None

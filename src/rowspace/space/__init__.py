@@ -13,7 +13,7 @@ from rowspace.space.bias import (
     weat,
 )
 from rowspace.space.clusters import Clustering, cluster, describe_clusters
-from rowspace.space.compress import CompressedVectors, compress, measure_compression
+from rowspace.space.compress import CompressedVectors, compress_vectors, measure_compression
 from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load, save
 from rowspace.space.geometry import Geometry, findings, measure_geometry
@@ -22,7 +22,7 @@ from rowspace.space.isotropy import Isotropy, measure_isotropy
 from rowspace.space.projection import coordinates
 from rowspace.space.similarity import nearest_rows
 from rowspace.space.spectrum import Spectrum, spectrum_of
-from rowspace.space.transforms import AffineMap, all_but_the_top, pca, reduce, whiten
+from rowspace.space.transforms import AffineMap, all_but_the_top, pca, reduce_dim, whiten
 from rowspace.space.vectors import Vectors
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
     "answer_analogies",
     "bias_direction",
     "cluster",
-    "compress",
+    "compress_vectors",
     "coordinates",
     "describe_clusters",
     "equalize",
@@ -61,7 +61,7 @@ __all__ = [
     "pca",
     "procrustes",
     "projections",
-    "reduce",
+    "reduce_dim",
     "save",
     "spectrum_of",
     "weat",

@@ -123,11 +123,7 @@ def align(
     VocabularyError
         If an anchor is unknown, or there is no common word.
     """
-    if vectors.dim != other.dim:
-        raise ConfigError(
-            f"spaces of {vectors.dim} and {other.dim} dimensions cannot be turned onto each other; "
-            "train both with the same dim, or bring both to the smaller with PCA"
-        )
+    _check_dims(vectors, other)
     words = _usable(vectors, other, common_keys(vectors, other) if anchors is None else anchors)
     source, target = vectors[words], other[words]
     if scale or center:
@@ -138,6 +134,14 @@ def align(
     difference = found.apply(a) - b
     residual = float(np.vdot(difference, difference) / np.vdot(b - found.target, b - found.target))
     return Alignment(found, words, residual)
+
+
+def _check_dims(vectors: Vectors, other: Vectors) -> None:
+    if vectors.dim != other.dim:
+        raise ConfigError(
+            f"spaces of {vectors.dim} and {other.dim} dimensions cannot be turned onto each other; "
+            "train both with the same dim, or bring both to the smaller with PCA"
+        )
 
 
 def _usable(vectors: Vectors, other: Vectors, anchors: Sequence[str]) -> list[str]:
@@ -181,6 +185,7 @@ def measure_drift(
     ConfigError, VocabularyError
         As `align`; and if fewer than two common words have a direction.
     """
+    _check_dims(vectors, other)
     ordered = [vectors.index_to_key[row] for row in frequency_order(vectors).tolist()]
     common_keys(vectors, other)  # tells in plain words where there are none
     words = _usable(vectors, other, [key for key in ordered if key in other][:top])

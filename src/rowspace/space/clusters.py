@@ -8,7 +8,7 @@ Hierarchies are scipy's: average linkage of cosine distances, or Ward's on the u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,32 +111,35 @@ def cluster(
         _check_number(n_clusters, len(units))
     with threadpool_limits(1):  # more add up in another order
         tree = None if method == "kmeans" else linkage(units, method)
-        scores: dict[int, float] = {}
+
+        def group(k: int) -> Rows:
+            return spherical_kmeans(units, k, seed) if tree is None else cut(tree, k)
+
         if n_clusters is None:
-            scores = _try_numbers(units, tree, tried, seed)
-            n_clusters = max(scores, key=lambda k: scores[k])
-        if tree is None:
-            groups = spherical_kmeans(units, n_clusters, seed)
+            groups, scores = _best_number(units, group, tried)
         else:
-            groups = cut(tree, n_clusters)
+            groups, scores = group(n_clusters), {}
     by_size = np.argsort(-np.bincount(groups), kind="stable")
     groups = np.argsort(by_size)[groups].astype(np.int64)
     centers = _mean_directions(units, groups, len(by_size))
     return Clustering(groups, centers, silhouettes(units, groups), method, scores)
 
 
-def _try_numbers(
-    units: Doubles, tree: Doubles | None, numbers: Sequence[int], seed: int
-) -> dict[int, float]:
-    """Mean silhouette by number of clusters; k-means is started once for each."""
+def _best_number(
+    units: Doubles, group: Callable[[int], Rows], numbers: Sequence[int]
+) -> tuple[Rows, dict[int, float]]:
+    """The groups with the largest mean silhouette, and that by number of clusters."""
     numbers = [k for k in numbers if 2 <= k <= len(units) // 2] or [min(2, len(units))]
-    scores = {}
+    best, scores = np.zeros(len(units), dtype=np.int64), {}
     with track("trying numbers of clusters", total=len(numbers)) as tracker:
         for k in numbers:
-            groups = spherical_kmeans(units, k, seed, 1) if tree is None else cut(tree, k)
-            scores[k] = float(silhouettes(units, groups).mean())
-            tracker.advance(note=f"{k}: {scores[k]:.3f}")
-    return scores
+            groups = group(k)
+            score = float(silhouettes(units, groups).mean())
+            if score > max(scores.values(), default=-np.inf):
+                best = groups
+            scores[k] = score
+            tracker.advance(note=f"{k}: {score:.3f}")
+    return best, scores
 
 
 def _check_number(n_clusters: int, n: int) -> None:

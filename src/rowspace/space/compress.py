@@ -43,7 +43,7 @@ METADATA = "compressed"
 class CompressedVectors:
     """Keys with coded vectors: `Vectors` in a fraction of the memory, nearly as right.
 
-    `compress` makes them; `save` and `load` keep them in one `.safetensors` file.
+    `compress_vectors` makes them; `save` and `load` keep them in one `.safetensors` file.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class CompressedVectors:
     Examples
     --------
     >>> matrix = [[1, 0.2], [1, 0.3], [-0.1, 1]]
-    >>> small = compress(Vectors(["cat", "dog", "car"], matrix), "int8")
+    >>> small = compress_vectors(Vectors(["cat", "dog", "car"], matrix), "int8")
     >>> small.most_similar("cat", topn=1)[0][0], small.bytes_per_vector
     ('dog', 2)
     """
@@ -252,7 +252,7 @@ def _code_bytes(quantizer: Quantizer) -> int:
     return int(quantizer.encode(np.zeros((1, quantizer.dim), dtype=np.float32)).shape[1])
 
 
-def compress(
+def compress_vectors(
     vectors: Vectors, kind: str = "int8", *, n_parts: int | None = None, seed: int = 0
 ) -> CompressedVectors:
     """Vectors in a byte a number or less.

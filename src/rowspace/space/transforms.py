@@ -141,7 +141,7 @@ def whiten(matrix: Matrix, dim: int | None = None) -> AffineMap:
     return AffineMap(spectrum.mean, spectrum.axes[:dim].T * scales, np.zeros(dim), f"whiten {dim}")
 
 
-def reduce(vectors: Vectors, dim: int, n_components: int = 7) -> Vectors:
+def reduce_dim(vectors: Vectors, dim: int, n_components: int = 7) -> Vectors:
     """All-but-the-top, PCA to `dim`, all-but-the-top again (Raunak et al. 2019, algorithm 2).
 
     Parameters
