@@ -130,7 +130,7 @@ def _best_number(
 ) -> tuple[Rows, dict[int, float]]:
     """The groups with the largest mean silhouette, and that by number of clusters."""
     numbers = [k for k in numbers if 2 <= k <= len(units) // 2] or [min(2, len(units))]
-    best, scores = np.zeros(len(units), dtype=np.int64), {}
+    best, scores = np.zeros(len(units), dtype=np.int64), dict[int, float]()
     with track("trying numbers of clusters", total=len(numbers)) as tracker:
         for k in numbers:
             groups = group(k)
