@@ -71,7 +71,19 @@ def test_a_page_or_drawings_are_written(model: Path, tmp_path: Path, run_main: R
 def test_zero_vectors_are_left_out_and_counted(tmp_path: Path, run_main: RunMain) -> None:
     Vectors(["a", "zero", "b", "c"], [[1, 0], [0, 0], [0, 1], [1, 1]]).save(tmp_path / "v.txt")
     ran = run_main("geometry", tmp_path / "v.txt", "--clusters", "1")
-    assert "1 zero vectors left out" in ran.out
+    assert "zero vectors, which have no direction, left out: 1\n" in ran.out
+    assert ran.out.startswith("3 of 4 vectors of 2 numbers measured\n")
+
+
+@pytest.mark.parametrize("matrix", [[[1.0], [2.0]], [[1, 0], [-1, 0], [0, 1], [0, -1]]])
+def test_tiny_spaces_are_measured_and_drawn(
+    matrix: list[list[float]], tmp_path: Path, run_main: RunMain
+) -> None:
+    Vectors(list("abcd")[: len(matrix)], np.array(matrix)).save(tmp_path / "v.txt")
+    for clusters in ("auto", "1", "2"):
+        arguments = ("--clusters", clusters, "--out", tmp_path / "g.html")
+        ran = run_main("geometry", tmp_path / "v.txt", *arguments)
+        assert ran.code == 0, ran
 
 
 def test_expected_errors_are_one_line(model: Path, tmp_path: Path, run_main: RunMain) -> None:

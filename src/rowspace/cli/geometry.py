@@ -124,7 +124,7 @@ def _print(found: Geometry) -> None:
         f"{measured:,} of {found.n_words:,} vectors of {found.sample.dim} numbers measured{which}"
     )
     if zero:
-        click.echo(f"{zero:,} zero vectors left out: they have no direction")
+        click.echo(f"zero vectors, which have no direction, left out: {zero:,}")
     for figure in findings(found):
         click.echo(f"\n{figure.name}: {printable(figure.value)}\n    {figure.meaning}")
     if found.clusters is not None:

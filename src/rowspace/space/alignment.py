@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, VocabularyError
 from rowspace.space.hubness import neighbor_graph
-from rowspace.space.sample import common_keys, directions, frequency_order, rows_of, take
+from rowspace.space.sample import common_keys, directions, frequency_order, lengths, rows_of, take
 from rowspace.space.similarity import Doubles, Rows, unit_rows
 from rowspace.space.transforms import AffineMap
 from rowspace.space.vectors import Vectors
@@ -150,9 +150,8 @@ def _usable(vectors: Vectors, other: Vectors, anchors: Sequence[str]) -> list[st
         raise ConfigError(f"anchors is one string, {anchors!r}; give a list of words")
     if not anchors:
         raise VocabularyError("there are no anchors to align by; give some words of both spaces")
-    rows = [rows_of(space, anchors) for space in (vectors, other)]
-    has_both = (vectors.norms[rows[0]] > 0) & (other.norms[rows[1]] > 0)
-    words = [word for word, usable in zip(anchors, has_both, strict=True) if usable]
+    long = [lengths(space, rows_of(space, anchors)) != 0 for space in (vectors, other)]
+    words = [word for word, usable in zip(anchors, long[0] & long[1], strict=True) if usable]
     if not words:
         raise ConfigError("every word to align by is a zero vector in one space; give others")
     return words

@@ -275,6 +275,7 @@ def linkage(units: Doubles, method: str = "average") -> Doubles:
             f"a hierarchy of {len(units):,} vectors cannot be made; give 2 to {MAX_HIERARCHY:,}, "
             "or use k-means"
         )
+    directions(units)
     if method == "ward":
         return np.asarray(join(units, "ward"))
     return np.asarray(join(np.maximum(pdist(units, "cosine"), 0.0), method))

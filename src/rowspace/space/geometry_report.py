@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rowspace.errors import ConfigError
+from rowspace.progress import track
 from rowspace.space.clusters import linkage
 from rowspace.space.dendrogram import MAX_LEAVES, Dendrogram, dendrogram_text, draw_dendrogram
 from rowspace.space.geometry import Geometry, findings
@@ -115,7 +116,8 @@ def draw_clusters(geometry: Geometry) -> MapView:
     """The map of frequent words in the colours of their clusters."""
     rows = map_rows(geometry.sample)
     groups = _map_groups(geometry, rows)
-    drawn = draw_map(geometry.sample, rows, groups)
+    with track("drawing the map"):
+        drawn = draw_map(geometry.sample, rows, groups)
     if geometry.clusters is None:
         return MapView(drawn, [])
     places = np.array([(word.x, word.y) for word in drawn.words])
@@ -149,6 +151,8 @@ def cluster_labels(geometry: Geometry) -> list[str]:
 def _cluster_tree(geometry: Geometry) -> Doubles | None:
     """How the clusters' centers join by average linkage; None where there is nothing to join."""
     if geometry.clusters is None or not 2 <= geometry.clusters.n_clusters <= MAX_LEAVES:
+        return None
+    if not geometry.clusters.centers.any(axis=1).all():  # opposite words: no middle to join
         return None
     return linkage(geometry.clusters.centers, "average")
 

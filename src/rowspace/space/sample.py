@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, VocabularyError
-from rowspace.space.similarity import Doubles, Rows, unit_rows
+from rowspace.space.similarity import Doubles, Floats, Rows, row_norms, unit_rows
 from rowspace.space.vectors import Vectors
 
 
@@ -31,12 +31,17 @@ def frequent(vectors: Vectors, n: int) -> Vectors:
     if n < 1:
         raise ConfigError(f"top is {n}, so nothing is measured; give 1 or more")
     rows = frequency_order(vectors)[:n]
-    rows = rows[vectors.norms[rows] > 0]
+    rows = rows[lengths(vectors, rows) != 0]  # NaN stays, and is named when they are taken
     if not len(rows):
         raise ConfigError(
             f"all {min(n, len(vectors)):,} vectors are zero and have no direction; train them first"
         )
     return take(vectors, rows)
+
+
+def lengths(vectors: Vectors, rows: Rows) -> Floats:
+    """Lengths of the vectors at `rows`, without reading the others of a mapped file."""
+    return row_norms(vectors.matrix[rows])
 
 
 def take(vectors: Vectors, rows: Rows) -> Vectors:
