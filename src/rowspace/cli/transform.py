@@ -80,7 +80,44 @@ def transform(
     before = load(source)
     if quantize is None:
         choose(before, out)  # says that the suffix is unknown before the work, not after
-    vectors, about = before, {}
+    vectors = _clean(before, n_components, reduced_dim, pca_dim, whitened)
+    alignment = None if align_to is None else align(vectors, load(align_to))
+    if alignment is not None:
+        vectors = alignment.map.transform(vectors)
+    if vectors is before and quantize is None:
+        raise ConfigError("no transform is named; give one, such as --all-but-the-top 2")
+    quality = _write(vectors, out, quantize, parts)
+    n_earlier = len(before.metadata.get("transforms", []))
+    result: dict[str, Any] = {
+        "in": str(source),
+        "out": str(out),
+        "words": len(vectors),
+        "dim": vectors.dim,
+        "steps": vectors.metadata.get("transforms", [])[n_earlier:],
+        "alignment": None
+        if alignment is None
+        else {"anchors": len(alignment.anchors), "residual": alignment.residual},
+        "quantized": None if quality is None else vars(quality),
+    }
+    if as_json:
+        emit_json(result)
+        return
+    click.echo(f"read {len(before):,} vectors of {before.dim} numbers: {source}")
+    _print(result)
+    if hasattr(before, "bucket"):
+        click.echo("its subwords are not kept, so unknown words have no vector")
+    if quality is not None:
+        _print_quality(quality)
+
+
+def _clean(
+    vectors: Vectors,
+    n_components: int | None,
+    reduced_dim: int | None,
+    pca_dim: int | None,
+    whitened: bool,
+) -> Vectors:
+    """The steps that need nothing but the vectors; without any, the same object."""
     if n_components is not None:
         vectors = all_but_the_top(vectors.matrix, n_components).transform(vectors)
     if reduced_dim is not None:
@@ -89,32 +126,18 @@ def transform(
         vectors = pca(vectors.matrix, pca_dim).transform(vectors)
     if whitened:
         vectors = whiten(vectors.matrix).transform(vectors)
-    if align_to is not None:
-        alignment = align(vectors, load(align_to))
-        vectors = alignment.map.transform(vectors)
-        about = {"anchors": len(alignment.anchors), "residual": alignment.residual}
-    if vectors is before and quantize is None:
-        raise ConfigError("no transform is named; give one, such as --all-but-the-top 2")
-    quality = _write(vectors, out, quantize, parts)
-    steps = [*vectors.metadata.get("transforms", [])[len(before.metadata.get("transforms", [])) :]]
-    if as_json:
-        result: dict[str, Any] = {"in": str(source), "out": str(out), "words": len(vectors)}
-        result |= {"dim": vectors.dim, "steps": steps, "alignment": about or None}
-        emit_json(result | {"quantized": None if quality is None else vars(quality)})
-        return
-    click.echo(f"read {len(before):,} vectors of {before.dim} numbers: {source}")
-    if steps:
-        click.echo(f"took {len(steps)} step{'s' if len(steps) > 1 else ''}: {', '.join(steps)}")
-    if about:
+    return vectors
+
+
+def _print(result: dict[str, Any]) -> None:
+    if result["steps"]:
+        click.echo(f"steps: {', '.join(result['steps'])}")
+    if result["alignment"]:
         click.echo(
-            f"aligned by {about['anchors']:,} common words; residual {about['residual']:.3f} "
-            "(0 is the same space turned)"
+            f"aligned by {result['alignment']['anchors']:,} common words; residual "
+            f"{result['alignment']['residual']:.3f}, 0 is the same space turned"
         )
-    click.echo(f"wrote {len(vectors):,} vectors of {vectors.dim} numbers: {out}")
-    if hasattr(before, "bucket"):
-        click.echo("its subwords are not kept, so unknown words have no vector")
-    if quality is not None:
-        _print_quality(quality)
+    click.echo(f"wrote {result['words']:,} vectors of {result['dim']} numbers: {result['out']}")
 
 
 def _write(
