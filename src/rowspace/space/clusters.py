@@ -110,7 +110,10 @@ def cluster(
     if n_clusters is not None:
         _check_number(n_clusters, len(units))
     with threadpool_limits(1):  # more add up in another order
-        tree = None if method == "kmeans" else linkage(units, method)
+        tree = None
+        if method != "kmeans":
+            with track("joining words"):
+                tree = linkage(units, method)
 
         def group(k: int) -> Rows:
             return spherical_kmeans(units, k, seed) if tree is None else cut(tree, k)
