@@ -23,7 +23,7 @@ from rowspace.space.spectrum import Spectrum, spectrum_of
 from rowspace.space.vectors import Vectors
 
 TOP = 20_000
-"""Words measured unless told otherwise: 20,000 meet each other in seconds."""
+"""Words measured unless told otherwise: comparing 20,000 takes seconds, not minutes."""
 N_CLUSTERED = 5000
 """Words that are put in clusters, of those measured: rarer ones hardly have a place yet."""
 N_NEIGHBORS = 10
@@ -218,7 +218,7 @@ def _isotropy_findings(geometry: Geometry) -> list[Finding]:
         Finding(
             "axes in use",
             f"{isotropy.participation_ratio:.1f} of {dim}",
-            "participation ratio; near the dimension no axis is wasted, far below PCA would cost "
+            "participation ratio; near the dimension no axis is wasted, far below it PCA costs "
             "little",
         ),
         Finding(
