@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
 import lzma
 import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.md"
@@ -60,6 +63,14 @@ def wikipedia_text(n_words: int) -> Path:
                 break
     temporary.rename(path)
     return path
+
+
+def in_process(module: str, *arguments: object) -> dict[str, Any]:
+    """What `python -m module` prints in a process of its own: JSON in its last line."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def record(title: str, lines: Sequence[str], peers: Sequence[str] = ()) -> None:

@@ -46,3 +46,16 @@ def test_every_public_name_has_a_docstring() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'rowspace' has no attribute 'nothing'"):
         _ = rowspace.nothing
+
+
+def test_the_names_of_a_space_are_there_and_load_no_geometry() -> None:
+    from rowspace import space
+
+    for name in space.__all__:
+        assert getattr(space, name).__name__ == name
+        assert name in dir(space)
+        assert getattr(space, name).__doc__, name
+    modules = _modules_after("from rowspace.space import Vectors, load")
+    assert not modules & {"rowspace.space.geometry", "rowspace.space.clusters", "sklearn", "scipy"}
+    with pytest.raises(AttributeError, match=r"module 'rowspace\.space' has no attribute 'none'"):
+        _ = space.none

@@ -19,14 +19,23 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples/README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+
+
+def _blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def _page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 @pytest.mark.slow
-def test_the_console_session_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=_page_name)
+def test_the_console_session_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    lines = [line for block in _blocks("console") for line in block.splitlines() if line]
+    blocks = _blocks("console", page.read_text())
+    lines = [line for block in blocks for line in block.splitlines() if line]
     assert len(lines) > 3
     for line in lines:
         assert line.startswith("$ rowspace ")
@@ -62,6 +71,22 @@ def test_the_python_session_runs(tmp_path: Path) -> None:
         assert len(done.stdout.splitlines()) == code.count("print(") + 2  # three hits
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", GUIDES, ids=_page_name)
+def test_the_python_of_a_guide_runs(page: Path, tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for block in _blocks("python", page.read_text()):
+        done = subprocess.run(
+            [sys.executable, "-c", block.replace("epochs=3", "epochs=1")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) >= block.count("print(")
+
+
 def _commands() -> dict[str, click.Command]:
     context = click.Context(cli)
     found: dict[str, click.Command] = {}
@@ -92,7 +117,7 @@ def test_every_option_tells_what_it_does(name: str) -> None:
         assert command.get_help(context)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=_page_name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from rowspace.version import __version__
 
 _HOMES = {
     "FastText": "rowspace.static.fasttext",
     "FastTextConfig": "rowspace.static.fasttext",
+    "GloVe": "rowspace.static.glove",
+    "GloVeConfig": "rowspace.static.glove",
     "Hit": "rowspace.search.space",
     "SIFEncoder": "rowspace.static.sif",
     "Space": "rowspace.search.space",
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from rowspace.space.vectors import Vectors as Vectors
     from rowspace.static.fasttext import FastText as FastText
     from rowspace.static.fasttext import FastTextConfig as FastTextConfig
+    from rowspace.static.glove import GloVe as GloVe
+    from rowspace.static.glove import GloVeConfig as GloVeConfig
     from rowspace.static.sif import SIFEncoder as SIFEncoder
     from rowspace.static.word2vec import Word2Vec as Word2Vec
     from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig

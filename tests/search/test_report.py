@@ -16,7 +16,6 @@ import pytest
 
 from rowspace.search.build import BuildReport, ReadReport
 from rowspace.search.filters import parse_filter
-from rowspace.search.plots import epoch_plot, linear_ticks, log_ticks, rank_plot
 from rowspace.search.report import (
     content_words,
     describe_training,
@@ -24,18 +23,19 @@ from rowspace.search.report import (
     example_filter,
     write_report,
 )
-from rowspace.search.wordmap import (
+from rowspace.space.plots import epoch_plot, linear_ticks, log_ticks, rank_plot
+from rowspace.space.projection import coordinates
+from rowspace.space.similarity import unit_rows
+from rowspace.space.vectors import Vectors
+from rowspace.space.wordmap import (
     MAP_HEIGHT,
     MAP_WIDTH,
     clusters,
-    coordinates,
     draw_map,
     label_size,
     map_rows,
     place_labels,
 )
-from rowspace.space.similarity import unit_rows
-from rowspace.space.vectors import Vectors
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2VecConfig
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from rowspace import __version__
 from rowspace.errors import RowspaceError
+from rowspace.version import __version__
 
 # Each command with its home, imported only when the command runs.
 _COMMANDS = {
@@ -33,6 +33,8 @@ _COMMANDS = {
         "The words nearest to A - B + C (`king man woman`).",
     ),
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
+    "geometry": ("rowspace.cli.geometry", "How a space is shaped: hubs, clusters, drift, bias."),
+    "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
 }

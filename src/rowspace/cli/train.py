@@ -1,4 +1,4 @@
-"""`rowspace train word2vec` and `fasttext`: word vectors from text."""
+"""`rowspace train word2vec`, `fasttext` and `glove`: word vectors from text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError
 from rowspace.space.vectors import Vectors
 from rowspace.static.fasttext import FastText, FastTextConfig
+from rowspace.static.fitting import Fitter
+from rowspace.static.glove import OUTPUTS, GloVe, GloVeConfig, GloVeEpochReport
+from rowspace.static.run import RunConfig
 from rowspace.static.trainer import Trainer
-from rowspace.static.training import TrainingConfig
+from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,6 +32,7 @@ _CHOICES = {
     "cbow_gradient": ["corrected", "classic"],
     "sigmoid": ["polynomial", "exact"],
     "tokenizer": ["words", "whitespace"],
+    "output": list(OUTPUTS),
 }
 _HELP = {
     "architecture": "Predict the center from each context word, or from all together.",
@@ -36,7 +40,7 @@ _HELP = {
     "dim": "Length of a vector.",
     "window": "Words considered on each side.",
     "n_negative": "Noise words for each center word.",
-    "epochs": "Times the corpus is read; `build` chooses by the corpus.",
+    "epochs": "Times the corpus (GloVe: its counts) is read; `build` chooses by the corpus.",
     "learning_rate": "Step size at the start.",
     "min_learning_rate": "Step size at the end.",
     "min_count": "Leave out words that occur less often; `build` chooses by the corpus.",
@@ -53,23 +57,31 @@ _HELP = {
     "minn": "Shortest n-gram, in characters.",
     "maxn": "Longest n-gram; 0 for whole words only.",
     "bucket": "N-grams that share a hash modulo this share a row.",
+    "symmetric": "Contexts on both sides, else only on the left.",
+    "distance_weighting": "A context d words away counts 1/d, else 1.",
+    "x_max": "A pair that counts this much has the full weight; 10 for a small corpus.",
+    "alpha": "A pair that counts less weighs (count / x_max) ** this.",
+    "output": "A word's vector and context vector: their sum, the first, or both in a row.",
+    "memory_mb": "MiB that counting may take; the rest goes to the disk beside --out.",
     "seed": "Seed of the random numbers.",
     "n_threads": "Threads; every core if not given. One is reproducible.",
 }
 
 
-def config_options(
-    config_class: type[TrainingConfig], **defaults: Any
-) -> Callable[[Command], Command]:
+def config_options(config_class: type[RunConfig], **defaults: Any) -> Callable[[Command], Command]:
     """Add one option for each field of a config, with these defaults instead of its own."""
 
     def add(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(config_class)):
+        for field in reversed(_fields(config_class)):
             default = defaults.get(field.name, field.default)
             command = _option(field, default)(command)
         return command
 
     return add
+
+
+def _fields(config_class: type[RunConfig]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(config_class)  # type: ignore[arg-type]  # each is a dataclass
 
 
 def _option(field: dataclasses.Field[Any], default: Any) -> Callable[[Command], Command]:
@@ -91,10 +103,9 @@ def train() -> None:
 
 
 def training_options(command: Command) -> Command:
-    """The options of every trainer: where to write, and what to go on from."""
-    for option in (
-        json_option,
-        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+    """The options of trainers that go on: where to write, and what to go on from."""
+    return run_options(
+        command,
         click.option("--freeze", is_flag=True, help="With --start: no vector of before moves."),
         click.option(
             "--start",
@@ -102,9 +113,19 @@ def training_options(command: Command) -> Command:
             help="A model that this command wrote, to go on from with new text and new words; "
             "its own settings are the defaults then.",
         ),
+    )
+
+
+def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:
+    """The options of every trainer, with `more` of one's own."""
+    options: tuple[Callable[[Command], Command], ...] = (
+        json_option,
+        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        *more,
         click.option("--out", required=True, type=click.Path(path_type=Path), help="To write."),
         click.argument("corpus", nargs=-1, required=True),
-    ):
+    )
+    for option in options:
         command = option(command)
     return command
 
@@ -132,13 +153,25 @@ def fasttext(**options: Any) -> None:
     _run(FastText, **options)
 
 
+@train.command()
+@run_options
+@config_options(GloVeConfig)
+@corpus_options
+def glove(**options: Any) -> None:
+    """Train GloVe on CORPUS: how often words stand near each other, then vectors that tell it.
+
+    Counting and training need all text at once, so there is no --start.
+    """
+    _run(GloVe, **options)
+
+
 def _run(
-    trainer_class: type[Trainer],
+    trainer_class: type[Fitter[Any, Any]],
     *,
     corpus: tuple[str, ...],
     out: Path,
-    start: Path | None,
-    freeze: bool,
+    start: Path | None = None,
+    freeze: bool = False,
     resume: bool,
     documents: str,
     encoding: str,
@@ -157,10 +190,10 @@ def _run(
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
     try:
-        if start is None:
-            vectors = trainer.fit_in(text, work)
-        else:
+        if isinstance(trainer, Trainer) and start is not None:
             vectors = trainer.update_in(text, work, freeze=freeze)
+        else:
+            vectors = trainer.fit_in(text, work)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     trainer.save(out)
@@ -171,10 +204,11 @@ def _run(
         _tell(trainer, vectors, out)
 
 
-def _started(trainer_class: type[Trainer], start: Path) -> Trainer:
+def _started(trainer_class: type[Fitter[Any, Any]], start: Path) -> Trainer:
     """The saved model with the settings that the command line names."""
+    assert issubclass(trainer_class, Trainer)
     context = click.get_current_context()
-    names = {field.name for field in dataclasses.fields(trainer_class.config_class)}
+    names = {field.name for field in _fields(trainer_class.config_class)}
     given = {
         name: value
         for name, value in context.params.items()
@@ -183,20 +217,20 @@ def _started(trainer_class: type[Trainer], start: Path) -> Trainer:
     return trainer_class.load(start, **given)
 
 
-def _record(trainer: Trainer, vectors: Vectors, out: Path) -> dict[str, Any]:
+def _record(trainer: Fitter[Any, Any], vectors: Vectors, out: Path) -> dict[str, Any]:
     record: dict[str, Any] = {
         "out": str(out),
         "words": len(vectors),
         "dim": vectors.dim,
         "epochs": [dataclasses.asdict(epoch) for epoch in trainer.history],
     }
-    if trainer.update_report is not None:
+    if isinstance(trainer, Trainer) and trainer.update_report is not None:
         record["update"] = dataclasses.asdict(trainer.update_report)
     return record
 
 
-def _tell(trainer: Trainer, vectors: Vectors, out: Path) -> None:
-    update = trainer.update_report
+def _tell(trainer: Fitter[Any, Any], vectors: Vectors, out: Path) -> None:
+    update = trainer.update_report if isinstance(trainer, Trainer) else None
     if update is not None:
         click.echo(
             f"{len(update.added):,} words added{_some(update.added)}, "
@@ -205,16 +239,19 @@ def _tell(trainer: Trainer, vectors: Vectors, out: Path) -> None:
             f"{update.n_rare_words:,} words too rare to add"
         )
     for epoch in trainer.history:
-        held_out = "" if epoch.held_out_loss is None else f", held out {epoch.held_out_loss:.4f}"
-        click.echo(
-            f"epoch {epoch.epoch}: loss {epoch.loss:.4f}{held_out}, "
-            f"{epoch.words_per_second / 1e6:.2f} M words/s"
-        )
+        click.echo(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}{_more(epoch)}")
     if len(trainer.history) < trainer.config.epochs:
         click.echo("stopped early: the held-out loss no longer fell; these are the best vectors")
     click.echo(f"{len(vectors):,} vectors of {vectors.dim} numbers in {out}")
     loss = trainer.history[-1].loss
     click.echo(f"loss of the last epoch {loss:.4f}; try: rowspace neighbors {out} WORD")
+
+
+def _more(epoch: EpochReport | GloVeEpochReport) -> str:
+    if isinstance(epoch, GloVeEpochReport):
+        return f", {epoch.pairs_per_second / 1e6:.2f} M pairs/s"
+    held_out = "" if epoch.held_out_loss is None else f", held out {epoch.held_out_loss:.4f}"
+    return f"{held_out}, {epoch.words_per_second / 1e6:.2f} M words/s"
 
 
 def _some(words: list[str]) -> str:

@@ -1,6 +1,6 @@
 """What a build did, as one HTML page that needs nothing else: no network, no other file.
 
-Everything shown is computed here and in `plots` and `wordmap`; the template only places it.
+Everything shown is computed here and in `space` (`plots`, `wordmap`); the template only places it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowspace import __version__
-from rowspace.files import write_atomically
 from rowspace.search.filters import KEYWORDS
-from rowspace.search.plots import Plot, duration, epoch_plot, rank_plot, short_number
-from rowspace.search.wordmap import Rows, clusters, draw_map, frequency_order, map_rows
-from rowspace.space.similarity import unit_rows
+from rowspace.space.pages import page_template, write_page
+from rowspace.space.plots import Plot, epoch_plot, rank_plot
+from rowspace.space.sample import frequency_order
+from rowspace.space.similarity import Rows, unit_rows
 from rowspace.space.vectors import Neighbors, Vectors
+from rowspace.space.wordmap import clusters, draw_map, map_rows
+from rowspace.version import __version__
 
 if TYPE_CHECKING:
     from rowspace.search.build import BuildReport
@@ -53,29 +54,16 @@ def write_report(
         The same words before training; None where nothing was trained.
     """
     html = render_report(name, report, vectors, before, datetime.now(UTC))
-    with write_atomically(path) as file:
-        file.write(html.encode("utf-8", "replace"))  # words may hold lone surrogates
+    write_page(path, html)
 
 
 def render_report(
     name: str, report: BuildReport, vectors: Vectors, before: Vectors | None, made: datetime
 ) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("rowspace.search"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["count"] = lambda n: f"{n:,}"
-    environment.filters["short"] = short_number
-    environment.filters["duration"] = duration
     rows = map_rows(vectors)
     groups = clusters(unit_rows(vectors.matrix[rows]))
-    return environment.get_template("report.html").render(
+    return page_template("rowspace.search", "report.html").render(
         name=name,
         report=report,
         read=report.read,

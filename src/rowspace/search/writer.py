@@ -22,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rowspace import __version__
 from rowspace.errors import ConfigError, CorpusError, SpaceCorruptError, SpaceError
 from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
@@ -63,6 +62,7 @@ from rowspace.search.store import (
 from rowspace.space.encoder import Encoder
 from rowspace.text.corpus import Document
 from rowspace.text.passages import Passage, split_passages
+from rowspace.version import __version__
 
 LOCK_TIMEOUT = 60.0
 """Seconds that a write waits for another one."""

@@ -22,6 +22,7 @@ from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_atomically
 from rowspace.progress import track
 from rowspace.space import vocabulary_files
+from rowspace.space.compress import CompressedVectors
 from rowspace.space.loading import check_memory
 from rowspace.space.numpy_files import cast, make_vectors
 from rowspace.space.vectors import Vectors
@@ -50,6 +51,8 @@ class Tensor(NamedTuple):
 def read(path: Path, limit: int | None, mmap: bool) -> Vectors:
     """Read vectors and keys; see `rowspace.space.formats.load`."""
     tensors, metadata = read_header(path)
+    if "compressed" in metadata:
+        return CompressedVectors.load(path, limit).decompress()
     name = _find_matrix(path, tensors)
     n_rows, dim = tensors[name].shape
     n = min(n_rows, limit or n_rows)

@@ -90,7 +90,7 @@ def nearest_rows(
 def row_norms(matrix: Floats) -> Floats:
     """Euclidean length of each row: (n, dim) to (n,), a block at a time."""
     norms = np.empty(len(matrix), dtype=np.float32)
-    for part in _blocks(len(matrix), _VALUES_AT_ONCE // max(1, matrix.shape[1])):
+    for part in row_blocks(matrix):
         norms[part] = np.sqrt(np.einsum("nd,nd->n", matrix[part], matrix[part]))
     return norms
 
@@ -101,6 +101,11 @@ def unit_rows(matrix: NDArray[np.floating[Any]]) -> Doubles:
     norms = np.sqrt(np.einsum("md,md->m", exact, exact))
     exact *= inverse(norms)[:, None]
     return exact
+
+
+def row_blocks(matrix: NDArray[Any]) -> list[slice]:
+    """Slices of rows that cover (n, dim), each a few MB."""
+    return _blocks(len(matrix), _VALUES_AT_ONCE // max(1, matrix.shape[1]))
 
 
 def inverse(norms: NDArray[np.floating[Any]]) -> NDArray[Any]:

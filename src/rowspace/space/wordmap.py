@@ -1,7 +1,6 @@
 """A map of the frequent words: where each stands, which labels have room, who is near whom.
 
-t-SNE (van der Maaten & Hinton 2008, https://jmlr.org/papers/v9/vandermaaten08a.html) of cosine
-distances, coloured by k-means of the vectors; it is the same for the same vectors.
+Placed by `projection`, coloured by k-means of the vectors; it is the same for the same vectors.
 """
 
 from __future__ import annotations
@@ -14,33 +13,22 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
-from rowspace.search.plots import Box
-from rowspace.space.similarity import unit_rows
+from rowspace.space.plots import Box
+from rowspace.space.projection import MIN_TSNE_WORDS, SEED, coordinates
+from rowspace.space.sample import frequency_order
+from rowspace.space.similarity import Doubles, Rows, unit_rows
 from rowspace.space.vectors import Vectors
-
-Doubles = NDArray[np.float64]
-Rows = NDArray[np.int64]
 
 N_MAP_WORDS = 350
 N_MAP_NEIGHBORS = 8
 N_CLUSTERS = 8
 MAX_SHARE = 2e-3
 """A word that is more of the text than this says little about it."""
-MIN_TSNE_WORDS = 30
 MAP_WIDTH, MAP_HEIGHT = 1000.0, 720.0
-SEED = 0
 
 _MAX_LABEL = 28
-
-
-def frequency_order(vectors: Vectors) -> Rows:
-    """Rows, the most frequent word first; without counts the order they are in."""
-    if vectors.counts is None:
-        return np.arange(len(vectors), dtype=np.int64)
-    return np.argsort(-vectors.counts, kind="stable").astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -143,48 +131,6 @@ def _weights(counts: Rows | int, n: int) -> Doubles:
     sizes = np.log(np.maximum(counts, 1)) if n and not isinstance(counts, int) else -np.arange(n)
     low, high = float(sizes.min()), float(sizes.max())
     return np.asarray((sizes - low) / (high - low) if high > low else np.ones(n), np.float64)
-
-
-def coordinates(units: Doubles) -> tuple[Doubles, str]:
-    """Two coordinates for each vector, with neighbours kept near; the same on every run.
-
-    Parameters
-    ----------
-    units : (n, dim) float64
-        Of length 1, or 0.
-
-    Returns
-    -------
-    (n, 2) float64, "t-SNE" or "PCA"
-    """
-    with threadpool_limits(1):  # more add up in another order, and wait for each other
-        return _coordinates(units)
-
-
-def _coordinates(units: Doubles) -> tuple[Doubles, str]:
-    flat = principal(units)
-    if len(units) < MIN_TSNE_WORDS or float(flat[:, 0].std()) < 1e-9:
-        return flat, "PCA"
-    from sklearn.manifold import TSNE
-
-    tsne = TSNE(
-        perplexity=min(30.0, (len(units) - 1) / 3),
-        metric="cosine",
-        init=flat / flat[:, 0].std() * 1e-4,  # PCA, scaled as sklearn scales its own
-        random_state=SEED,
-    )
-    return principal(tsne.fit_transform(units).astype(np.float64)), "t-SNE"
-
-
-def principal(matrix: Doubles) -> Doubles:
-    """(n, 2) projection on the two directions of largest variance, each with a settled sign."""
-    centered = matrix - matrix.mean(axis=0)
-    _, _, axes = np.linalg.svd(centered, full_matrices=False)
-    axes = axes[:2]
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    flat = np.zeros((len(matrix), 2))
-    flat[:, : len(axes)] = centered @ axes.T
-    return flat
 
 
 def fit_in_frame(flat: Doubles, width: float, height: float, margin: float) -> Doubles:

@@ -1,4 +1,4 @@
-"""Line plots as numbers: where each point, tick and label stands in an SVG drawing."""
+"""Plots as numbers: where each point, bar, tick and label stands in an SVG drawing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in the units of the drawing."""
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 460.0, 300.0
-_PLOT_BOX: Box = (62.0, 16.0, 444.0, 246.0)
+PLOT_BOX: Box = (62.0, 16.0, 444.0, 246.0)
 _ZIPF_POINTS = 200
 
 
@@ -28,12 +28,15 @@ class Plot:
     points: list[tuple[float, float, str]]
     """(x, y, what it says)."""
     has_dots: bool = True
+    has_line: bool = True
+    bars: list[tuple[float, float, float, float, str]] = field(default_factory=list)
+    """(left, top, width, height, what it says)."""
     reference: list[tuple[float, float]] = field(default_factory=list)
     """The two ends of a dashed line, if there is one."""
     reference_label: str = ""
     width: float = _PLOT_WIDTH
     height: float = _PLOT_HEIGHT
-    box: Box = _PLOT_BOX
+    box: Box = PLOT_BOX
 
     @property
     def line(self) -> str:
@@ -121,7 +124,7 @@ def rank_plot(counts: Sequence[int]) -> Plot:
     counts : sequence of int
         Falling, all at least 1.
     """
-    left, top, right, bottom = _PLOT_BOX
+    left, top, right, bottom = PLOT_BOX
     x_ticks, y_ticks = log_ticks(len(counts)), log_ticks(counts[0])
     x = Scale(1, x_ticks[-1], left, right, is_log=True)
     y = Scale(1, y_ticks[-1], bottom, top, is_log=True)
@@ -153,7 +156,7 @@ def epoch_plot(
     values : sequence of (epoch, value)
     reference : (value, what it is), optional
     """
-    left, top, right, bottom = _PLOT_BOX
+    left, top, right, bottom = PLOT_BOX
     last = max(epoch for epoch, _ in values)
     x_ticks = [t for t in linear_ticks(1, max(last, 2)) if t == int(t) and 1 <= t <= max(last, 2)]
     x_ticks = sorted({1.0, *(t for t in x_ticks if t <= last)})
