@@ -35,6 +35,7 @@ class NaiveSubwordPiece:
     n_shared: int
     n_centers: int
     """That share the noise words."""
+    noise_at_once: int
     is_cbow: bool
     corrected: bool
     lr: float
@@ -78,32 +79,40 @@ class NaiveSubwordPiece:
         return drawn
 
     def step(self, centers: Sequence[tuple[list[int], list[int]]], drawn: list[int]) -> None:
-        """One step for (words that predict, words predicted) of each center, from the same w_in.
+        """Train on (words that predict, words predicted) of each center, from the same w_in.
 
-        Each center meets its own words, one center after the other; then all meet the noise.
+        In each step every center meets a share of its own words, one center after the other; then
+        all meet a share of the noise. Their hidden rows move after each, those of w_in at the end.
         """
         rows = [[row for word in words for row in self.rows[word]] for words, _ in centers]
         hidden = np.array([np.mean(self.w_in[each], axis=0) for each in rows])
+        share = np.array([[1 / len(each) if self.corrected else 1.0] for each in rows])
         change = np.zeros_like(hidden)
-        for h, (_, predicted) in enumerate(centers):
-            self.n_predictions += len(predicted)
-            change[h] = self.step_of_words(hidden[h : h + 1], predicted)[0]
-        new_out = self.w_out.copy()
-        for h, (_, predicted) in enumerate(centers):
-            weight = self.n_negative * len(predicted) / max(1, self.n_shared)
-            for word in drawn:
-                if word not in predicted:
-                    logit = float(hidden[h] @ self.w_out[word])
-                    self.loss -= weight * math.log(naive_sigmoid(-logit))
-                    step = -self.lr * weight * naive_sigmoid(logit)
-                    change[h] += step * self.w_out[word]
-                    new_out[word] += step * hidden[h]
-        self.w_out = new_out
+        n_steps = max(1, self.n_shared // self.noise_at_once)
+        for step in range(n_steps):
+            for h, (_, predicted) in enumerate(centers):
+                first, last = (len(predicted) * k // n_steps for k in (step, step + 1))
+                moved = self.step_of_words(hidden[h : h + 1], predicted[first:last])[0]
+                change[h] += moved
+                hidden[h] += share[h] * moved
+            new_out, moved = self.w_out.copy(), np.zeros_like(hidden)
+            for h, (_, predicted) in enumerate(centers):
+                weight = self.n_negative * len(predicted) / max(1, self.n_shared)
+                for word in drawn[step * self.noise_at_once : (step + 1) * self.noise_at_once]:
+                    if word not in predicted:
+                        logit = float(hidden[h] @ self.w_out[word])
+                        self.loss -= weight * math.log(naive_sigmoid(-logit))
+                        rate = -self.lr * weight * naive_sigmoid(logit)
+                        moved[h] += rate * self.w_out[word]
+                        new_out[word] += rate * hidden[h]
+            self.w_out = new_out
+            change += moved
+            hidden += share * moved
+        self.n_predictions += sum(len(predicted) for _, predicted in centers)
         for h, each in enumerate(rows):
-            share = 1 / len(each) if self.corrected else 1.0
             for row in each:
                 if row not in self.frozen:
-                    self.w_in[row] += share * change[h]
+                    self.w_in[row] += share[h] * change[h]
 
     def step_of_words(self, hidden: Matrix, predicted: list[int]) -> Matrix:
         """Move w_out for the true words, all from the same hidden row; returns that row's change.

@@ -25,7 +25,7 @@ def _padded(matrix: Matrix, n_more: int) -> Any:
 @pytest.mark.parametrize("is_cbow", [False, True])
 @pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize(
-    ("n_negative", "n_shared", "n_centers"), [(1, 24, 8), (5, 24, 3), (5, 48, 1), (1, 0, 1)]
+    ("n_negative", "n_shared", "n_centers"), [(1, 6, 8), (5, 30, 3), (5, 12, 1), (1, 0, 1)]
 )
 @pytest.mark.parametrize("frozen", [frozenset(), frozenset({0, 3, 9, 14})])
 def test_a_piece_of_text_trains_as_the_slow_version_does(
@@ -70,7 +70,8 @@ def test_a_piece_of_text_trains_as_the_slow_version_does(
         )
     naive = NaiveSubwordPiece(
         w_in.copy(), w_out.copy(), rows, keep.tolist(), noise.tolist(), 3, n_negative, n_shared,
-        n_centers, is_cbow, corrected, 0.05, NaiveRandom(7), paths if with_tree else None, frozen,
+        n_centers, subword_kernels.NEGATIVES_AT_ONCE, is_cbow, corrected, 0.05, NaiveRandom(7),
+        paths if with_tree else None, frozen,
     )  # fmt: skip
     naive.train(tokens.tolist(), 10, 80)
     assert n_predictions == naive.n_predictions > 20
@@ -97,8 +98,9 @@ def test_the_slow_step_is_the_finite_difference_of_the_loss(with_tree: bool) -> 
         true = naive_loss(hidden, w_out, [0], [1]) + naive_loss(hidden, w_out, [0], [2])
         return true + 2 * 3 / 2 * naive_loss(hidden, -w_out, [0], [4])
 
+    rate = 1e-6  # so small that it makes no difference that the center's mean moves meanwhile
     piece = NaiveSubwordPiece(
-        w_in.copy(), w_out.copy(), rows, [], [], 1, 3, 2, 1, not with_tree, True, 1.0,
+        w_in.copy(), w_out.copy(), rows, [], [], 1, 3, 2, 1, 2, not with_tree, True, rate,
         NaiveRandom(1), [path, path] if with_tree else None,
     )  # fmt: skip
     piece.step([([0], [1] if with_tree else [1, 2])], [] if with_tree else [4, 1])
@@ -111,4 +113,5 @@ def test_the_slow_step_is_the_finite_difference_of_the_loss(with_tree: bool) -> 
         up = loss(moved, w_out) if before is w_in else loss(w_in, moved)
         moved[place] -= 2e-6
         down = loss(moved, w_out) if before is w_in else loss(w_in, moved)
-        assert after[place] - before[place] == pytest.approx(-(up - down) / 2e-6, abs=1e-8)
+        step = (after[place] - before[place]) / rate
+        assert step == pytest.approx(-(up - down) / 2e-6, abs=1e-5)

@@ -10,8 +10,9 @@ hidden           : the mean of the rows of the words that predict (the center in
 
 fastText gathers and changes those rows, twenty or more, anew for each word of the window, and
 draws negatives for each. Here that is done once a center, and some centers that follow each
-other share one larger set of negatives, each weighted so that their number is right on
-average: see docs/decisions/subwords.md.
+other share one larger set of negatives, each weighted so that their number is right on average.
+They come in steps of NEGATIVES_AT_ONCE and a share of the words to predict; between two steps the
+hidden rows move as their words' rows will: see docs/decisions/subwords.md.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from rowspace.static.kernels import (
     random_below,
     sigmoid8,
     sigmoid_exact,
+    softplus,
     subsample,
     window_logits,
     window_update,
@@ -98,8 +100,9 @@ def train_subword_piece(
     weights = np.empty(n_centers * NEGATIVES_AT_ONCE + 8, np.float32)
     rows = np.empty(NEGATIVES_AT_ONCE * dim, np.float32)
     logits = np.empty(max(size, (n_centers + 1) * NEGATIVES_AT_ONCE + 8), np.float32)
-    saved = np.empty_like(logits)
+    saved = np.empty(2 * logits.shape[0], np.float32)
     likelihoods = np.empty(n_centers, np.float64)
+    n_steps = n_shared // NEGATIVES_AT_ONCE
 
     loss = 0.0
     n_predictions = 0
@@ -138,20 +141,15 @@ def train_subword_piece(
             moves[b] = np.float32(1.0 / n_rows) if corrected else _ONE
             likelihoods[b] = 1.0
         changes[: n * dim] = _ZERO
-        n_steps = n_shared // NEGATIVES_AT_ONCE
         for step in range(n_steps):
-            part = slice(step * NEGATIVES_AT_ONCE, (step + 1) * NEGATIVES_AT_ONCE)
+            noise_words = slice(step * NEGATIVES_AT_ONCE, (step + 1) * NEGATIVES_AT_ONCE)
             for b in range(n):
                 center = kept[places[b] : places[b] + 1]
                 predicted = center if is_cbow else contexts[b, : n_contexts[b]]
                 weigh(
-                    drawn[part],
-                    counts[part],
-                    predicted,
-                    dim,
-                    shares[b],
+                    drawn[noise_words], counts[noise_words], predicted, dim, shares[b],
                     weights[b * NEGATIVES_AT_ONCE :],
-                )
+                )  # fmt: skip
                 n_predicted = predicted.shape[0]
                 some = predicted[
                     n_predicted * step // n_steps : n_predicted * (step + 1) // n_steps
@@ -163,29 +161,20 @@ def train_subword_piece(
                 loss += hidden_step(
                     hidden[b * dim :], w_out, dim, positives,
                     pad_after(positives, positive_weights, n_positive, missing_out), ones,
-                    positive_weights, each_once, exact, learning_rate, logits, saved,
-                    change,
+                    positive_weights, each_once, exact, learning_rate, logits, saved, change,
                 )  # fmt: skip
                 add_scaled(changes, b * dim, _ONE, change, 0, dim)
                 add_scaled(hidden, b * dim, moves[b], change, 0, dim)
             window_logits(
-                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[part], NEGATIVES_AT_ONCE, missing, rows,
-                logits,
+                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[noise_words],
+                NEGATIVES_AT_ONCE, missing, rows, logits,
             )  # fmt: skip
             loss += noise_steps(
-                logits,
-                n,
-                NEGATIVES_AT_ONCE,
-                weights,
-                shares,
-                likelihoods,
-                exact,
-                learning_rate,
-                saved,
+                logits, n, weights, shares, likelihoods, exact, learning_rate, saved
             )
             window_update(
-                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[part], NEGATIVES_AT_ONCE, missing, rows,
-                logits,
+                hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[noise_words],
+                NEGATIVES_AT_ONCE, missing, rows, logits,
             )  # fmt: skip
             for b in range(n):
                 move_hidden(hidden, b * dim, hidden_writes[b], moves[b], changes, dim)
@@ -345,36 +334,30 @@ def distinct(words, dim, targets, weights):
 
 @njit(cache=True, nogil=True)
 def draw_shared(noise, dim, missing, drawn, counts, state):
-    """Fill `drawn`, int64, with offsets of noise words, all different or missing.
+    """Fill `drawn`, int64, with offsets of noise words, in a step all different or missing.
 
-    counts : float32, written: how often each was drawn
-    Returns whether each was drawn once.
+    counts : float32, written: how often each was drawn for its step
     """
-    is_plain = True
     for t in range(drawn.shape[0]):
         word = random_below(noise.shape[0], state)
         if next_random(state) > noise[word, 0]:
             word = np.int64(noise[word, 1])
         drawn[t] = word * dim
         counts[t] = _ONE
-        for other in range(t):
+        for other in range(t // NEGATIVES_AT_ONCE * NEGATIVES_AT_ONCE, t):
             if drawn[other] == drawn[t]:
                 counts[other] += _ONE
                 counts[t] = _ZERO
                 drawn[t] = missing
-                is_plain = False
                 break
-    return is_plain
 
 
 @njit(cache=True, nogil=True)
 def weigh(drawn, counts, predicted, dim, share, weights):
-    """What each noise word counts for one center: nothing if the center predicts that word.
+    """What each noise word of a step counts for one center: nothing if the center predicts it.
 
-    weights : float32, written up to the number drawn
-    Returns whether all weights are `share`, if each word was drawn once.
+    weights : float32, written: else `share` for each time that it was drawn
     """
-    is_plain = True
     for t in range(drawn.shape[0]):
         weights[t] = share * counts[t]
     for word in predicted:
@@ -382,40 +365,44 @@ def weigh(drawn, counts, predicted, dim, share, weights):
         for t in range(drawn.shape[0]):
             if drawn[t] == offset:
                 weights[t] = _ZERO
-                is_plain = False
-    return is_plain
 
 
 @njit(cache=True, nogil=True)
-def noise_steps(logits, n, n_shared, weights, shares, likelihoods, exact, learning_rate, saved):
+def noise_steps(logits, n, weights, shares, likelihoods, exact, learning_rate, saved):
     """Replace the logits of noise words by -lr * weight * sigmoid, and take their likelihoods.
 
-    logits, weights : (n * n_shared,) float32, a row a center, and room for 8 more;  saved : scratch
+    logits, weights : (n * NEGATIVES_AT_ONCE,) float32, a row a center, and room for 8 more
+    saved       : scratch, twice that size
     shares      : (n,) float32, the weight of most in each row
-    likelihoods : (n,) float64, multiplied by those, 1 - sigmoid, of weight shares[b]
-    Returns the sum of -weight log(1 - sigmoid) of the others, and where that would lose digits.
+    likelihoods : (n,) float64, multiplied by the likelihoods of those, 1 - sigmoid, if that loses
+                  no digits
+    Returns the sum of -weight log(1 - sigmoid) of the others.
     """
     one = splat(_ONE)
     rate = splat(np.float32(-learning_rate))
-    n_pairs = n * n_shared
+    n_pairs = n * NEGATIVES_AT_ONCE
+    behind = n_pairs + 8  # where the likelihoods are saved, behind the logits
     store(weights, n_pairs, splat(_ZERO))
     for j in range(0, n_pairs, 8):
         x = load(logits, j)
+        store(saved, j, x)
         if exact:
             for k in range(j, j + 8):
-                saved[k] = sigmoid_exact(logits[k])
-            probability = load(saved, j)
+                logits[k] = sigmoid_exact(logits[k])
+            probability = load(logits, j)
         else:
             probability = sigmoid8(x)
-        store(saved, j, subtract(one, probability))
+        store(saved, behind + j, subtract(one, probability))
         store(logits, j, multiply(rate, multiply(load(weights, j), probability)))
     loss = 0.0
     for b in range(n):
-        for j in range(b * n_shared, (b + 1) * n_shared):
-            if weights[j] == shares[b] and saved[j] > np.float32(1e-3):
-                likelihoods[b] *= saved[j]
-            elif weights[j] > 0:
-                loss -= weights[j] * math.log(max(np.float64(saved[j]), 1e-30))
+        product = np.float64(1.0)
+        for j in range(b * NEGATIVES_AT_ONCE, (b + 1) * NEGATIVES_AT_ONCE):
+            if weights[j] == shares[b] and saved[behind + j] > np.float32(1e-3):
+                product *= saved[behind + j]
+            elif weights[j] > _ZERO:
+                loss += weights[j] * softplus(saved[j])
+        likelihoods[b] *= product
         if likelihoods[b] < 1e-200:
             loss -= shares[b] * math.log(likelihoods[b])
             likelihoods[b] = 1.0

@@ -7,6 +7,7 @@ A run reads the corpus in pieces, each with its own learning rate and its own ra
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -247,7 +248,8 @@ class Training(Run[TrainingConfig, EpochReport]):
 
     def train_piece(self, number: int) -> tuple[float, int]:
         """Train on the `number`-th piece of all epochs."""
-        place = int(self.trained[number % self.n_pieces])
+        epoch, place = divmod(number, self.n_pieces)
+        place = int(self.trained[_order(self.config.seed, epoch, self.n_pieces)[place]])
         return self._step(place, number, self._learning_rate(number))
 
     def held_out_loss(self) -> float:
@@ -308,6 +310,16 @@ class Training(Run[TrainingConfig, EpochReport]):
         if self.best is not None:
             arrays |= {"best_in.f32": self.best[0], "best_out.f32": self.best[1]}
         return arrays
+
+
+@functools.lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, n_pieces: int) -> NDArray[np.int64]:
+    """The order of the pieces in an epoch, a random one.
+
+    Texts come sorted, by source or date or name; what came last would count for less, as the steps
+    are small then.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(n_pieces)
 
 
 def initialise(matrix: Floats, config: TrainingConfig) -> None:
