@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_folder_atomically
 from rowspace.space.formats import load
+from rowspace.space.similarity import row_norms
 from rowspace.space.vectors import Vectors
 from rowspace.text.tokenizer import words
 
@@ -193,6 +194,7 @@ def _word_weights(vectors: Vectors, smoothing: float) -> NDArray[np.float32]:
     counts = vectors.counts
     frequencies = 1.0 / np.arange(1, len(vectors) + 1) if counts is None else counts
     shares = frequencies / frequencies.sum()
-    lengths = np.maximum(vectors.norms, np.float32(1e-12))
+    # Not vectors.norms, whose last bit may depend on the file that they were read from.
+    lengths = np.maximum(row_norms(vectors.matrix), np.float32(1e-12))
     weights: NDArray[np.float32] = (smoothing / (smoothing + shares) / lengths).astype(np.float32)
     return weights
