@@ -293,7 +293,7 @@ MOMENTS = {
     "storing": ("rowspace.search.store:Store.index_text", 1),
     "before the last commit": ("rowspace.search.writer:write_commit", 3),
     "before the report": ("rowspace.search.report:write_report", 1),
-    "writing the report": ("rowspace.search.report:write_atomically", 1),
+    "writing the report": ("rowspace.space.pages:write_atomically", 1),
 }
 
 
