@@ -12,11 +12,9 @@ from tests.naive import (
     SENTENCE_END,
     Matrix,
     NaiveRandom,
-    naive_loss,
     naive_sigmoid,
     naive_tree_loss,
     naive_tree_step,
-    naive_window_step,
 )
 
 
@@ -81,8 +79,8 @@ class NaiveSubwordPiece:
     def step(self, centers: Sequence[tuple[list[int], list[int]]], drawn: list[int]) -> None:
         """Train on (words that predict, words predicted) of each center, from the same w_in.
 
-        In each step every center meets a share of its own words, one center after the other; then
-        all meet a share of the noise. Their hidden rows move after each, those of w_in at the end.
+        In each step every center meets a share of its own words, one center after the other, then
+        all meet a share of the noise, and their hidden rows move. Those of w_in move at the end.
         """
         rows = [[row for word in words for row in self.rows[word]] for words, _ in centers]
         hidden = np.array([np.mean(self.w_in[each], axis=0) for each in rows])
@@ -90,12 +88,12 @@ class NaiveSubwordPiece:
         change = np.zeros_like(hidden)
         n_steps = max(1, self.n_shared // self.noise_at_once)
         for step in range(n_steps):
+            moved = np.zeros_like(hidden)
+            before = self.w_out.copy()
             for h, (_, predicted) in enumerate(centers):
                 first, last = (len(predicted) * k // n_steps for k in (step, step + 1))
-                moved = self.step_of_words(hidden[h : h + 1], predicted[first:last])[0]
-                change[h] += moved
-                hidden[h] += share[h] * moved
-            new_out, moved = self.w_out.copy(), np.zeros_like(hidden)
+                moved[h] += self.step_of_words(hidden[h : h + 1], predicted[first:last], before)[0]
+            new_out = self.w_out.copy()
             for h, (_, predicted) in enumerate(centers):
                 weight = self.n_negative * len(predicted) / max(1, self.n_shared)
                 for word in drawn[step * self.noise_at_once : (step + 1) * self.noise_at_once]:
@@ -114,20 +112,22 @@ class NaiveSubwordPiece:
                 if row not in self.frozen:
                     self.w_in[row] += share[h] * change[h]
 
-    def step_of_words(self, hidden: Matrix, predicted: list[int]) -> Matrix:
+    def step_of_words(self, hidden: Matrix, predicted: list[int], before: Matrix) -> Matrix:
         """Move w_out for the true words, all from the same hidden row; returns that row's change.
 
-        With a tree one path follows the other, else all are from the same w_out.
+        Without a tree, how sure the model is of each word is told by `before`.
         """
-        change, before = np.zeros_like(hidden), self.w_out
+        change = np.zeros_like(hidden)
         for word in predicted:
             if self.paths is not None:
                 path = self.paths[word]
                 self.loss += naive_tree_loss(hidden, self.w_out, [0], path)
                 moved, self.w_out = naive_tree_step(hidden, self.w_out, [0], path, self.lr)
+                change += moved - hidden
             else:
-                self.loss += naive_loss(hidden, before, [0], [word])
-                moved, new_out = naive_window_step(hidden, before, [0], [word], self.lr)
-                self.w_out = self.w_out + (new_out - before)
-            change += moved - hidden
+                probability = naive_sigmoid(float(hidden[0] @ before[word]))
+                self.loss -= math.log(probability)
+                rate = self.lr * (1 - probability)
+                change += rate * self.w_out[word]
+                self.w_out[word] += rate * hidden[0]
         return change

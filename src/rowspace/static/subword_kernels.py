@@ -26,8 +26,10 @@ from rowspace.static.kernels import (
     CONTEXTS_AT_ONCE,
     TARGETS_OF_ONE,
     add_scaled,
+    dot,
     gather_mean,
     hidden_step,
+    logits_to_steps,
     next_random,
     padded,
     path_targets,
@@ -84,23 +86,23 @@ def train_subword_piece(
     places = np.empty(n_centers, np.int64)
     hidden = np.zeros((2 * n_centers + 1) * dim, np.float32)  # now, after a step, a missing one
     changes = np.empty(n_centers * dim, np.float32)
-    change = np.empty(dim, np.float32)
+    moved = np.empty(n_centers * dim, np.float32)
     hidden_rows = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     hidden_writes = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     shares = np.empty(n_centers, np.float32)
     moves = np.empty(n_centers, np.float32)
     missing = 2 * n_centers * dim
 
-    size = padded(width + 1, 8) + 8
-    positives = np.full(size, missing_out)
-    positive_weights = np.zeros(size, np.float32)
+    size = n_centers * max(width, NEGATIVES_AT_ONCE) + NEGATIVES_AT_ONCE + 8
+    pairs = np.empty(size, np.int64)  # of words to predict: offset of the hidden row, of the word's
+    positives = np.empty(size, np.int64)
     ones = np.ones(size, np.float32)
+    logits = np.empty(size, np.float32)
+    saved = np.empty(2 * size, np.float32)
+    weights = np.zeros(size, np.float32)
     drawn = np.empty(n_shared, np.int64)
     counts = np.empty(n_shared, np.float32)
-    weights = np.empty(n_centers * NEGATIVES_AT_ONCE + 8, np.float32)
     rows = np.empty(NEGATIVES_AT_ONCE * dim, np.float32)
-    logits = np.empty(max(size, (n_centers + 1) * NEGATIVES_AT_ONCE + 8), np.float32)
-    saved = np.empty(2 * logits.shape[0], np.float32)
     likelihoods = np.empty(n_centers, np.float64)
     n_steps = n_shared // NEGATIVES_AT_ONCE
 
@@ -143,6 +145,7 @@ def train_subword_piece(
         changes[: n * dim] = _ZERO
         for step in range(n_steps):
             noise_words = slice(step * NEGATIVES_AT_ONCE, (step + 1) * NEGATIVES_AT_ONCE)
+            n_pairs = 0
             for b in range(n):
                 center = kept[places[b] : places[b] + 1]
                 predicted = center if is_cbow else contexts[b, : n_contexts[b]]
@@ -151,20 +154,16 @@ def train_subword_piece(
                     weights[b * NEGATIVES_AT_ONCE :],
                 )  # fmt: skip
                 n_predicted = predicted.shape[0]
-                some = predicted[
-                    n_predicted * step // n_steps : n_predicted * (step + 1) // n_steps
-                ]
-                if some.shape[0] == 0:
-                    continue
-                change[:] = _ZERO
-                n_positive, each_once = distinct(some, dim, positives, positive_weights)
-                loss += hidden_step(
-                    hidden[b * dim :], w_out, dim, positives,
-                    pad_after(positives, positive_weights, n_positive, missing_out), ones,
-                    positive_weights, each_once, exact, learning_rate, logits, saved, change,
-                )  # fmt: skip
-                add_scaled(changes, b * dim, _ONE, change, 0, dim)
-                add_scaled(hidden, b * dim, moves[b], change, 0, dim)
+                for p in range(n_predicted * step // n_steps, n_predicted * (step + 1) // n_steps):
+                    pairs[n_pairs] = b * dim
+                    positives[n_pairs] = np.int64(predicted[p]) * dim
+                    logits[n_pairs] = dot(hidden, b * dim, w_out, positives[n_pairs], dim)
+                    n_pairs += 1
+            loss += logits_to_steps(logits, n_pairs, ones, ones, True, exact, learning_rate, saved)
+            moved[: n * dim] = _ZERO
+            for p in range(n_pairs):
+                add_scaled(moved, pairs[p], logits[p], w_out, positives[p], dim)
+                add_scaled(w_out, positives[p], logits[p], hidden, pairs[p], dim)
             window_logits(
                 hidden, w_out, dim, hidden_rows, hidden_writes, n, drawn[noise_words],
                 NEGATIVES_AT_ONCE, missing, rows, logits,
@@ -177,7 +176,7 @@ def train_subword_piece(
                 NEGATIVES_AT_ONCE, missing, rows, logits,
             )  # fmt: skip
             for b in range(n):
-                move_hidden(hidden, b * dim, hidden_writes[b], moves[b], changes, dim)
+                move_hidden(hidden, b * dim, hidden_writes[b], moves[b], moved, changes, dim)
         for b in range(n):
             loss -= shares[b] * math.log(likelihoods[b])
             center = kept[places[b] : places[b] + 1]
@@ -189,14 +188,14 @@ def train_subword_piece(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def move_hidden(hidden, now, after, move, changes, dim):
-    """changes += hidden after - now, and the row now moves by `move` times that."""
-    f = splat(move)
+def move_hidden(hidden, now, after, move, moved, changes, dim):
+    """changes += moved + (hidden after - now), and the row now moves by `move` times that."""
+    one, factor = splat(_ONE), splat(move)
     for d in range(0, dim, 8):
         x = load(hidden, now + d)
-        moved = subtract(load(hidden, after + d), x)
-        store(changes, now + d, fma(splat(_ONE), moved, load(changes, now + d)))
-        store(hidden, now + d, fma(f, moved, x))
+        both = fma(one, load(moved, now + d), subtract(load(hidden, after + d), x))
+        store(changes, now + d, fma(one, both, load(changes, now + d)))
+        store(hidden, now + d, fma(factor, both, x))
 
 
 @njit(cache=True, nogil=True)
@@ -311,25 +310,6 @@ def add_to_rows(w_in, dim, frozen, offsets, n_rows, move, change, at):
     for r in range(n_rows):
         if frozen.shape[0] == 0 or not frozen[offsets[r] // dim]:
             add_scaled(w_in, offsets[r], move, change, at, dim)
-
-
-@njit(cache=True, nogil=True)
-def distinct(words, dim, targets, weights):
-    """Offsets of the different words, each with how often it occurs.
-
-    Returns how many, and whether each occurs once.
-    """
-    n = 0
-    for word in words:
-        for other in range(n):
-            if targets[other] == np.int64(word) * dim:
-                weights[other] += _ONE
-                break
-        else:
-            targets[n] = np.int64(word) * dim
-            weights[n] = _ONE
-            n += 1
-    return n, n == words.shape[0]
 
 
 @njit(cache=True, nogil=True)
