@@ -12,6 +12,7 @@ from gensim.models import KeyedVectors
 from safetensors.numpy import load_file, save_file
 
 from rowspace.errors import ConfigError, FormatError
+from rowspace.machine import available_memory
 from rowspace.space import folder, loading, text_rows, word2vec_files
 from rowspace.space.formats import load, save
 from rowspace.space.vectors import Vectors
@@ -427,7 +428,7 @@ def test_what_memory_cannot_hold_is_refused_before_trying(
 
 def test_available_memory_is_some_and_not_more_than_the_machine_has() -> None:
     psutil = pytest.importorskip("psutil")
-    available = loading.available_memory()
+    available = available_memory()
     assert available is not None
     assert 0 < available <= psutil.virtual_memory().total
 

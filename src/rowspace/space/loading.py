@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.machine import n_cores
+from rowspace.machine import available_memory, n_cores
 from rowspace.space.similarity import Floats
 from rowspace.space.vectors import Vectors
 
@@ -219,18 +219,3 @@ def check_memory(path: Path, n: int, dim: int, have: int = 0) -> None:
             f"{available / 1e9:,.1f} GB of memory are free; give limit= (at most {fits:,}), or "
             "free some memory"
         )
-
-
-def available_memory() -> int | None:
-    """Bytes this process can still use, of the machine and of its cgroup; None if unknown."""
-    found = []
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text())  # "max" where there is no limit
-        used = int((group / "memory.current").read_text())
-        statistics = dict(map(str.split, (group / "memory.stat").read_text().splitlines()))
-        found.append(most - used + int(statistics["inactive_file"]))
-    return min(found, default=None)

@@ -3,7 +3,8 @@
 The names are gensim's KeyedVectors', so code that queries one queries the other. Differs from it:
 keys are strings only, never row numbers; `distances` of a zero vector are 1 and not NaN; words
 left out because they are unknown are said in a warning; many queries go in one call.
-The matrix may be memory-mapped: it is never copied or normalised, only its (n,) norms are kept.
+The matrix may be memory-mapped: it is never copied or normalised, only its (n,) norms are kept,
+and of a large one that is searched more than once a sketch of a quarter of its size.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from rowspace.errors import ConfigError, VocabularyError
 from rowspace.space.analogy import cosmul_scores
 from rowspace.space.similarity import Doubles, Floats, largest, nearest_rows, row_norms, unit_rows
+from rowspace.space.sketch import Sketch, fits_memory, is_worthwhile, make_sketch
 
 KeyOrVector: TypeAlias = "str | NDArray[Any]"
 QueryItem: TypeAlias = "KeyOrVector | tuple[KeyOrVector, float]"
@@ -115,6 +117,8 @@ class Vectors:
         return self
 
     _read_keys: Callable[[], list[str]]
+    _sketch: Sketch | None = None
+    _n_queries = 0
 
     @functools.cached_property
     def _keys(self) -> list[str]:
@@ -364,13 +368,33 @@ class Vectors:
     ) -> list[Neighbors]:
         """Neighbours of (n_queries, dim) queries among the first `restrict_vocab` rows."""
         n = self._searched(restrict_vocab)
+        norms = self.norms[:n]
+        sketch = self._find_sketch(n, len(queries)) if metric == "cosine" else None
         rows, scores = nearest_rows(
-            self._matrix[:n], queries, topn, metric=metric, norms=self.norms[:n], exclude=exclude
+            self._matrix[:n],
+            queries,
+            topn,
+            metric=metric,
+            norms=norms,
+            exclude=exclude,
+            sketch=sketch,
         )
         return [
             [(self._keys[row], score) for row, score in zip(found, values, strict=True) if row >= 0]
             for found, values in zip(rows.tolist(), scores.tolist(), strict=True)
         ]
+
+    def _find_sketch(self, n: int, n_queries: int) -> Sketch | None:
+        """A sketch of the first n rows, where these are many and it is not for one query only.
+
+        To make it takes as long as some queries without it.
+        """
+        if not is_worthwhile(n, self.dim):
+            return None
+        self._n_queries += n_queries
+        if self._sketch is None and self._n_queries > 1 and fits_memory(len(self), self.dim):
+            self._sketch = make_sketch(self._matrix)
+        return None if self._sketch is None else self._sketch.part(slice(n))
 
     def _searched(self, restrict_vocab: int | None) -> int:
         if restrict_vocab is not None and restrict_vocab < 1:
