@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 from numpy.typing import NDArray
 
 from benchmarks.common import CACHE
 from rowspace.files import write_atomically
+from rowspace.machine import available_memory
 
 ROWS, DIM = 3_000_000, 300
 _N_CENTERS = 20_000
@@ -33,6 +36,30 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=CACHE, help="where the file is made")
     parser.add_argument("--rounds", type=int, default=3)
     return parser
+
+
+def fitting_rows(rows: int, dim: int, n_copies: float) -> int:
+    """`rows`, or as many as memory holds so many copies of, which is said."""
+    available = available_memory()
+    if available is None:
+        return rows
+    fits = int(0.9 * available / (n_copies * (4 * dim + 200)))
+    if fits < rows:
+        print(f"memory holds {n_copies} copies of {fits:,} rows only, not of {rows:,}")
+    return min(rows, fits)
+
+
+def blas() -> str:
+    """What the products of numpy, and so gensim's, run on, and with what set."""
+    info = threadpoolctl.threadpool_info()
+    found = [each for each in info if each["user_api"] == "blas" and "numpy" in each["filepath"]]
+    names = [
+        f"{each['internal_api']} {each['version']} {each.get('architecture')} with "
+        f"{each['num_threads']} threads"
+        for each in found
+    ]
+    core = os.environ.get("OPENBLAS_CORETYPE", "not set")
+    return f"numpy's BLAS: {', '.join(names)}, OPENBLAS_CORETYPE {core}"
 
 
 def big_file(folder: Path, rows: int, dim: int) -> Path:

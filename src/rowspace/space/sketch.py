@@ -25,7 +25,7 @@ from rowspace.machine import available_memory, n_cores
 
 MOST = 512
 """More rows than this are not looked for with a sketch."""
-_ROOM = 8 * MOST  # rows kept for a query; a power of two
+_LEAST_ROOM, _ROOM = 256, 8 * MOST  # rows kept for a query before some are dropped
 _LEAST_ROWS = 1 << 14
 _LEAST_PART = 1 << 11  # rows for one thread
 _LEAST_VALUES = 1 << 23  # a smaller matrix is in the caches anyway
@@ -139,7 +139,7 @@ def _encode(units: NDArray[np.float64], width: int) -> _Queries:
 def _scan_few(sketch: Sketch, rows: slice, queries: _Queries, k: int) -> _Found:
     from rowspace.space.sketch_kernels import scan_rows
 
-    found = _room(len(queries.codes))
+    found = _room(len(queries.codes), k)
     codes, scales, errors = sketch.part(rows)
     begin, (coded, steps, slopes, bases) = rows.start, queries
     scan_rows(codes, scales, errors, begin, coded, steps, slopes, bases, k, found)
@@ -155,8 +155,8 @@ def _scan_many(sketch: Sketch, rows: slice, queries: _Queries, k: int) -> _Found
     groups = padded.codes.astype(np.int8).reshape(n_groups, TILE_QUERIES, width // 4, 4)
     packed = groups.transpose(0, 2, 1, 3).reshape(-1)
     starts = -BIAS * padded.codes.sum(axis=1, dtype=np.int32)
-    found = _room(len(padded.codes))
-    found[4][m:] = np.inf
+    found = _room(len(padded.codes), k)
+    found[5][m:] = np.inf
     sums = np.empty(TILE_ROWS * TILE_QUERIES, dtype=np.int32)
     codes, scales, errors = sketch.part(rows)
     begin, (_, steps, slopes, bases) = rows.start, padded
@@ -164,13 +164,14 @@ def _scan_many(sketch: Sketch, rows: slice, queries: _Queries, k: int) -> _Found
     return found
 
 
-def _room(m: int) -> _Found:
+def _room(m: int, k: int) -> _Found:
     """What a scan finds for m queries: see `sketch_kernels._keep`."""
     return (
         np.empty((m, _ROOM), dtype=np.int64),
         np.empty((m, _ROOM), dtype=np.float32),
         np.empty((m, _ROOM), dtype=np.float32),
         np.zeros(m, dtype=np.int64),
+        np.full(m, min(_ROOM, max(_LEAST_ROOM, 4 * k))),
         np.full(m, -np.inf, dtype=np.float32),
     )
 

@@ -92,9 +92,9 @@ def scan_rows(codes, scales, errors, begin, queries, steps, slopes, bases, k, fo
     begin   : the number of the first of them
     queries : (m, width) int16, y = round(q / step)
     steps, slopes, bases : (m,) float32; the score is scale * step * (z . y)
-    found   : (rows, lows, highs, counts, floors), written, as `_keep` says
+    found   : (rows, lows, highs, counts, limits, floors), written, as `_keep` says
     """
-    floors = found[4]
+    floors = found[5]
     for first in range(0, codes.shape[0], _BLOCK_ROWS):
         last = min(first + _BLOCK_ROWS, codes.shape[0])
         for q in range(queries.shape[0]):
@@ -126,7 +126,7 @@ def scan_tiles(codes, scales, errors, begin, packed, starts, steps, slopes, base
     sums    : (TILE_ROWS * TILE_QUERIES,) int32 scratch
     """
     n, width = codes.shape
-    flat, floors = codes.reshape(n * width), found[4]
+    flat, floors = codes.reshape(n * width), found[5]
     for first in range(0, n, _BLOCK_ROWS):
         last = min(first + _BLOCK_ROWS, n)
         for group in range(len(starts) // TILE_QUERIES):
@@ -158,11 +158,12 @@ def _keep(query, row, score, error, k, found):
     rows         : (m, room) int64
     lows, highs  : (m, room) float32, what the score is at least and at most
     counts       : (m,) int64, how many of `room` are used
+    limits       : (m,) int64, how many may be, until some are dropped; grows up to `room`
     floors       : (m,) float32, what `highs` must reach; infinite for a query with more rows near
                    its k-th than there is room for, which keeps nothing any more
     """
-    rows, lows, highs, counts, floors = found
-    if counts[query] == rows.shape[1]:
+    rows, lows, highs, counts, limits, floors = found
+    if counts[query] == limits[query]:
         _drop(query, k, found)
         if score + error < floors[query]:
             return
@@ -176,7 +177,7 @@ def _keep(query, row, score, error, k, found):
 @njit(cache=True, nogil=True)
 def _drop(query, k, found):
     """Raise a query's floor and drop the rows that do not reach it."""
-    rows, lows, highs, counts, floors = found
+    rows, lows, highs, counts, limits, floors = found
     n = counts[query]
     floor = np.partition(lows[query, :n], n - k)[n - k]
     left = 0
@@ -187,7 +188,9 @@ def _drop(query, k, found):
             highs[query, left] = highs[query, i]
             left += 1
     if left > n // 2:
-        floor, left = np.float32(np.inf), 0
+        if n == rows.shape[1]:
+            floor, left = np.float32(np.inf), 0
+        limits[query] = min(2 * n, rows.shape[1])
     floors[query] = floor
     counts[query] = left
 
