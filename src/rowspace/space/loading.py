@@ -198,13 +198,15 @@ class Pipeline:
             self.drain()
 
 
-def check_finite(norms: Floats, where: Callable[[int], str]) -> None:
+_MAKE_AGAIN = "make the file again without it, or check its dimension"
+
+
+def check_finite(norms: Floats, where: Callable[[int], str], advice: str = _MAKE_AGAIN) -> None:
     """Refuse rows whose length is not finite."""
     wrong = np.flatnonzero(~np.isfinite(norms))
     if len(wrong):
         raise FormatError(
-            f"{where(int(wrong[0]))} holds NaN, infinity or values beyond float32; "
-            "make the file again without it, or check its dimension"
+            f"{where(int(wrong[0]))} holds NaN, infinity or values beyond float32; {advice}"
         )
 
 
