@@ -1,12 +1,12 @@
 """A folder of files that were slow to load, kept so that they can be mapped at once.
 
 It is `$XDG_CACHE_HOME/rowspace/vectors` (or `~/.cache/...`), with a folder for each path and limit:
-the vectors, keys and norms as one safetensors file, and `source.json`, which says what file they
-were read from: its path, size, times of change (of its content, and of anything about it, which
-nobody can set back), and a digest of its first and last 64 kB, all as they were before it was
-read. If any of that differs the entry is not used, and `load(..., cache=True)` makes it anew in its
-place. Writes are crash-safe; an entry whose files are not whole is not used. Removing the folder,
-or `clear()`, is always safe.
+the vectors, keys, hashes of these and norms as one safetensors file, and `source.json`, which says
+what file they were read from: its path, size, times of change (of its content, and of anything
+about it, which nobody can set back), and a digest of its first and last 64 kB, all as they were
+before it was read. If any of that differs the entry is not used, and `load(..., cache=True)` makes
+it anew in its place. Writes are crash-safe; an entry whose files are not whole is not used.
+Removing the folder, or `clear()`, is always safe.
 
 Nothing is stored unless asked for, as an entry is as large as its vectors.
 """
@@ -26,6 +26,7 @@ import numpy as np
 from rowspace.errors import RowspaceError
 from rowspace.files import write_folder_atomically, write_json
 from rowspace.space import safetensors_files
+from rowspace.space.key_index import KeyIndex
 from rowspace.space.vectors import Vectors
 
 FORMAT = 2
@@ -89,6 +90,8 @@ def store(vectors: Vectors, path: Path, source: dict[str, Any]) -> bool:
             tensors: dict[str, Any] = {"vectors": vectors.matrix, "norms": vectors.norms}
             if vectors.counts is not None:
                 tensors = {"counts": vectors.counts, **tensors}
+            if vectors.index is not None:
+                tensors["hashes"] = vectors.index.hashes.view(np.int64)
             tensors["keys"] = safetensors_files.encode_keys(vectors)
             safetensors_files.write_tensors(temporary / _VECTORS, tensors, {})
             write_json(temporary / _SOURCE, source)
@@ -145,13 +148,17 @@ def _read(path: Path, limit: int | None, mmap: bool) -> Vectors:
     counts = None
     if "counts" in tensors:
         counts = np.array(safetensors_files.map_tensor(path, tensors["counts"])[:n])
+    index = None
+    if "hashes" in tensors:
+        hashes = safetensors_files.map_tensor(path, tensors["hashes"])
+        index = KeyIndex(hashes[:n].view(np.uint64))
     rows = matrix if mmap else np.array(matrix)
     if limit is not None:
         keys = safetensors_files.read_keys(path, tensors, n_rows)[:n]
-        return Vectors.prepared(keys, rows, norms=norms, counts=counts)
+        return Vectors.prepared(keys, rows, norms=norms, counts=counts, index=index)
     blob = safetensors_files.map_tensor(path, tensors["keys"])  # outlives the file
 
     def read_keys() -> list[str]:
         return blob.tobytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
 
-    return Vectors.prepared(read_keys, rows, norms=norms, counts=counts)
+    return Vectors.prepared(read_keys, rows, norms=norms, counts=counts, index=index)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.machine import available_memory, n_cores
+from rowspace.space.key_index import KeyIndex
 from rowspace.space.similarity import Floats
 from rowspace.space.vectors import Vectors
 
@@ -32,8 +33,7 @@ _KEY_BYTES = 150  # of a Python string, its place in the list and in the look-up
 class Rows:
     """A matrix that is being filled and the words of its rows.
 
-    Whether words occur twice is told by their hashes, so that the look-up, a second for three
-    million words, need not be made before something is looked up.
+    Words are looked up by their hashes, which also tell whether one occurs twice.
 
     Parameters
     ----------
@@ -80,20 +80,19 @@ class Rows:
         n = len(self.keys)
         if n < len(self.matrix):
             self.matrix.resize((n, self.matrix.shape[1]), refcheck=False)
-        norms = self.norms[:n].copy()
-        hashes = np.sort(self.hashes[:n])
-        if np.any(hashes[1:] == hashes[:-1]):
-            norms = self._drop_duplicates(norms)
-        return Vectors.prepared(self.keys, self.matrix, norms=norms)
+        norms, index = self.norms[:n].copy(), KeyIndex(self.hashes[:n].copy())
+        if index.n_repeated and (keep := self._drop_duplicates()) is not None:
+            norms, index = norms[keep], KeyIndex(index.hashes[keep])
+        return Vectors.prepared(self.keys, self.matrix, norms=norms, index=index)
 
-    def _drop_duplicates(self, norms: Floats) -> Floats:
-        """Keep the first row of each word; returns the norms of those."""
+    def _drop_duplicates(self) -> NDArray[np.int64] | None:
+        """Keep the first row of each word; returns which these are, None where all are."""
         first: dict[str, int] = {}
         for row, key in enumerate(self.keys):
             first.setdefault(key, row)
         n_duplicates = len(self.keys) - len(first)
         if not n_duplicates:  # two words of one hash
-            return norms
+            return None
         warnings.warn(
             f"{self.path}: rows left out because their word came before: {n_duplicates:,}",
             stacklevel=6,
@@ -104,7 +103,7 @@ class Rows:
             self.matrix[start : start + len(some)] = self.matrix[some]
         self.matrix.resize((len(keep), self.matrix.shape[1]), refcheck=False)
         self.keys = list(first)
-        return norms[keep]
+        return keep
 
 
 class Task(NamedTuple):
