@@ -5,7 +5,9 @@
 Each round loads the file with both, and what `load(cache=True)` stored the round before; the median
 of each is compared. "with a look-up" asks for one word's vector too: Rowspace puts off what
 that needs until then, gensim does not. The file has been read once before, so that no time is the
-disk's. Memory is the peak resident set of a process of its own that does nothing else.
+disk's, and before each load as much memory is filled and freed again: on a virtual machine, memory
+not used for a while may have to come from its host first, which can take longer than any loading.
+Memory is the peak resident set of a process of its own that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def read_whole(path: Path) -> None:
 
 def timed(loader: Load, path: Path) -> tuple[float, float]:
     """Seconds of a load, and with one look-up after it."""
+    np.empty(int(1.2 * path.stat().st_size), dtype=np.uint8).fill(1)
     start = time.perf_counter()
     loaded = loader(path)
     seconds = time.perf_counter() - start
@@ -103,7 +105,9 @@ def peak(loader: Load, path: Path) -> float:
     """Peak resident set in GB of this process, when the file is loaded."""
     loaded = loader(path)
     loaded.get_vector(word(5))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    # not getrusage, whose peak is the parent's until this process has a higher one
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e9 for line in status if line.startswith("VmHWM:"))
 
 
 def report(
