@@ -88,6 +88,42 @@ def rewrite(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as `cp -p` does
 
 
+def rewrite_the_middle(path: Path) -> None:
+    """Nothing but the time of the inode's last change tells that."""
+    status = path.stat()
+    content = path.read_bytes()
+    middle = content.index(b"w30 ")
+    assert min(middle, len(content) - middle) > 1 << 16
+    path.write_bytes(content[:middle] + b"W" + content[middle + 1 :])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_change_in_the_middle_of_a_file_is_seen(path: Path, reads: list[str]) -> None:
+    matrix = np.random.default_rng(6).standard_normal((N, 500)).astype(np.float32)
+    save(Vectors(KEYS, matrix), path)
+    load(path, cache=True)
+    rewrite_the_middle(path)
+    assert "W30" in load(path)
+    assert reads == ["word2vec"] * 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_stored(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Format.read
+
+    def read(self: Format, *arguments: Any) -> Vectors:
+        vectors = original(self, *arguments)
+        grow(path)
+        return vectors
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Format, "read", read)
+        with pytest.warns(UserWarning, match="not stored in the cache: .* changed while it was"):
+            assert_whole(load(path, cache=True))
+    assert entries() == []
+
+
 def touch(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 

@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import json
+import warnings
 from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
@@ -12,6 +13,7 @@ from gensim.models import KeyedVectors
 from safetensors.numpy import load_file, save_file
 
 from rowspace.errors import ConfigError, FormatError
+from rowspace.machine import available_memory
 from rowspace.space import folder, loading, text_rows, word2vec_files
 from rowspace.space.formats import load, save
 from rowspace.space.vectors import Vectors
@@ -61,21 +63,57 @@ def test_small_blocks_read_and_write_the_same(
         assert whole.read_bytes() == parts.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
-def test_gensim_reads_what_rowspace_writes(name: str, vectors: Vectors, tmp_path: Path) -> None:
-    some = Vectors(KEYS[:5], MATRIX[:5])
-    save(some, tmp_path / name)
-    peer = KeyedVectors.load_word2vec_format(tmp_path / name, binary=name.endswith("bin"))
-    assert peer.index_to_key == some.index_to_key
-    np.testing.assert_array_equal(peer.vectors, some.matrix)
+def by_gensim(path: Path, **more: Any) -> KeyedVectors:
+    """What gensim reads; it has to be told what the file is."""
+    form: dict[str, Any] = {"binary": path.suffix == ".bin", "no_header": path.suffix == ".glove"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves files without a header open
+        return KeyedVectors.load_word2vec_format(path, **form, **more)
 
 
-@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
-def test_rowspace_reads_what_gensim_writes(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [None, 2, 99])
+@pytest.mark.parametrize("name", ["v.txt", "v.vec", "v.bin", "v.glove", "v.txt.gz", "v.vec.bz2"])
+def test_gensim_reads_what_rowspace_writes(name: str, limit: int | None, tmp_path: Path) -> None:
+    save(Vectors(KEYS[:5], MATRIX[:5]), tmp_path / name)
+    peer = by_gensim(tmp_path / name, limit=limit)
+    assert peer.index_to_key == KEYS[:5][:limit]
+    np.testing.assert_array_equal(peer.vectors, MATRIX[:5][:limit])
+
+
+@pytest.mark.parametrize("limit", [None, 2, 99])
+@pytest.mark.parametrize("name", ["v.txt", "v.vec", "v.bin", "v.glove", "v.txt.gz", "v.bin.gz"])
+def test_rowspace_reads_what_gensim_writes(name: str, limit: int | None, tmp_path: Path) -> None:
     peer = KeyedVectors(5)
     peer.add_vectors(KEYS[:5], MATRIX[:5])
-    peer.save_word2vec_format(tmp_path / name, binary=name.endswith("bin"))
-    assert_equal(load(tmp_path / name), Vectors(KEYS[:5], MATRIX[:5]))
+    has_header = "glove" not in name
+    peer.save_word2vec_format(tmp_path / name, binary=".bin" in name, write_header=has_header)
+    assert_equal(load(tmp_path / name, limit=limit), Vectors(KEYS[:5][:limit], MATRIX[:5][:limit]))
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.bin", "v.glove"])
+def test_words_that_are_not_utf8_are_the_same_bytes_to_gensim(
+    name: str, vectors: Vectors, tmp_path: Path
+) -> None:
+    save(vectors, tmp_path / name)
+    peer = by_gensim(tmp_path / name, unicode_errors="surrogateescape")
+    assert peer.index_to_key == KEYS
+    np.testing.assert_array_equal(peer.vectors, MATRIX)
+
+
+def test_words_with_spaces_are_read_from_gensims_text_and_refused_from_its_binary(
+    tmp_path: Path,
+) -> None:
+    """Its binary has no newlines, so that nothing tells where a word with a space ends."""
+    peer = KeyedVectors(5)
+    keys = ["the", "new york", "a b c", " x", "z"]
+    peer.add_vectors(keys, MATRIX[:5])
+    peer.save_word2vec_format(tmp_path / "v.txt")
+    peer.save_word2vec_format(tmp_path / "v.bin", binary=True)
+    assert_equal(load(tmp_path / "v.txt"), Vectors(keys, MATRIX[:5]))
+    with pytest.raises(FormatError, match=r"at byte 32 .* beyond float32; a word with a space in"):
+        load(tmp_path / "v.bin")
+    with pytest.raises(ValueError):
+        by_gensim(tmp_path / "v.txt")
 
 
 def test_binary_ends_each_row_in_a_newline_as_the_c_tool(tmp_path: Path) -> None:
@@ -196,6 +234,10 @@ BROKEN = {
     "rows missing": (broken_text(b"3 1\na 1\nbcdef 2\n"), "ends after line 3, where .* promises 3"),
     "rows left": (broken_text(b"1 1\na 1\nb 2\n"), "goes on at line 3, after the 1 vectors"),
     "value missing": (broken_text(b"2 2\na 1 2\nb 3\n"), "line 3 has 1 values .* promises 2"),
+    "a smaller dimension": (
+        broken_text(b"3 1\na 1.5 2\nb .3 4\nc d 5\n"),
+        "line 1 promises dimension 1, but most of the lines after it have more values than that",
+    ),
     "more values": (broken_text(b"2 1\na 1\nb x 3 \nc"), "goes on at line 4"),
     "no number": (broken_text(b"2 2\na 1 2\nb 3 x\n"), "line 3 does not end in 2 numbers .*'x'"),
     "not finite": (broken_text(b"2 1\na 1\nb nan\n"), "line 3 holds NaN, infinity"),
@@ -352,6 +394,12 @@ def test_a_given_format_is_believed(tmp_path: Path) -> None:
     assert (glove.index_to_key, glove.matrix.tolist()) == (["1", "2"], [[1.0], [2.0]])
 
 
+def test_words_that_end_in_numbers_are_given_back_by_text(tmp_path: Path) -> None:
+    vectors = Vectors(["item 1", "item 2", "2.5"], np.eye(3) / 3)
+    save(vectors, tmp_path / "v.txt")
+    assert_equal(load(tmp_path / "v.txt"), vectors)
+
+
 def test_binary_gives_back_words_with_spaces_and_warns(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     matrix = rng.standard_normal((300, 7)).astype(np.float32)
@@ -427,7 +475,7 @@ def test_what_memory_cannot_hold_is_refused_before_trying(
 
 def test_available_memory_is_some_and_not_more_than_the_machine_has() -> None:
     psutil = pytest.importorskip("psutil")
-    available = loading.available_memory()
+    available = available_memory()
     assert available is not None
     assert 0 < available <= psutil.virtual_memory().total
 

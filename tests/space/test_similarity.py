@@ -78,6 +78,26 @@ def test_euclidean_neighbours_survive_cancellation() -> None:
         np.testing.assert_allclose(values, [value for _, value in expected], rtol=1e-9)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_rows_that_float32_cannot_tell_apart_are_ranked_by_float64(metric: str) -> None:
+    matrix = (1.0 + 2.0**-22 * random_matrix(2000, 30)).astype(np.float32)
+    rows, scores = nearest_rows(matrix, matrix[:3], 5, metric=metric)
+    wide = matrix.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1) if metric == "cosine" else np.ones(2000)
+    for query, (found, values) in enumerate(zip(rows, scores, strict=True)):
+        expected = wide @ wide[query] / (lengths * lengths[query])
+        np.testing.assert_allclose(values, np.sort(expected)[::-1][:5], rtol=4e-15)
+        np.testing.assert_allclose(values, expected[found], rtol=4e-15)
+
+
+def test_vectors_too_short_for_squares_in_float32_count_by_direction() -> None:
+    matrix = np.array([[1e-30, 0], [0, 1e-30], [1, 1], [0, 0]], dtype=np.float32)
+    np.testing.assert_allclose(row_norms(matrix), [1e-30, 1e-30, 2**0.5, 0])
+    rows, scores = nearest_rows(matrix, matrix[:1], 2)
+    assert rows.tolist() == [[0, 2]]
+    np.testing.assert_allclose(scores, [[1.0, 0.5**0.5]])
+
+
 def test_a_zero_vector_has_cosine_zero() -> None:
     matrix = np.array([[0, 0], [1, 0], [-1, 0]], dtype=np.float32)
     rows, scores = nearest_rows(matrix, matrix[1:2], 3)

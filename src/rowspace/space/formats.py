@@ -139,9 +139,11 @@ def load(
     if cache is not False and (stored := caches.find(path, limit, format, mmap)):
         return stored
     found = recognise(path, format)
+    if not cache or found.name in _MAPPED:
+        return found.read(path, limit, mmap)
+    source = caches.describe(path, limit, format)
     vectors = found.read(path, limit, mmap)
-    if cache and found.name not in _MAPPED:
-        caches.store(vectors, path, limit, format)
+    caches.store(vectors, path, source)
     return vectors
 
 

@@ -87,6 +87,25 @@ def join_words(data, bounds, separator, out, hashes):
         n += 1
 
 
+@njit(cache=True, nogil=True)
+def fill_table(hashes, table):
+    """Put each row into the first free slot from its hash on; returns hashes that came before.
+
+    table : (2^k,) int32, more than the rows, written: -1 where nothing is
+    """
+    mask = np.uint64(table.shape[0] - 1)
+    n_equal = 0
+    for row in range(hashes.shape[0]):
+        slot = np.int64(hashes[row] & mask)
+        is_new = True
+        while table[slot] >= 0:
+            is_new = is_new and hashes[table[slot]] != hashes[row]
+            slot = np.int64(np.uint64(slot + 1) & mask)
+        n_equal += not is_new
+        table[slot] = row
+    return n_equal
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def copy_rows(data, bounds, matrix, raw, norms):
     """Copy the rows that follow the words to a matrix, and measure them.

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.machine import n_cores
+from rowspace.machine import available_memory, n_cores
+from rowspace.space.key_index import KeyIndex
 from rowspace.space.similarity import Floats
 from rowspace.space.vectors import Vectors
 
@@ -32,8 +33,7 @@ _KEY_BYTES = 150  # of a Python string, its place in the list and in the look-up
 class Rows:
     """A matrix that is being filled and the words of its rows.
 
-    Whether words occur twice is told by their hashes, so that the look-up, a second for three
-    million words, need not be made before something is looked up.
+    Words are looked up by their hashes, which also tell whether one occurs twice.
 
     Parameters
     ----------
@@ -80,20 +80,19 @@ class Rows:
         n = len(self.keys)
         if n < len(self.matrix):
             self.matrix.resize((n, self.matrix.shape[1]), refcheck=False)
-        norms = self.norms[:n].copy()
-        hashes = np.sort(self.hashes[:n])
-        if np.any(hashes[1:] == hashes[:-1]):
-            norms = self._drop_duplicates(norms)
-        return Vectors.prepared(self.keys, self.matrix, norms=norms)
+        norms, index = self.norms[:n].copy(), KeyIndex(self.hashes[:n].copy())
+        if index.n_repeated and (keep := self._drop_duplicates()) is not None:
+            norms, index = norms[keep], KeyIndex(index.hashes[keep])
+        return Vectors.prepared(self.keys, self.matrix, norms=norms, index=index)
 
-    def _drop_duplicates(self, norms: Floats) -> Floats:
-        """Keep the first row of each word; returns the norms of those."""
+    def _drop_duplicates(self) -> NDArray[np.int64] | None:
+        """Keep the first row of each word; returns which these are, None where all are."""
         first: dict[str, int] = {}
         for row, key in enumerate(self.keys):
             first.setdefault(key, row)
         n_duplicates = len(self.keys) - len(first)
         if not n_duplicates:  # two words of one hash
-            return norms
+            return None
         warnings.warn(
             f"{self.path}: rows left out because their word came before: {n_duplicates:,}",
             stacklevel=6,
@@ -104,7 +103,7 @@ class Rows:
             self.matrix[start : start + len(some)] = self.matrix[some]
         self.matrix.resize((len(keep), self.matrix.shape[1]), refcheck=False)
         self.keys = list(first)
-        return norms[keep]
+        return keep
 
 
 class Task(NamedTuple):
@@ -198,13 +197,15 @@ class Pipeline:
             self.drain()
 
 
-def check_finite(norms: Floats, where: Callable[[int], str]) -> None:
+_MAKE_AGAIN = "make the file again without it, or check its dimension"
+
+
+def check_finite(norms: Floats, where: Callable[[int], str], advice: str = _MAKE_AGAIN) -> None:
     """Refuse rows whose length is not finite."""
     wrong = np.flatnonzero(~np.isfinite(norms))
     if len(wrong):
         raise FormatError(
-            f"{where(int(wrong[0]))} holds NaN, infinity or values beyond float32; "
-            "make the file again without it, or check its dimension"
+            f"{where(int(wrong[0]))} holds NaN, infinity or values beyond float32; {advice}"
         )
 
 
@@ -219,18 +220,3 @@ def check_memory(path: Path, n: int, dim: int, have: int = 0) -> None:
             f"{available / 1e9:,.1f} GB of memory are free; give limit= (at most {fits:,}), or "
             "free some memory"
         )
-
-
-def available_memory() -> int | None:
-    """Bytes this process can still use, of the machine and of its cgroup; None if unknown."""
-    found = []
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text())  # "max" where there is no limit
-        used = int((group / "memory.current").read_text())
-        statistics = dict(map(str.split, (group / "memory.stat").read_text().splitlines()))
-        found.append(most - used + int(statistics["inactive_file"]))
-    return min(found, default=None)

@@ -3,7 +3,11 @@
 Queries meet the rows in blocks, one float32 matrix product a block, so a memory-mapped matrix is
 read once and never copied. The few candidates this leaves are scored again in float64 before they
 are ranked. A query's answer therefore does not depend on which others it came with, and equal
-scores rank by row.
+scores rank by row. Where rounding could hide a right answer, as among many rows that are nearly
+equal, the query is answered again, row by row in float64.
+
+A large matrix has a sketch (see `rowspace.space.sketch`), by which cosines are found faster: it
+leaves the rows that may answer, and these are scored as the others are.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
+from rowspace.space.sketch import MOST, Sketch, find_candidates
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS: tuple[str, ...] = get_args(Metric)
@@ -28,6 +33,7 @@ _Found = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
 _QUERIES_AT_ONCE = 256
 _SCORES_AT_ONCE = 1 << 20  # float32 scores of one block: 4 MB stays in the cache
 _VALUES_AT_ONCE = 1 << 22  # values of the matrix touched by one step of a pass over it
+_SMALLEST_NORM = 1e-15
 _SLACK = 16  # candidates beyond k, so that float32 rounding cannot push out a right answer
 
 
@@ -39,6 +45,7 @@ def nearest_rows(
     metric: str = "cosine",
     norms: Floats | None = None,
     exclude: Rows | None = None,
+    sketch: Sketch | None = None,
 ) -> tuple[Rows, Doubles]:
     """The k rows closest to each query, best first.
 
@@ -54,6 +61,8 @@ def nearest_rows(
         `row_norms(matrix)` where it is known already.
     exclude : (n_queries, n_excluded) int array, optional
         Rows that may not answer each query; -1 excludes nothing.
+    sketch : Sketch, optional
+        `make_sketch(matrix)`; used for cosines. The answers are the same with it, and sooner.
 
     Returns
     -------
@@ -74,13 +83,18 @@ def nearest_rows(
     k = min(k, len(matrix))
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), np.nan)
-    if metric == "cosine" and norms is None:
+    if norms is None and metric != "euclidean":
         norms = row_norms(matrix)
+    n_wanted = k if exclude is None else k + exclude.shape[1]
+    if metric != "cosine" or n_wanted > MOST:
+        sketch = None
     for start in range(0, len(queries), _QUERIES_AT_ONCE):
         part = slice(start, start + _QUERIES_AT_ONCE)
         banned = None if exclude is None else exclude[part]
-        if metric == "euclidean":
+        if norms is None or metric == "euclidean":
             found = _nearest_euclidean(matrix, queries[part], k, banned)
+        elif sketch is not None:
+            found = _nearest_sketched(matrix, queries[part], k, banned, norms, sketch)
         else:
             found = _nearest_product(matrix, queries[part], k, banned, metric, norms)
         rows[part], scores[part] = found
@@ -92,6 +106,8 @@ def row_norms(matrix: Floats) -> Floats:
     norms = np.empty(len(matrix), dtype=np.float32)
     for part in row_blocks(matrix):
         norms[part] = np.sqrt(np.einsum("nd,nd->n", matrix[part], matrix[part]))
+    for row in np.flatnonzero(norms < _SMALLEST_NORM):  # squares that float32 cannot hold
+        norms[row] = np.linalg.norm(matrix[row].astype(np.float64))
     return norms
 
 
@@ -123,18 +139,48 @@ def largest(scores: NDArray[np.floating[Any]], k: int) -> Rows:
     return best
 
 
+def _nearest_sketched(
+    matrix: Floats,
+    queries: NDArray[np.floating[Any]],
+    k: int,
+    exclude: Rows | None,
+    norms: Floats,
+    sketch: Sketch,
+) -> tuple[Rows, Doubles]:
+    """Rows by cosine, one block of queries, of those that a sketch leaves."""
+    units = unit_rows(queries)
+    rows = np.full((len(queries), k), -1, dtype=np.int64)
+    scores = np.full((len(queries), k), np.nan)
+    n_banned = 0 if exclude is None else exclude.shape[1]
+    crowded = []
+    for query, left in enumerate(find_candidates(sketch, units, k + n_banned)):
+        if left is None:
+            crowded.append(query)
+            continue
+        if exclude is not None:
+            left = left[~np.isin(left, exclude[query])]
+        exact = _exact(matrix, units[query : query + 1], left[None], "cosine")
+        best, values = _rank(left[None], exact, k)
+        rows[query, : best.size], scores[query, : best.size] = best[0], values[0]
+    if crowded:
+        banned = None if exclude is None else exclude[crowded]
+        found = _nearest_product(matrix, queries[crowded], k, banned, "cosine", norms)
+        rows[crowded], scores[crowded] = found
+    return rows, scores
+
+
 def _nearest_product(
     matrix: Floats,
     queries: NDArray[np.floating[Any]],
     k: int,
     exclude: Rows | None,
     metric: str,
-    norms: Floats | None,
+    norms: Floats,
 ) -> tuple[Rows, Doubles]:
     """Rows by cosine or dot product, one block of queries."""
     exact_queries = unit_rows(queries) if metric == "cosine" else queries.astype(np.float64)
     products = exact_queries.astype(np.float32)
-    scale = None if metric == "dot" or norms is None else inverse(norms)
+    scale = None if metric == "dot" else inverse(norms)
 
     def score(part: slice) -> Floats:
         scores: Floats = products @ matrix[part].T  # (m, r)
@@ -142,8 +188,33 @@ def _nearest_product(
             scores *= scale[part]
         return scores
 
-    rows, _ = _candidates(score, len(matrix), len(queries), k + _SLACK, exclude)
-    return _rank(rows, _exact(matrix, exact_queries, rows, metric), k)
+    rows, approximate = _candidates(score, len(matrix), len(queries), k + _SLACK, exclude)
+    found = _rank(rows, _exact(matrix, exact_queries, rows, metric), k)
+
+    longest = 1.0 if metric == "cosine" else float(norms.max(initial=0.0))
+    error = _rounding(matrix.shape[1]) * longest * np.linalg.norm(exact_queries, axis=1)
+    doubtful = found[1][:, -1] < approximate[:, -1] + error
+    for query in np.flatnonzero(doubtful & (rows.shape[1] < len(matrix))):
+        banned = None if exclude is None else exclude[query]
+        again = _nearest_in_float64(matrix, exact_queries[query : query + 1], k, banned, metric)
+        found[0][query], found[1][query] = again
+    return found
+
+
+def _nearest_in_float64(
+    matrix: Floats, query: Doubles, k: int, exclude: Rows | None, metric: str
+) -> tuple[Rows, Doubles]:
+    """Rows by cosine or dot product to one query (1, dim), each compared in float64."""
+    scores = np.empty(len(matrix))
+    for part in _blocks(len(matrix), _VALUES_AT_ONCE // max(1, matrix.shape[1])):
+        rows = np.arange(part.start, part.stop)
+        scores[part] = _exact(matrix, query, rows[None], metric)[0]
+    if exclude is not None:
+        scores[exclude[exclude >= 0]] = -np.inf
+    best = np.full(k, -1, dtype=np.int64)
+    found = largest(scores, k)
+    best[: len(found)] = found
+    return best, np.where(best < 0, np.nan, scores[best])
 
 
 def _nearest_euclidean(
@@ -173,10 +244,9 @@ def _nearest_euclidean(
     rows, approximate = _candidates(score, len(matrix), len(queries), k + _SLACK, exclude)
     found = _rank(rows, _exact(matrix, exact_queries, rows, "euclidean"), k)
 
-    # Rounding of a product of length dim: at most about dim · 2^-24 of the lengths' product.
     squares = np.einsum("md,md->m", centered, centered, dtype=np.float64)
     radius = np.sqrt(2.0 * longest)
-    error = 2.0**-22 * (matrix.shape[1] + 2) * radius * (np.sqrt(squares) + radius)
+    error = _rounding(matrix.shape[1]) * radius * (np.sqrt(squares) + radius)
     unseen = squares - 2.0 * (approximate[:, -1].astype(np.float64) + error)
     doubtful = np.flatnonzero(found[1][:, -1] ** 2 > unseen)
     for query in doubtful:
@@ -201,6 +271,14 @@ def _nearest_by_difference(
 
     rows, _ = _candidates(score, len(matrix), 1, k + _SLACK, exclude)
     return _rank(rows, _exact(matrix, query, rows, "euclidean"), k)
+
+
+def _rounding(dim: int) -> float:
+    """What float32 rounds a product of two vectors by at most, as a share of their lengths'.
+
+    About dim · 2^-24, and as much again for the norms.
+    """
+    return 2.0**-22 * (dim + 2)
 
 
 def _candidates(

@@ -3,7 +3,8 @@
 The names are gensim's KeyedVectors', so code that queries one queries the other. Differs from it:
 keys are strings only, never row numbers; `distances` of a zero vector are 1 and not NaN; words
 left out because they are unknown are said in a warning; many queries go in one call.
-The matrix may be memory-mapped: it is never copied or normalised, only its (n,) norms are kept.
+The matrix may be memory-mapped: it is never copied or normalised, only its (n,) norms are kept,
+and of a large one that is searched more than once a sketch of a quarter of its size.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rowspace.errors import ConfigError, VocabularyError
 from rowspace.space.analogy import cosmul_scores
+from rowspace.space.key_index import KeyIndex
 from rowspace.space.similarity import Doubles, Floats, largest, nearest_rows, row_norms, unit_rows
+from rowspace.space.sketch import Sketch, fits_memory, is_worthwhile, make_sketch
 
 KeyOrVector: TypeAlias = "str | NDArray[Any]"
 QueryItem: TypeAlias = "KeyOrVector | tuple[KeyOrVector, float]"
@@ -90,14 +93,14 @@ class Vectors:
         matrix: Floats,
         *,
         norms: Floats | None = None,
-        key_to_index: dict[str, int] | None = None,
+        index: KeyIndex | None = None,
         counts: NDArray[np.int64] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Vectors:
         """Vectors of parts that are known to fit together, without another look at them.
 
         For readers of files, which check while they read. Keys may be a function, called when a
-        key is first asked for.
+        key is first asked for; `index` finds them until a dict is asked for.
         """
         self = cls.__new__(cls)
         self._matrix = _as_matrix(matrix)
@@ -105,8 +108,7 @@ class Vectors:
             self._read_keys = keys
         else:
             self._keys = keys
-        if key_to_index is not None:
-            self._key_to_index = key_to_index
+        self._index = index
         self._counts = counts
         self.metadata = dict(metadata or {})
         self._norms = norms
@@ -115,6 +117,9 @@ class Vectors:
         return self
 
     _read_keys: Callable[[], list[str]]
+    _index: KeyIndex | None = None
+    _sketch: Sketch | None = None
+    _n_queries = 0
 
     @functools.cached_property
     def _keys(self) -> list[str]:
@@ -192,6 +197,11 @@ class Vectors:
         return self._norms
 
     @property
+    def index(self) -> KeyIndex | None:
+        """What finds keys where they were read from a file; for those who store it."""
+        return self._index
+
+    @property
     def dim(self) -> int:
         """Length of a vector."""
         return int(self._matrix.shape[1])
@@ -208,7 +218,7 @@ class Vectors:
         return iter(self._keys)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._key_to_index
+        return isinstance(key, str) and self._find(key) is not None
 
     def __repr__(self) -> str:
         return f"Vectors({len(self):,} keys, dim {self.dim})"
@@ -238,10 +248,15 @@ class Vectors:
         VocabularyError
             If there is no such key; the message names a near miss.
         """
-        row = self._key_to_index.get(key)
+        row = self._find(key) if isinstance(key, str) else None
         if row is None:
             raise VocabularyError(self._explain_unknown(key))
         return row
+
+    def _find(self, key: str) -> int | None:
+        if self._index is None or "_key_to_index" in vars(self):
+            return self._key_to_index.get(key)
+        return self._index.find(key, self._keys)
 
     def _rows(self, keys: Iterable[Any]) -> NDArray[np.int64]:
         return np.array([self.get_index(key) for key in keys], dtype=np.int64)
@@ -249,7 +264,7 @@ class Vectors:
     def _explain_unknown(self, key: object) -> str:
         if not isinstance(key, str):
             return f"{key!r} is not a key, which are strings; for a row by number use .matrix"
-        near = _near_miss(key, self._key_to_index)
+        near = _near_miss(key, self._find)
         advice = f"did you mean {near!r}?" if near else "check its spelling and case"
         return f"no vector for {key!r} among {len(self):,} keys; {advice}"
 
@@ -364,13 +379,33 @@ class Vectors:
     ) -> list[Neighbors]:
         """Neighbours of (n_queries, dim) queries among the first `restrict_vocab` rows."""
         n = self._searched(restrict_vocab)
+        norms = self.norms[:n]
+        sketch = self._find_sketch(n, len(queries)) if metric == "cosine" else None
         rows, scores = nearest_rows(
-            self._matrix[:n], queries, topn, metric=metric, norms=self.norms[:n], exclude=exclude
+            self._matrix[:n],
+            queries,
+            topn,
+            metric=metric,
+            norms=norms,
+            exclude=exclude,
+            sketch=sketch,
         )
         return [
             [(self._keys[row], score) for row, score in zip(found, values, strict=True) if row >= 0]
             for found, values in zip(rows.tolist(), scores.tolist(), strict=True)
         ]
+
+    def _find_sketch(self, n: int, n_queries: int) -> Sketch | None:
+        """A sketch of the first n rows, where these are many and it is not for one query only.
+
+        To make it takes as long as some queries without it.
+        """
+        if not is_worthwhile(n, self.dim):
+            return None
+        self._n_queries += n_queries
+        if self._sketch is None and self._n_queries > 1 and fits_memory(len(self), self.dim):
+            self._sketch = make_sketch(self._matrix)
+        return None if self._sketch is None else self._sketch.part(slice(n))
 
     def _searched(self, restrict_vocab: int | None) -> int:
         if restrict_vocab is not None and restrict_vocab < 1:
@@ -595,17 +630,20 @@ def _is_weighted(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], numbers.Real)
 
 
-def _near_miss(key: str, rows: Mapping[str, int]) -> str | None:
+def _near_miss(key: str, find: Callable[[str], int | None]) -> str | None:
     """A key that differs in case, in spaces, or by one letter; the one with the lowest row.
 
     Tries the spellings instead of the keys, so it costs the same on any vocabulary (Norvig 2007,
     https://norvig.com/spell-correct.html).
     """
+
+    def rows(spellings: Iterable[str]) -> dict[str, int]:
+        return {each: row for each in spellings if (row := find(each)) is not None}
+
     spaced = key.strip().replace(" ", "_")
     cases = [key.strip(), key.lower(), key.capitalize(), key.title(), key.upper(), spaced]
-    same = [case for case in [*cases, spaced.lower(), spaced.title()] if case in rows]
-    near = same or [edit for edit in _one_edit(key.lower()) if edit in rows]
-    return min(near, key=lambda found: rows[found], default=None)
+    near = rows([*cases, spaced.lower(), spaced.title()]) or rows(_one_edit(key.lower()))
+    return min(near, key=near.__getitem__, default=None)
 
 
 def _one_edit(key: str) -> Iterator[str]:

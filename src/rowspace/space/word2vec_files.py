@@ -30,12 +30,24 @@ from rowspace.space.loading import (
     check_finite,
 )
 from rowspace.space.similarity import Floats
-from rowspace.space.sources import is_header, is_packed, open_input, open_output
+from rowspace.space.sources import (
+    is_header,
+    is_number,
+    is_packed,
+    open_input,
+    open_output,
+    read_head,
+)
 from rowspace.space.text_rows import Layout, encode_lines, read_rows
 from rowspace.space.vectors import Vectors
 
 _WRITTEN_AT_ONCE = 1 << 20
 _LONGEST_WORD = 1 << 16
+_LINES_SAMPLED = 100
+_NOT_FINITE = (
+    "a word with a space in it, or a wrong dimension, makes such values too: make the file again "
+    "without, or check its dimension"
+)
 
 
 class _Header(NamedTuple):
@@ -55,6 +67,7 @@ def read_text(path: Path, limit: int | None, mmap: bool) -> Vectors:
     """Read word2vec text; words may hold spaces, as values are counted from the right."""
     with open_input(path) as file:
         header = _read_header(file, path, limit, smallest_value=2)
+        _check_dim(header)
         layout = Layout(path, header.dim, "line 1 promises", 2, header.n_rows)
         rows, rest = read_rows(file, layout)
         n = len(rows.keys)
@@ -97,7 +110,8 @@ def _read_rows(file: IO[bytes], header: _Header, rows: Rows) -> tuple[bytes, int
     def done(task: Task) -> None:
         part = slice(task.first, task.first + len(task.bounds))
         starts = task.bounds[:, 1] + (task.offset + 1)
-        check_finite(rows.norms[part], lambda i: f"{header.path}: the vector at byte {starts[i]:,}")
+        where = f"{header.path}: the vector at byte"
+        check_finite(rows.norms[part], lambda i: f"{where} {starts[i]:,}", _NOT_FINITE)
 
     pipeline = Pipeline(file, max(BLOCK_BYTES, longest_row), done)
     begin, offset, row, newlines = b"", header.n_bytes, 0, None
@@ -216,6 +230,21 @@ def _read_header(file: IO[bytes], path: Path, limit: int | None, smallest_value:
             "wrong: copy or download it again"
         )
     return _Header(path, len(line), promised, n_rows, dim)
+
+
+def _check_dim(header: _Header) -> None:
+    """Refuse a dimension so small that most words would end in a value.
+
+    A word may end in a number ("item 7"), but then it is a whole one.
+    """
+    head = read_head(header.path)[header.n_bytes :]
+    lines = [line.split() for line in head.split(b"\n")[:_LINES_SAMPLED] if line.strip()]
+    before = [fields[-1 - header.dim] for fields in lines if len(fields) > header.dim + 1]
+    if 2 * sum(b"." in field and is_number(field) for field in before) > len(lines):
+        raise FormatError(
+            f"{header.path}: line 1 promises dimension {header.dim:,}, but most of the lines after "
+            "it have more values than that; correct line 1"
+        )
 
 
 def _quote(line: bytes) -> str:
