@@ -91,6 +91,8 @@ def test_phrases_are_found_and_joined_as_the_slow_version_does(
     words = Counter(word for sentence in sentences for word in sentence)
     if not any(count >= min_word_count for count in words.values()):
         return
+    # A rare connector is a rare word, and no more a connector.
+    connectors = tuple(word for word in connectors if words[word] >= min_word_count)
     # A joined word that is too rare loses its name, so that a later pass may make it again.
     passes = passes if min_word_count == 1 else 1
     config = PhrasesConfig(

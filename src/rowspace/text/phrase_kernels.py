@@ -71,15 +71,14 @@ def partition(keys, n_bits, ends, out):
     ends[:] = 0
     for i in range(keys.shape[0]):
         ends[np.int64(keys[i] >> shift)] += 1
-    begin = np.int64(0)
+    n_before = 0
     for part in range(ends.shape[0]):
-        n = ends[part]
-        ends[part] = begin
-        begin += n
+        n_before += ends[part]
+        ends[part] = n_before - ends[part]
     for i in range(keys.shape[0]):
-        part = np.int64(keys[i] >> shift)
-        out[ends[part]] = keys[i]
-        ends[part] += 1
+        of = np.int64(keys[i] >> shift)
+        out[ends[of]] = keys[i]
+        ends[of] += 1
 
 
 @njit(cache=True, nogil=True)
