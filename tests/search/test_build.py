@@ -288,7 +288,7 @@ MOMENTS = {
     "counting words": ("rowspace.text.vocabulary:_rewrite_ids", 1),
     "before the first epoch": ("rowspace.static.training:Training.train_piece", 1),
     "in the third epoch": ("rowspace.static.training:Training.train_piece", 40),
-    "saving a checkpoint": ("rowspace.static.training:write_folder_atomically", 2),
+    "saving a checkpoint": ("rowspace.static.run:write_folder_atomically", 2),
     "before the model is saved": ("rowspace.static.sif:SIFEncoder.save", 1),
     "storing": ("rowspace.search.store:Store.index_text", 1),
     "before the last commit": ("rowspace.search.writer:write_commit", 3),

@@ -14,7 +14,8 @@ import pytest
 from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
 from rowspace.space.vectors import Vectors
 from rowspace.static import training as training_module
-from rowspace.static.training import EpochReport, Training, _mix
+from rowspace.static.run import mix
+from rowspace.static.training import EpochReport, Training
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 from rowspace.text.corpus import Corpus
 from rowspace.text.vocabulary import TokenIds, Vocabulary, VocabularyConfig, scan_sequences
@@ -190,7 +191,7 @@ def test_each_epoch_is_reported_with_vectors_that_training_goes_on_to_change() -
 
 
 def test_random_states_of_pieces_are_different_and_never_zero() -> None:
-    states = {_mix(seed, number) for seed in range(20) for number in range(500)}
+    states = {mix(seed, number) for seed in range(20) for number in range(500)}
     assert len(states) == 10_000 and 0 not in states
     assert all(0 < state < 2**64 for state in states)
 

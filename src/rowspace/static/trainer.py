@@ -1,4 +1,4 @@
-"""What every static trainer offers: fit a corpus, go on with more text, save and load."""
+"""What word2vec and fastText offer beyond fitting: go on with more text, save and load."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.files import remember, write_atomically, write_json
+from rowspace.files import write_atomically, write_json
 from rowspace.space import folder as vectors_folder
 from rowspace.space.vectors import Vectors
+from rowspace.static.fitting import CHECKPOINT, VOCABULARY, AnyCorpus, Fitter, KeepWord
 from rowspace.static.huffman import Tree, huffman_tree, join_trees
 from rowspace.static.training import EpochReport, Floats, Method, Start, Training, TrainingConfig
 from rowspace.text.corpus import Corpus
@@ -27,20 +28,16 @@ from rowspace.text.vocabulary import (
     Vocabulary,
     load_scan,
     save_scan,
-    scan_corpus,
-    scan_sequences,
     update_vocabulary,
 )
 
-AnyCorpus: TypeAlias = "Corpus | Path | str | Iterable[Sequence[Hashable]]"
-KeepWord: TypeAlias = "Callable[[str, int], bool] | None"
 OnEpochEnd: TypeAlias = "Callable[[EpochReport, Vectors], bool | None] | None"
 
 OUTPUT = "training.safetensors"
 SETTINGS = "training.json"
 
 
-class Trainer(ABC):
+class Trainer(Fitter[TrainingConfig, EpochReport]):
     """A method that learns vectors from token ids. See Word2Vec and FastText.
 
     Attributes
@@ -55,78 +52,13 @@ class Trainer(ABC):
     """
 
     config_class: ClassVar[type[TrainingConfig]]
-    method_name: ClassVar[str]
 
     def __init__(self, config: TrainingConfig | None = None, **settings: Any) -> None:
-        if config is not None and settings:
-            raise ConfigError("give a config or settings, not both")
-        try:
-            self.config = config or self.config_class(**settings)
-        except TypeError as error:
-            names = ", ".join(field.name for field in dataclasses.fields(self.config_class))
-            raise ConfigError(f"{error}; the settings are {names}") from error
+        super().__init__(config, **settings)
         self.vectors: Vectors | None = None
         self.context_matrix: Floats | None = None
         self.tree: Tree | None = None
-        self.history: list[EpochReport] = []
         self.update_report: UpdateReport | None = None
-
-    def fit(
-        self,
-        corpus: AnyCorpus,
-        *,
-        keep_word: KeepWord = None,
-        on_epoch_end: OnEpochEnd = None,
-    ) -> Vectors:
-        """Train on a corpus.
-
-        Parameters
-        ----------
-        corpus : path, Corpus, or iterable of sequences
-            Text whose lines are sentences, or lists of items (item2vec), read once.
-        keep_word : callable, optional
-            Called with each frequent word and its count; False leaves the word out.
-        on_epoch_end : callable, optional
-            Called with a report and the vectors as they are, which training goes on to change;
-            where it returns False, training stops.
-
-        Raises
-        ------
-        CorpusError
-            If the text cannot be read.
-        VocabularyError
-            If no word is frequent enough.
-        """
-        with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
-            vocabulary, ids = self._scan(corpus, Path(folder), keep_word)
-            return self.fit_ids(vocabulary, ids, on_epoch_end=on_epoch_end)
-
-    def fit_in(self, corpus: Corpus, folder: Path) -> Vectors:
-        """Train on text in a work folder, so that a run that was stopped goes on where it was.
-
-        Parameters
-        ----------
-        corpus : Corpus
-            The same text and settings as before, if `folder` holds a run; once its words are
-            counted it is not read again.
-        folder : Path
-            Made if missing, and left behind: remove it when the vectors are saved.
-
-        Raises
-        ------
-        CorpusError, VocabularyError, FormatError
-            As `fit` and `fit_ids`.
-        ConfigError
-            If the run in `folder` is of another corpus or other settings.
-        """
-        self._remember(folder, corpus, {})
-        saved = folder / "vocabulary.json"
-        if saved.exists():
-            vocabulary, ids = load_scan(saved)
-        else:
-            vocabulary, ids = self._scan(corpus, folder, None)
-            save_scan(saved, vocabulary, ids)
-        return self.fit_ids(vocabulary, ids, checkpoint=folder / "checkpoint")
 
     def fit_ids(
         self,
@@ -159,6 +91,9 @@ class Trainer(ABC):
         return self._train(
             vocabulary, ids, None, np.empty(0, bool), checkpoint, checkpoint_seconds, on_epoch_end
         )
+
+    def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
+        return self.fit_ids(vocabulary, ids, checkpoint=folder / CHECKPOINT)
 
     # More text
 
@@ -203,7 +138,7 @@ class Trainer(ABC):
         """`update` in a work folder, so that a run that was stopped goes on: see `fit_in`."""
         names = freeze if isinstance(freeze, bool) else sorted(freeze)
         self._remember(folder, corpus, {"start": _digest(self._trained()), "freeze": names})
-        saved, told = folder / "vocabulary.json", folder / "update.json"
+        saved, told = folder / VOCABULARY, folder / "update.json"
         if saved.exists() and told.exists():
             vocabulary, ids = load_scan(saved)
             report = UpdateReport(**json.loads(told.read_text()))
@@ -211,7 +146,7 @@ class Trainer(ABC):
             vocabulary, ids, report = self._scan_update(corpus, folder, None)
             write_json(told, dataclasses.asdict(report))
             save_scan(saved, vocabulary, ids)
-        return self._update(vocabulary, ids, report, names, folder / "checkpoint", None)
+        return self._update(vocabulary, ids, report, names, folder / CHECKPOINT, None)
 
     def _scan_update(
         self, corpus: AnyCorpus, folder: Path, keep_word: KeepWord
@@ -368,33 +303,6 @@ class Trainer(ABC):
 
     # The parts
 
-    def _scan(
-        self,
-        corpus: AnyCorpus,
-        folder: Path,
-        keep_word: KeepWord,
-        config: TrainingConfig | None = None,
-    ) -> tuple[Vocabulary, TokenIds]:
-        words = (config or self.config).vocabulary_config(keep_word)
-        if isinstance(corpus, str | Path):
-            corpus = Corpus(corpus)
-        if isinstance(corpus, Corpus):
-            return scan_corpus(corpus, folder, words, self.config.threads)
-        return scan_sequences(corpus, folder, words)
-
-    def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "corpus": corpus.description(),
-            "config": self.config.without_threads(),
-            **more,
-        }
-        if not remember(folder / "settings.json", settings):
-            raise ConfigError(
-                f"{folder} holds a run on another corpus or with other settings; give the same "
-                "ones, or remove it"
-            )
-
     def _train(
         self,
         vocabulary: Vocabulary,
@@ -419,9 +327,6 @@ class Trainer(ABC):
         rows = training.release(training.w_in, method.n_in)
         self.vectors = self._vectors(training, rows, self.context_matrix)
         return self.vectors
-
-    def _metadata(self) -> dict[str, Any]:
-        return {"method": self.method_name, "config": dataclasses.asdict(self.config)}
 
     @abstractmethod
     def _method(self, vocabulary: Vocabulary, frozen: NDArray[np.bool_]) -> Method:

@@ -1,20 +1,15 @@
 """What word2vec and fastText share: settings, and a training run over token ids.
 
-A run reads the corpus in pieces, each trained by one thread with its own learning rate and its own
-random numbers, so that it can stop after any piece and go on there. What happens inside a piece is
-the method's: see `Method`.
+A run reads the corpus in pieces, each with its own learning rate and its own random numbers: see
+`run.Run`. What happens inside a piece is the method's: see `Method`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,13 +17,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, FormatError
-from rowspace.files import write_folder_atomically
-from rowspace.machine import n_cores, return_free_memory
-from rowspace.progress import Tracker, track
-from rowspace.text.vocabulary import TokenIds, Vocabulary, VocabularyConfig
-
-Floats = NDArray[np.float32]
+from rowspace.errors import ConfigError
+from rowspace.static.run import Floats as Floats
+from rowspace.static.run import Run, RunConfig, aligned_zeros, random_state, vocabulary_digest
+from rowspace.text.vocabulary import TokenIds, Vocabulary
 
 _PIECE = 1 << 14
 _ROW_FLOATS = 16
@@ -42,7 +34,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(RunConfig):
     """Settings that word2vec and fastText have in common."""
 
     architecture: str = "skipgram"
@@ -91,11 +83,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if value not in choices:
                 raise ConfigError(f"{name} is {value!r}; give one of {', '.join(choices)}")
-        for name in ("dim", "window", "n_negative", "epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if self.n_threads is not None and self.n_threads < 1:
-            raise ConfigError(f"n_threads is {self.n_threads}; give 1 or more")
+        self.check("dim", "window", "n_negative", "patience")
         if not 0 < self.learning_rate < 10:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}; give more than 0, usually 0.025 to 0.1"
@@ -113,31 +101,6 @@ class TrainingConfig:
             )
         if not 0 <= self.held_out <= 0.5:
             raise ConfigError(f"held_out is {self.held_out}; give a share from 0 (none) to 0.5")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; give 0 or more")
-        self.vocabulary_config()  # checks its own part
-
-    def vocabulary_config(
-        self, keep_word: Callable[[str, int], bool] | None = None
-    ) -> VocabularyConfig:
-        """The part that chooses the words."""
-        return VocabularyConfig(
-            min_count=self.min_count,
-            max_words=self.max_words,
-            tokenizer=self.tokenizer,
-            keep_word=keep_word,
-        )
-
-    @property
-    def threads(self) -> int:
-        """Number of threads to use here."""
-        return self.n_threads or n_cores()
-
-    def without_threads(self) -> dict[str, Any]:
-        """What decides the result: the settings by name, but for the number of threads."""
-        settings = dataclasses.asdict(self)
-        del settings["n_threads"]
-        return settings
 
 
 @dataclass(frozen=True)
@@ -201,8 +164,10 @@ class Start:
 OnEpochEnd = Callable[[EpochReport, "Training"], bool | None]
 
 
-class Training:
+class Training(Run[TrainingConfig, EpochReport]):
     """The state of one training run: two matrices and how far it is."""
+
+    report_class = EpochReport
 
     def __init__(
         self,
@@ -212,38 +177,31 @@ class Training:
         method: Method,
         start: Start | None = None,
     ) -> None:
-        self.config = config
-        self.vocabulary = vocabulary
+        # Pieces small enough that the learning rate falls in many steps on a small corpus too.
+        self.piece = min(_PIECE, max(256, ids.n_ids // 64))
         self.ids = ids
+        self.held_out, self.trained = self._split_pieces(config.held_out)
+        super().__init__(config, len(self.trained), self.piece)
+        self.vocabulary = vocabulary
         self.method = method
         self.row = -(-config.dim // _ROW_FLOATS) * _ROW_FLOATS
-        self.w_in = _aligned_zeros((method.n_in + 2) * self.row)
-        self.w_out = _aligned_zeros((method.n_out + 1) * self.row)
+        self.w_in = aligned_zeros((method.n_in + 2) * self.row)
+        self.w_out = aligned_zeros((method.n_out + 1) * self.row)
         initialise(self._padded_in[: method.n_in, : config.dim], config)
         if start is not None:
             self._padded_in[start.in_to, : config.dim] = start.in_rows
             padded_out = self.w_out.reshape(-1, self.row)
             padded_out[start.out_to, : config.dim] = start.out_rows
-        # Pieces small enough that the learning rate falls in many steps on a small corpus too.
-        self.piece = min(_PIECE, max(256, self.ids.n_ids // 64))
-        self.held_out, self.trained = self._split_pieces()
-        self.n_pieces = len(self.trained)
-        self.n_done = 0
-        self.loss = 0.0
-        self.n_predictions = 0
-        self.seconds = 0.0
-        self.history: list[EpochReport] = []
         self.best: tuple[Floats, Floats] | None = None
-        self.is_stopped = False
 
     @property
     def _padded_in(self) -> Floats:
         return self.w_in.reshape(-1, self.row)
 
-    def _split_pieces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _split_pieces(self, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Numbers of the pieces held out, spread over the text, and of those trained on."""
         pieces = np.arange(-(-self.ids.n_ids // self.piece))
-        n_held_out = math.ceil(self.config.held_out * len(pieces))
+        n_held_out = math.ceil(share * len(pieces))
         if n_held_out and n_held_out == len(pieces):
             raise ConfigError(
                 f"held_out leaves nothing of {self.ids.n_ids:,} tokens to train on; give more text"
@@ -251,36 +209,15 @@ class Training:
         places = (np.arange(n_held_out) + 0.5) * len(pieces) / max(1, n_held_out)
         return pieces[places.astype(np.int64)], np.delete(pieces, places.astype(np.int64))
 
-    @property
-    def is_done(self) -> bool:
-        """Whether no epoch is left, or training stopped early."""
-        return self.is_stopped or self.n_done >= self.config.epochs * self.n_pieces
-
     def fit(
-        self,
-        checkpoint: Path | None,
-        checkpoint_seconds: float,
-        on_epoch_end: OnEpochEnd | None,
+        self, checkpoint: Path | None, checkpoint_seconds: float, on_epoch_end: OnEpochEnd | None
     ) -> None:
-        """Train to the end, from the checkpoint on if there is one."""
-        return_free_memory()  # the scan's, which would stand beside the matrices
-        if checkpoint is not None and checkpoint.exists():
-            self.restore(checkpoint)
-        with track("training", total=self.config.epochs * self.n_pieces * self.piece) as tracker:
-            try:
-                while not self.is_done:
-                    if self.run(tracker, checkpoint_seconds if checkpoint else None):
-                        self._after_epoch(on_epoch_end)
-                    if checkpoint is not None and not self.is_done:
-                        self.save(checkpoint)
-            except KeyboardInterrupt:
-                if checkpoint is not None:
-                    self.save(checkpoint)
-                raise
+        """Train to the end, from the checkpoint on if there is one, and take the best matrices."""
+        super().fit(checkpoint, checkpoint_seconds, on_epoch_end)
         if self.best is not None:
             self.w_in, self.w_out = self.best
 
-    def _after_epoch(self, on_epoch_end: OnEpochEnd | None) -> None:
+    def after_epoch(self, on_epoch_end: OnEpochEnd | None) -> None:
         """Measure the text held out, keep the best, and see whether to stop."""
         if len(self.held_out):
             loss = self.held_out_loss()
@@ -293,8 +230,7 @@ class Training:
             if best == len(losses) - 1:
                 self.best = None if self.is_done else (self.w_in.copy(), self.w_out.copy())
             self.is_stopped = len(losses) - 1 - best >= self.config.patience
-        if on_epoch_end is not None and on_epoch_end(self.history[-1], self) is False:
-            self.is_stopped = True
+        super().after_epoch(on_epoch_end)
 
     def matrix(self, rows: Floats, n_rows: int) -> Floats:
         """(n_rows, dim) copy of one of the two matrices."""
@@ -308,58 +244,6 @@ class Training:
             part = slice(first, min(first + _PACKED_ROWS, n_rows))
             packed[part] = padded[part, : self.config.dim].copy()
         return packed
-
-    def run(self, tracker: Tracker, seconds: float | None) -> bool:
-        """Train to the end of the epoch, or for about `seconds`; tells whether the epoch ended.
-
-        An interrupt lets each thread finish its piece, so that nothing is done by half.
-        """
-        epoch = self.n_done // self.n_pieces
-        last = (epoch + 1) * self.n_pieces
-        started = time.monotonic()
-        deadline = started + seconds if seconds else float("inf")
-        lock = threading.Lock()
-        failures: list[BaseException] = []
-        stopped = threading.Event()
-        next_piece = self.n_done
-
-        def work() -> None:
-            nonlocal next_piece
-            try:
-                while not stopped.is_set():
-                    with lock:
-                        if next_piece == last:
-                            return
-                        piece = next_piece
-                        next_piece += 1
-                    loss, n_predictions = self.train_piece(piece)
-                    with lock:
-                        self.n_done += 1
-                        self.loss += loss
-                        self.n_predictions += n_predictions
-                    if time.monotonic() >= deadline:  # after a piece, so that any time gets on
-                        return
-            except BaseException as error:
-                failures.append(error)
-                stopped.set()
-
-        try:
-            # Waits for futures, since Thread.join(timeout), interrupted, takes a running thread
-            # for a finished one (https://github.com/python/cpython/issues/90882).
-            with ThreadPoolExecutor(self.config.threads) as pool:
-                try:
-                    futures = [pool.submit(work) for _ in range(self.config.threads)]
-                    while wait(futures, timeout=0.1).not_done:
-                        tracker.set(self.n_done * self.piece, self._note(started))
-                finally:
-                    stopped.set()
-        finally:
-            self.seconds += time.monotonic() - started
-            if self.n_done == last:  # also where the interrupt met the epoch's last pieces
-                self._end_epoch(epoch)
-        if failures:
-            raise failures[0]
-        return self.n_done == last
 
     def train_piece(self, number: int) -> tuple[float, int]:
         """Train on the `number`-th piece of all epochs."""
@@ -378,7 +262,7 @@ class Training:
         end = min(begin + self.piece, self.ids.n_ids)
         margin = 10 * self.config.window  # a window that reaches into the next piece sees its words
         first, last = max(0, begin - margin), min(self.ids.n_ids, end + margin)
-        state = np.array([_mix(self.config.seed, int(random))], dtype=np.uint64)
+        state = random_state(self.config.seed, int(random))
         tokens = self.ids.read(first, last)
         return self.method.train(
             self.w_in, self.w_out, self.row, tokens, begin - first, end - first, learning_rate,
@@ -390,85 +274,40 @@ class Training:
         low, high = self.config.min_learning_rate, self.config.learning_rate
         return max(low, high * share_left)
 
-    def _note(self, started: float) -> str:
-        seconds = self.seconds + time.monotonic() - started
-        done_in_epoch = self.n_done % self.n_pieces or self.n_pieces
-        speed = done_in_epoch * self.piece / max(seconds, 1e-9)
-        loss = self.loss / max(self.n_predictions, 1)
-        return f"{speed / 1e6:.2f} M words/s, loss {loss:.3f}"
-
-    def _end_epoch(self, epoch: int) -> None:
+    def report(self, epoch: int, loss: float) -> EpochReport:
+        """See `Run`."""
         n_tokens = int(self.vocabulary.counts.sum())
-        self.history.append(
-            EpochReport(
-                epoch=epoch + 1,
-                loss=self.loss / max(self.n_predictions, 1),
-                words_per_second=n_tokens / max(self.seconds, 1e-9),
-                learning_rate=self._learning_rate(self.n_done),
-            )
+        return EpochReport(
+            epoch=epoch,
+            loss=loss,
+            words_per_second=n_tokens / max(self.seconds, 1e-9),
+            learning_rate=self._learning_rate(self.n_done),
         )
-        if not math.isfinite(self.history[-1].loss):
-            raise ConfigError(
-                f"the loss of epoch {epoch + 1} is {self.history[-1].loss}: training diverged; "
-                f"give a learning_rate below {self.config.learning_rate}"
-            )
-        self.loss, self.n_predictions, self.seconds = 0.0, 0, 0.0
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be equal for a checkpoint to fit; threads may differ."""
-        words = "\0".join(self.vocabulary.words).encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(words + self.vocabulary.counts.tobytes()).hexdigest()
+    def identity(self) -> dict[str, Any]:
+        """See `Run`."""
         return {
             "config": self.config.without_threads(),
-            "vocabulary": digest,
+            "vocabulary": vocabulary_digest(self.vocabulary),
             "n_ids": self.ids.n_ids,
         }
 
-    def save(self, folder: Path) -> None:
-        """Write the whole state, replacing an older one when it is safe on the disk."""
-        state = {
-            "identity": self._identity(),
-            "n_done": self.n_done,
-            "loss": self.loss,
-            "n_predictions": self.n_predictions,
-            "seconds": self.seconds,
-            "history": [dataclasses.asdict(report) for report in self.history],
-            "has_best": self.best is not None,
-        }
-        with write_folder_atomically(folder) as temporary:
-            for name, rows in self._arrays().items():
-                (temporary / name).write_bytes(rows.data)
-            (temporary / "state.json").write_text(json.dumps(state))
+    def state(self) -> dict[str, Any]:
+        """See `Run`."""
+        return {**super().state(), "has_best": self.best is not None}
 
-    def _arrays(self) -> dict[str, Floats]:
+    def take_state(self, state: dict[str, Any]) -> None:
+        """See `Run`."""
+        super().take_state(state)
+        if state["has_best"]:
+            self.best = (np.empty_like(self.w_in), np.empty_like(self.w_out))
+
+    def arrays(self) -> dict[str, Floats]:
+        """See `Run`."""
         arrays = {"w_in.f32": self.w_in, "w_out.f32": self.w_out}
         if self.best is not None:
             arrays |= {"best_in.f32": self.best[0], "best_out.f32": self.best[1]}
         return arrays
-
-    def restore(self, folder: Path) -> None:
-        """Go on from what `save` wrote."""
-        try:
-            state = json.loads((folder / "state.json").read_text())
-            if state["identity"] != self._identity():
-                raise FormatError(
-                    f"the checkpoint {folder} is of other settings or text; "
-                    "use the same, or remove it to train from the start"
-                )
-            if state["has_best"]:
-                self.best = (np.empty_like(self.w_in), np.empty_like(self.w_out))
-            for name, rows in self._arrays().items():
-                rows[:] = np.fromfile(folder / name, dtype=np.float32).reshape(rows.shape)
-        except FormatError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FormatError(
-                f"the checkpoint {folder} is damaged ({error}); remove it to train from the start"
-            ) from error
-        self.n_done = state["n_done"]
-        self.loss, self.n_predictions = state["loss"], state["n_predictions"]
-        self.seconds = state["seconds"]
-        self.history = [EpochReport(**report) for report in state["history"]]
 
 
 def initialise(matrix: Floats, config: TrainingConfig) -> None:
@@ -477,18 +316,3 @@ def initialise(matrix: Floats, config: TrainingConfig) -> None:
     for first in range(0, len(matrix), 4096):
         block = matrix[first : first + 4096]
         block[:] = (generator.random(block.shape, dtype=np.float32) - 0.5) / config.dim
-
-
-def _aligned_zeros(size: int) -> Floats:
-    """Zeros that start at a cache line, so that no load of a row straddles two."""
-    raw = np.zeros(size * 4 + 64, dtype=np.uint8)
-    offset = -raw.ctypes.data % 64
-    return raw[offset : offset + size * 4].view(np.float32)
-
-
-def _mix(seed: int, number: int) -> int:
-    """A random generator's state for one piece (splitmix64), never zero."""
-    x = (seed * 0x9E3779B97F4A7C15 + (number + 1) * 0xD1B54A32D192ED03) % 2**64
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
-    return (x ^ x >> 31) or 1

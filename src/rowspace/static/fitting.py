@@ -1,0 +1,156 @@
+"""What every static method does with a corpus: scan its words, then learn vectors from ids."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeAlias
+
+from rowspace.errors import ConfigError
+from rowspace.files import remember
+from rowspace.space.vectors import Vectors
+from rowspace.static.run import Config, Report, RunConfig
+from rowspace.text.corpus import Corpus
+from rowspace.text.vocabulary import (
+    TokenIds,
+    Vocabulary,
+    load_scan,
+    save_scan,
+    scan_corpus,
+    scan_sequences,
+)
+
+AnyCorpus: TypeAlias = "Corpus | Path | str | Iterable[Sequence[Hashable]]"
+KeepWord: TypeAlias = "Callable[[str, int], bool] | None"
+
+VOCABULARY = "vocabulary.json"
+CHECKPOINT = "checkpoint"
+
+
+class Fitter(ABC, Generic[Config, Report]):
+    """A method that learns vectors from a corpus.
+
+    Attributes
+    ----------
+    config : RunConfig
+    history : list
+        A report of each epoch.
+    """
+
+    config_class: ClassVar[type[RunConfig]]
+    method_name: ClassVar[str]
+
+    def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise ConfigError("give a config or settings, not both")
+        try:
+            self.config: Config = config or self.config_class(**settings)  # type: ignore[assignment]
+        except TypeError as error:
+            fields = dataclasses.fields(self.config_class)  # type: ignore[arg-type]
+            names = ", ".join(field.name for field in fields)
+            raise ConfigError(f"{error}; the settings are {names}") from error
+        self.history: list[Report] = []
+
+    def fit(
+        self,
+        corpus: AnyCorpus,
+        *,
+        keep_word: KeepWord = None,
+        on_epoch_end: Callable[[Report, Vectors], bool | None] | None = None,
+    ) -> Vectors:
+        """Train on a corpus.
+
+        Parameters
+        ----------
+        corpus : path, Corpus, or iterable of sequences
+            Text whose lines are sentences, or lists of items (item2vec), read once.
+        keep_word : callable, optional
+            Called with each frequent word and its count; False leaves the word out.
+        on_epoch_end : callable, optional
+            Called with a report and the vectors as they are, which training goes on to change;
+            where it returns False, training stops.
+
+        Raises
+        ------
+        CorpusError
+            If the text cannot be read.
+        VocabularyError
+            If no word is frequent enough.
+        """
+        with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
+            vocabulary, ids = self._scan(corpus, Path(folder), keep_word)
+            return self.fit_ids(vocabulary, ids, on_epoch_end=on_epoch_end)
+
+    def fit_in(self, corpus: Corpus, folder: Path) -> Vectors:
+        """Train on text in a work folder, so that a run that was stopped goes on where it was.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            The same text and settings as before, if `folder` holds a run; once its words are
+            counted it is not read again.
+        folder : Path
+            Made if missing, and left behind: remove it when the vectors are saved.
+
+        Raises
+        ------
+        CorpusError, VocabularyError, FormatError
+            As `fit` and `fit_ids`.
+        ConfigError
+            If the run in `folder` is of another corpus or other settings.
+        """
+        self._remember(folder, corpus, {})
+        saved = folder / VOCABULARY
+        if saved.exists():
+            vocabulary, ids = load_scan(saved)
+        else:
+            vocabulary, ids = self._scan(corpus, folder, None)
+            save_scan(saved, vocabulary, ids)
+        return self._fit_scanned(vocabulary, ids, folder)
+
+    @abstractmethod
+    def fit_ids(
+        self,
+        vocabulary: Vocabulary,
+        ids: TokenIds,
+        *,
+        on_epoch_end: Callable[[Report, Vectors], bool | None] | None = None,
+    ) -> Vectors:
+        """Train on token ids that a vocabulary scan has written."""
+
+    @abstractmethod
+    def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
+        """Train in the work folder, from where it was."""
+
+    def _scan(
+        self,
+        corpus: AnyCorpus,
+        folder: Path,
+        keep_word: KeepWord,
+        config: RunConfig | None = None,
+    ) -> tuple[Vocabulary, TokenIds]:
+        words = (config or self.config).vocabulary_config(keep_word)
+        if isinstance(corpus, str | Path):
+            corpus = Corpus(corpus)
+        if isinstance(corpus, Corpus):
+            return scan_corpus(corpus, folder, words, self.config.threads)
+        return scan_sequences(corpus, folder, words)
+
+    def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "corpus": corpus.description(),
+            "config": self.config.without_threads(),
+            **more,
+        }
+        if not remember(folder / "settings.json", settings):
+            raise ConfigError(
+                f"{folder} holds a run on another corpus or with other settings; give the same "
+                "ones, or remove it"
+            )
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"method": self.method_name, "config": self.config.as_dict()}
