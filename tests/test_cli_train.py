@@ -20,6 +20,8 @@ OTHER: dict[str, Any] = {
     "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
     "cbow_gradient": "classic", "sigmoid": "exact", "tokenizer": "whitespace", "seed": 7,
     "n_threads": 1, "loss": "hierarchical_softmax", "held_out": 0.1, "patience": 2,
+    "phrases": 2, "phrase_score": "npmi", "phrase_threshold": 0.3, "phrase_min_count": 3,
+    "phrase_connectors": "sea4 war5",
 }  # fmt: skip
 
 
@@ -44,6 +46,7 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
         arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
     text = write_topics(tmp_path / "topics.txt")
     ran = run_main("train", "word2vec", text, "--out", tmp_path / "a", *arguments, "--json")
+    assert ran.code == 0, ran
     answer = json.loads(ran.out)
     assert (answer["words"], answer["dim"], len(answer["epochs"])) == (30, 12, 3)
     by_library = rs.Word2Vec(**OTHER).fit(text)

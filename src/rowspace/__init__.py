@@ -14,6 +14,7 @@ _HOMES = {
     "FastText": "rowspace.static.fasttext",
     "FastTextConfig": "rowspace.static.fasttext",
     "Hit": "rowspace.search.space",
+    "Phrases": "rowspace.text.phrases",
     "SIFEncoder": "rowspace.static.sif",
     "Space": "rowspace.search.space",
     "SubwordVectors": "rowspace.space.subword",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from rowspace.static.word2vec import Word2Vec as Word2Vec
     from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig
     from rowspace.text.corpus import read_documents as read_documents
+    from rowspace.text.phrases import Phrases as Phrases
 
 
 def __getattr__(name: str) -> Any:

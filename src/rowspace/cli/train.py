@@ -17,9 +17,11 @@ from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError
 from rowspace.space.vectors import Vectors
 from rowspace.static.fasttext import FastText, FastTextConfig
+from rowspace.static.phrasing import PhraseSettings, settings_of
 from rowspace.static.trainer import Trainer
 from rowspace.static.training import TrainingConfig
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
+from rowspace.text.phrases import SCORES, Phrases
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,6 +31,7 @@ _CHOICES = {
     "cbow_gradient": ["corrected", "classic"],
     "sigmoid": ["polynomial", "exact"],
     "tokenizer": ["words", "whitespace"],
+    "phrase_score": list(SCORES),
 }
 _HELP = {
     "architecture": "Predict the center from each context word, or from all together.",
@@ -53,18 +56,30 @@ _HELP = {
     "minn": "Shortest n-gram, in characters.",
     "maxn": "Longest n-gram; 0 for whole words only.",
     "bucket": "N-grams that share a hash modulo this share a row.",
+    "phrases": "Times to go through the text and join words that stand together often (new_york); "
+    "0 joins none.",
+    "phrase_score": "How pairs are scored: as gensim, as word2phrase.c, or from -1 to 1.",
+    "phrase_threshold": "Join pairs that score more; usually 10 for original, 100 for word2phrase, "
+    "0.5 for npmi, which are the defaults.",
+    "phrase_min_count": "Join no pair that occurs less often.",
+    "phrase_connectors": "Words that a phrase may have inside (bank_of_america): `english`, or a "
+    "list with spaces between.",
     "seed": "Seed of the random numbers.",
     "n_threads": "Threads; every core if not given. One is reproducible.",
 }
 
 
 def config_options(
-    config_class: type[TrainingConfig], **defaults: Any
+    config_class: type[TrainingConfig], *, with_phrases: bool = True, **defaults: Any
 ) -> Callable[[Command], Command]:
     """Add one option for each field of a config, with these defaults instead of its own."""
+    of_phrases = {field.name for field in dataclasses.fields(PhraseSettings)}
+    shown = [
+        field for field in settings_of(config_class) if with_phrases or field.name not in of_phrases
+    ]
 
     def add(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(config_class)):
+        for field in reversed(shown):
             default = defaults.get(field.name, field.default)
             command = _option(field, default)(command)
         return command
@@ -77,7 +92,9 @@ def _option(field: dataclasses.Field[Any], default: Any) -> Callable[[Command], 
     if isinstance(default, bool):
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=_HELP[field.name])
-    kind: Any = int if default is None else type(default)
+    kind: Any = type(default)
+    if default is None:
+        kind = float if "float" in str(field.type) else int
     if field.name in _CHOICES:
         kind = click.Choice(_CHOICES[field.name])
     return click.option(
@@ -164,6 +181,8 @@ def _run(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     trainer.save(out)
+    if trainer.phrases is not None and out.is_file():  # a .bin file has no room for them
+        trainer.phrases.save(_phrases_beside(out))
     shutil.rmtree(work)
     if as_json:
         emit_json(_record(trainer, vectors, out))
@@ -180,7 +199,14 @@ def _started(trainer_class: type[Trainer], start: Path) -> Trainer:
         for name, value in context.params.items()
         if name in names and context.get_parameter_source(name) != ParameterSource.DEFAULT
     }
-    return trainer_class.load(start, **given)
+    trainer = trainer_class.load(start, **given)
+    if _phrases_beside(start).exists():
+        trainer.phrases = Phrases.load(_phrases_beside(start))
+    return trainer
+
+
+def _phrases_beside(model: Path) -> Path:
+    return model.with_name(model.name + ".phrases.json")
 
 
 def _record(trainer: Trainer, vectors: Vectors, out: Path) -> dict[str, Any]:
@@ -190,12 +216,17 @@ def _record(trainer: Trainer, vectors: Vectors, out: Path) -> dict[str, Any]:
         "dim": vectors.dim,
         "epochs": [dataclasses.asdict(epoch) for epoch in trainer.history],
     }
+    if trainer.phrases is not None:
+        record["phrases"] = len(trainer.phrases)
     if trainer.update_report is not None:
         record["update"] = dataclasses.asdict(trainer.update_report)
     return record
 
 
 def _tell(trainer: Trainer, vectors: Vectors, out: Path) -> None:
+    if trainer.phrases is not None:
+        names = [phrase.name for phrase in trainer.phrases]
+        click.echo(f"{len(names):,} phrases joined{_some(names)}")
     update = trainer.update_report
     if update is not None:
         click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -12,11 +11,14 @@ from typing import Any, ClassVar, Generic, TypeAlias
 from rowspace.errors import ConfigError
 from rowspace.files import remember
 from rowspace.space.vectors import Vectors
+from rowspace.static.phrasing import settings_of
 from rowspace.static.run import Config, Report, RunConfig
 from rowspace.text.corpus import Corpus
+from rowspace.text.phrases import Phrases, join_phrases
 from rowspace.text.vocabulary import (
     TokenIds,
     Vocabulary,
+    VocabularyConfig,
     load_scan,
     save_scan,
     scan_corpus,
@@ -28,6 +30,7 @@ KeepWord: TypeAlias = "Callable[[str, int], bool] | None"
 
 VOCABULARY = "vocabulary.json"
 CHECKPOINT = "checkpoint"
+PHRASES = "phrases.json"
 
 
 class Fitter(ABC, Generic[Config, Report]):
@@ -38,6 +41,8 @@ class Fitter(ABC, Generic[Config, Report]):
     config : RunConfig
     history : list
         A report of each epoch.
+    phrases : Phrases or None
+        What was joined in the text, where the settings say so; also in the vectors' metadata.
     """
 
     config_class: ClassVar[type[RunConfig]]
@@ -49,10 +54,10 @@ class Fitter(ABC, Generic[Config, Report]):
         try:
             self.config: Config = config or self.config_class(**settings)  # type: ignore[assignment]
         except TypeError as error:
-            fields = dataclasses.fields(self.config_class)  # type: ignore[arg-type]
-            names = ", ".join(field.name for field in fields)
+            names = ", ".join(field.name for field in settings_of(self.config_class))
             raise ConfigError(f"{error}; the settings are {names}") from error
         self.history: list[Report] = []
+        self.phrases: Phrases | None = None
 
     def fit(
         self,
@@ -81,7 +86,7 @@ class Fitter(ABC, Generic[Config, Report]):
             If no word is frequent enough.
         """
         with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
-            vocabulary, ids = self._scan(corpus, Path(folder), keep_word)
+            vocabulary, ids = self._scan_and_join(corpus, Path(folder), keep_word)
             return self.fit_ids(vocabulary, ids, on_epoch_end=on_epoch_end)
 
     def fit_in(self, corpus: Corpus, folder: Path) -> Vectors:
@@ -106,8 +111,10 @@ class Fitter(ABC, Generic[Config, Report]):
         saved = folder / VOCABULARY
         if saved.exists():
             vocabulary, ids = load_scan(saved)
+            joined = self.config.phrases_config() is not None
+            self.phrases = Phrases.load(folder / PHRASES) if joined else None
         else:
-            vocabulary, ids = self._scan(corpus, folder, None)
+            vocabulary, ids = self._scan_and_join(corpus, folder, None)
             save_scan(saved, vocabulary, ids)
         return self._fit_scanned(vocabulary, ids, folder)
 
@@ -125,19 +132,30 @@ class Fitter(ABC, Generic[Config, Report]):
     def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
         """Train in the work folder, from where it was."""
 
-    def _scan(
-        self,
-        corpus: AnyCorpus,
-        folder: Path,
-        keep_word: KeepWord,
-        config: RunConfig | None = None,
+    def _scan_and_join(
+        self, corpus: AnyCorpus, folder: Path, keep_word: KeepWord
     ) -> tuple[Vocabulary, TokenIds]:
-        words = (config or self.config).vocabulary_config(keep_word)
+        """Scan the corpus, find phrases if there are to be any, and join them."""
+        words, config = self.config.vocabulary_config(keep_word), self.config.phrases_config()
+        if config is None:
+            self.phrases = None
+            return self._scan(corpus, folder, words)
+        frequent = VocabularyConfig(min_count=words.min_count, tokenizer=words.tokenizer)
+        vocabulary, ids = self._scan(corpus, folder, frequent, keep_rare=True)
+        vocabulary, ids, self.phrases = join_phrases(
+            vocabulary, ids, config, words, self.config.threads
+        )
+        self.phrases.save(folder / PHRASES)
+        return vocabulary, ids
+
+    def _scan(
+        self, corpus: AnyCorpus, folder: Path, words: VocabularyConfig, *, keep_rare: bool = False
+    ) -> tuple[Vocabulary, TokenIds]:
         if isinstance(corpus, str | Path):
             corpus = Corpus(corpus)
         if isinstance(corpus, Corpus):
-            return scan_corpus(corpus, folder, words, self.config.threads)
-        return scan_sequences(corpus, folder, words)
+            return scan_corpus(corpus, folder, words, self.config.threads, keep_rare=keep_rare)
+        return scan_sequences(corpus, folder, words, keep_rare=keep_rare)
 
     def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,4 +171,7 @@ class Fitter(ABC, Generic[Config, Report]):
             )
 
     def _metadata(self) -> dict[str, Any]:
-        return {"method": self.method_name, "config": self.config.as_dict()}
+        metadata = {"method": self.method_name, "config": self.config.as_dict()}
+        if self.phrases is not None:
+            metadata["phrases"] = self.phrases.record()
+        return metadata

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
+from rowspace.static.phrasing import PhraseSettings
 from rowspace.static.run import Floats as Floats
 from rowspace.static.run import Run, RunConfig, aligned_zeros, random_state, vocabulary_digest
 from rowspace.text.vocabulary import TokenIds, Vocabulary
@@ -34,7 +35,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(RunConfig):
+class TrainingConfig(PhraseSettings, RunConfig):
     """Settings that word2vec and fastText have in common."""
 
     architecture: str = "skipgram"
