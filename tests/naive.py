@@ -91,7 +91,8 @@ def naive_tree_step(
     new_in, new_out = w_in.copy(), w_out.copy()
     for c in contexts:
         for node, label in path:
-            step = lr * (label - naive_sigmoid(float(w_in[c] @ w_out[node])))
+            # float: a label that is a float32 would make all of it so
+            step = lr * (float(label) - naive_sigmoid(float(w_in[c] @ w_out[node])))
             new_in[c] += step * w_out[node]
             new_out[node] += step * w_in[c]
     return new_in, new_out
