@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, RowspaceError
 from rowspace.space.vectors import Vectors
 from rowspace.static.fasttext import FastText, FastTextConfig
 from rowspace.static.phrasing import PhraseSettings, settings_of
@@ -39,10 +39,10 @@ _HELP = {
     "dim": "Length of a vector.",
     "window": "Words considered on each side.",
     "n_negative": "Noise words for each center word.",
-    "epochs": "Times the corpus is read; `build` chooses by the corpus.",
+    "epochs": "Times the corpus is read.",
     "learning_rate": "Step size at the start.",
     "min_learning_rate": "Step size at the end.",
-    "min_count": "Leave out words that occur less often; `build` chooses by the corpus.",
+    "min_count": "Leave out words that occur less often.",
     "max_words": "At most this many words.",
     "subsample": "Thin out words above this share of the text; 0 keeps all.",
     "noise_exponent": "Noise words are drawn by count ** this.",
@@ -97,8 +97,11 @@ def _option(field: dataclasses.Field[Any], default: Any) -> Callable[[Command], 
         kind = float if "float" in str(field.type) else int
     if field.name in _CHOICES:
         kind = click.Choice(_CHOICES[field.name])
+    text = _HELP[field.name]
+    if default is None and field.default is not None:
+        text += " Chosen by the corpus if not given."
     return click.option(
-        name, type=kind, default=default, show_default=default is not None, help=_HELP[field.name]
+        name, type=kind, default=default, show_default=default is not None, help=text
     )
 
 
@@ -173,6 +176,7 @@ def _run(
     trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    is_new = not work.exists()
     try:
         if start is None:
             vectors = trainer.fit_in(text, work)
@@ -180,6 +184,10 @@ def _run(
             vectors = trainer.update_in(text, work, freeze=freeze)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except RowspaceError:
+        if is_new:  # the same again would fail again, and with other settings it cannot go on
+            shutil.rmtree(work, ignore_errors=True)
+        raise
     trainer.save(out)
     if trainer.phrases is not None and out.is_file():  # a .bin file has no room for them
         trainer.phrases.save(_phrases_beside(out))
@@ -242,10 +250,13 @@ def _tell(trainer: Trainer, vectors: Vectors, out: Path) -> None:
             f"{epoch.words_per_second / 1e6:.2f} M words/s"
         )
     if len(trainer.history) < trainer.config.epochs:
-        click.echo("stopped early: the held-out loss no longer fell; these are the best vectors")
+        click.echo("stopped early: the held-out loss no longer fell")
+    held_out_losses = [epoch.held_out_loss or 0.0 for epoch in trainer.history]
+    best = held_out_losses.index(min(held_out_losses)) + 1
+    if trainer.config.held_out and best < len(trainer.history):
+        click.echo(f"these are the vectors of epoch {best}, whose held-out loss is the lowest")
     click.echo(f"{len(vectors):,} vectors of {vectors.dim} numbers in {out}")
-    loss = trainer.history[-1].loss
-    click.echo(f"loss of the last epoch {loss:.4f}; try: rowspace neighbors {out} WORD")
+    click.echo(f"try: rowspace neighbors {out} WORD")
 
 
 def _some(words: list[str]) -> str:

@@ -277,7 +277,8 @@ class Training(Run[TrainingConfig, EpochReport]):
 
     def report(self, epoch: int, loss: float) -> EpochReport:
         """See `Run`."""
-        n_tokens = int(self.vocabulary.counts.sum())
+        # After an update, counts are also of text that is not read here.
+        n_tokens = min(int(self.vocabulary.counts.sum()), self.ids.n_ids)
         return EpochReport(
             epoch=epoch,
             loss=loss,

@@ -88,6 +88,14 @@ class Corpus:
             "errors": self.errors,
         }
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file that is there, by path: what changes when a text is edited."""
+        found: dict[str, int] = {}
+        for path in self._paths:
+            inside = path.rglob("*") if path.is_dir() else [path]
+            found |= {str(file): file.stat().st_size for file in inside if file.is_file()}
+        return found
+
     def __iter__(self) -> Iterator[Document]:
         for path, name in self.files():
             yield from self._documents_of(path, name)
