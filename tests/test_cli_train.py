@@ -139,9 +139,10 @@ def test_a_run_that_fails_leaves_nothing_in_the_way_of_the_next(
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_tells_what_does_not_fit_and_goes_on(tmp_path: Path) -> None:
-    folder, out = tmp_path / "texts", tmp_path / "a.words"
+    folder = tmp_path / "texts"
     folder.mkdir()
     text = write_topics(folder / "topics.txt")
+    out = folder / "a.words"  # beside the text, whose folder the run then changes
     command = ("train", "word2vec", folder, "--out", out, *QUICK)
     run_until_death("rowspace.static.training:Training.train_piece", 20, *command)
     other = finish(start(*command, "--resume", "--window", "3"))

@@ -89,12 +89,14 @@ class Corpus:
         }
 
     def sizes(self) -> dict[str, int]:
-        """The bytes of each file that is there, by path: what changes when a text is edited."""
-        found: dict[str, int] = {}
-        for path in self._paths:
-            inside = path.rglob("*") if path.is_dir() else [path]
-            found |= {str(file): file.stat().st_size for file in inside if file.is_file()}
-        return found
+        """The bytes of each file that would be read: what changes when a text is edited.
+
+        Empty where the text is stdin, or no more there.
+        """
+        try:
+            return {name: path.stat().st_size for path, name in self.files() if path.is_file()}
+        except CorpusError:
+            return {}
 
     def __iter__(self) -> Iterator[Document]:
         for path, name in self.files():
