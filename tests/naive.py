@@ -91,7 +91,8 @@ def naive_tree_step(
     new_in, new_out = w_in.copy(), w_out.copy()
     for c in contexts:
         for node, label in path:
-            step = lr * (label - naive_sigmoid(float(w_in[c] @ w_out[node])))
+            # float: a label that is a float32 would make all of it so
+            step = lr * (float(label) - naive_sigmoid(float(w_in[c] @ w_out[node])))
             new_in[c] += step * w_out[node]
             new_out[node] += step * w_in[c]
     return new_in, new_out
@@ -190,7 +191,10 @@ class NaivePiece:
         before = self.w_in
         if not self.is_cbow:
             self.n_predictions += len(contexts)
-            self.w_in, self.w_out = self.update(self.w_in, contexts, targets)
+            # Along a tree one context learns after the other, else all of them at once.
+            for group in [contexts] if self.paths is None else [[c] for c in contexts]:
+                self.w_in, self.w_out = self.update(self.w_in, group, targets)
+                self.restore_frozen(before)
         else:
             self.n_predictions += 1
             scale = 1 / len(contexts) if self.cbow_mean else 1.0
@@ -199,6 +203,9 @@ class NaivePiece:
             self.w_in = self.w_in.copy()
             for c in contexts:
                 self.w_in[c] += (new_hidden - hidden)[0] * (1.0 if self.cbow_classic else scale)
+            self.restore_frozen(before)
+
+    def restore_frozen(self, before: Matrix) -> None:
         for c in self.frozen:
             self.w_in[c] = before[c]
 

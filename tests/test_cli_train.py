@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rowspace as rs
 from rowspace.static.word2vec import Word2VecConfig
-from tests.program import RunMain, finish, start, start_and_wait
+from tests.program import RunMain, finish, run_until_death, start, start_and_wait
 from tests.speeches import SPEECHES, words_of, write_folder, write_topics
 
 QUICK = ("--dim", "8", "--epochs", "2", "--min-count", "1", "--n-threads", "1")
@@ -20,6 +22,8 @@ OTHER: dict[str, Any] = {
     "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
     "cbow_gradient": "classic", "sigmoid": "exact", "tokenizer": "whitespace", "seed": 7,
     "n_threads": 1, "loss": "hierarchical_softmax", "held_out": 0.1, "patience": 2,
+    "phrases": 2, "phrase_score": "npmi", "phrase_threshold": 0.3, "phrase_min_count": 3,
+    "phrase_connectors": "sea4 war5",
 }  # fmt: skip
 
 
@@ -44,6 +48,7 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
         arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
     text = write_topics(tmp_path / "topics.txt")
     ran = run_main("train", "word2vec", text, "--out", tmp_path / "a", *arguments, "--json")
+    assert ran.code == 0, ran
     answer = json.loads(ran.out)
     assert (answer["words"], answer["dim"], len(answer["epochs"])) == (30, 12, 3)
     by_library = rs.Word2Vec(**OTHER).fit(text)
@@ -114,3 +119,64 @@ def test_a_model_goes_on_with_new_text(tmp_path: Path, run_main: RunMain) -> Non
     assert (ran.code, ran.err) == (
         1, "rowspace: --freeze needs --start, the model whose vectors shall stay\n"
     )  # fmt: skip
+
+
+def test_a_run_that_fails_leaves_nothing_in_the_way_of_the_next(
+    tmp_path: Path, run_main: RunMain
+) -> None:
+    out, text = tmp_path / "a", write_topics(tmp_path / "t.txt")
+    diverging = "--architecture", "cbow", "--no-cbow-mean", "--cbow-gradient", "classic"
+    failing: list[tuple[list[str | Path], str]] = [
+        ([tmp_path / "nothere"], "there is no file or folder"),
+        ([text, "--min-count", "1000"], "no word occurs 1000 times"),
+        ([text, *diverging, "--learning-rate", "9", "--epochs", "60"], "training diverged"),
+    ]
+    for arguments, message in failing:
+        assert message in run_main("train", "word2vec", *arguments, "--out", out).error()
+        assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+    assert run_main("train", "word2vec", text, "--out", out, *QUICK).code == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_tells_what_does_not_fit_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    text = write_topics(folder / "topics.txt")
+    out = folder / "a.words"  # beside the text, whose folder the run then changes
+    command = ("train", "word2vec", folder, "--out", out, *QUICK)
+    run_until_death("rowspace.static.training:Training.train_piece", 20, *command)
+    other = finish(start(*command, "--resume", "--window", "3"))
+    assert "give the same ones (window was 5, not 3), or remove it" in other.error()
+    whole = text.read_text()
+    text.write_text(whole + "more\n")
+    changed = finish(start(*command, "--resume"))
+    assert "topics.txt has changed since its words were counted for the run in" in changed.error()
+    text.write_text(whole)
+    (folder / "new.txt").write_text("more")
+    assert "new.txt has changed" in finish(start(*command, "--resume")).error()
+    (folder / "new.txt").unlink()
+    assert finish(start(*command, "--resume")).code == 0
+    assert finish(start("train", "word2vec", folder, "--out", tmp_path / "b", *QUICK)).code == 0
+    assert rs.load(out).matrix.tobytes() == rs.load(tmp_path / "b").matrix.tobytes()
+
+
+def test_the_epoch_of_the_lowest_held_out_loss_is_told(tmp_path: Path, run_main: RunMain) -> None:
+    generator = np.random.default_rng(0)  # random text can only be learned by heart
+    text = tmp_path / "noise.txt"
+    lines = [" ".join(f"w{i}" for i in generator.integers(0, 40, 10)) for _ in range(300)]
+    text.write_text("\n".join(lines))
+    ran = run_main(
+        "train", "word2vec", text, "--out", tmp_path / "a", "--held-out", "0.2", "--patience", "2",
+        "--epochs", "60", "--learning-rate", "0.2", "--dim", "40", "--subsample", "0",
+        "--n-threads", "1",
+    )  # fmt: skip
+    lines = ran.out.splitlines()
+    losses = [float(re.findall(r"held out ([0-9.]+)", line)[0]) for line in lines[:-4]]
+    best = losses.index(min(losses)) + 1
+    assert best + 2 == len(losses) < 60
+    assert lines[-4:] == [
+        "stopped early: the held-out loss no longer fell",
+        f"these are the vectors of epoch {best}, whose held-out loss is the lowest",
+        f"40 vectors of 40 numbers in {tmp_path / 'a'}",
+        f"try: rowspace neighbors {tmp_path / 'a'} WORD",
+    ]

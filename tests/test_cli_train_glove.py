@@ -18,6 +18,8 @@ OTHER: dict[str, Any] = {
     "dim": 12, "window": 3, "symmetric": False, "distance_weighting": False, "x_max": 5.0,
     "alpha": 0.5, "epochs": 3, "learning_rate": 0.1, "output": "both", "min_count": 2,
     "max_words": 30, "tokenizer": "whitespace", "memory_mb": 64, "seed": 7, "n_threads": 1,
+    "phrases": 1, "phrase_score": "npmi", "phrase_threshold": 0.9, "phrase_min_count": 2,
+    "phrase_connectors": "of the",
 }  # fmt: skip
 
 

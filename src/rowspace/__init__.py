@@ -16,6 +16,7 @@ _HOMES = {
     "GloVe": "rowspace.static.glove",
     "GloVeConfig": "rowspace.static.glove",
     "Hit": "rowspace.search.space",
+    "Phrases": "rowspace.text.phrases",
     "SIFEncoder": "rowspace.static.sif",
     "Space": "rowspace.search.space",
     "SubwordVectors": "rowspace.space.subword",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from rowspace.static.word2vec import Word2Vec as Word2Vec
     from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig
     from rowspace.text.corpus import read_documents as read_documents
+    from rowspace.text.phrases import Phrases as Phrases
 
 
 def __getattr__(name: str) -> Any:

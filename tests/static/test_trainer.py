@@ -10,6 +10,7 @@ import pytest
 
 from rowspace.errors import ConfigError, FormatError, VocabularyError
 from rowspace.space.formats import load
+from rowspace.static.training import EpochReport, Training
 from rowspace.static.word2vec import Word2Vec
 from rowspace.text.corpus import Corpus
 
@@ -181,3 +182,21 @@ def test_a_loss_that_is_not_a_number_ends_training_with_advice() -> None:
     with pytest.raises(ConfigError, match="training diverged; give a learning_rate below 9"):
         _trainer(learning_rate=9.0, epochs=60, architecture="cbow", cbow_mean=False,
                  cbow_gradient="classic").fit(OLD)  # fmt: skip
+
+
+def test_the_speed_of_an_update_counts_the_new_text_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = []
+    report = Training.report
+
+    def counting(run: Training, epoch: int, loss: float) -> EpochReport:
+        told = report(run, epoch, loss)
+        words.append(told.words_per_second * run.seconds)
+        return told
+
+    trainer = _trainer(epochs=1)
+    trainer.fit(OLD)
+    monkeypatch.setattr(Training, "report", counting)
+    trainer.update([["cat", "sits", "on", "mat"]] * 10)
+    assert 40 <= words[0] <= 50  # it may count the sentences' ends

@@ -29,7 +29,9 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
               help="What the text index stems by; `none` for no stemming.")  # fmt: skip
 @click.option("--dense-weight", default=SIF_DENSE_WEIGHT, show_default=True,
               help="How much meaning counts in a hybrid search, beside 1 for words.")  # fmt: skip
-@config_options(Word2VecConfig, **WORD2VEC_DEFAULTS, epochs=None, min_count=None)
+@config_options(
+    Word2VecConfig, with_phrases=False, **WORD2VEC_DEFAULTS, epochs=None, min_count=None
+)
 @corpus_options
 @json_option
 @click.pass_context

@@ -14,15 +14,17 @@ from click.core import ParameterSource
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, RowspaceError
 from rowspace.space.vectors import Vectors
 from rowspace.static.fasttext import FastText, FastTextConfig
 from rowspace.static.fitting import Fitter
 from rowspace.static.glove import OUTPUTS, GloVe, GloVeConfig, GloVeEpochReport
+from rowspace.static.phrasing import PhraseSettings, settings_of
 from rowspace.static.run import RunConfig
 from rowspace.static.trainer import Trainer
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
+from rowspace.text.phrases import SCORES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +35,7 @@ _CHOICES = {
     "sigmoid": ["polynomial", "exact"],
     "tokenizer": ["words", "whitespace"],
     "output": list(OUTPUTS),
+    "phrase_score": list(SCORES),
 }
 _HELP = {
     "architecture": "Predict the center from each context word, or from all together.",
@@ -40,10 +43,10 @@ _HELP = {
     "dim": "Length of a vector.",
     "window": "Words considered on each side.",
     "n_negative": "Noise words for each center word.",
-    "epochs": "Times the corpus (GloVe: its counts) is read; `build` chooses by the corpus.",
+    "epochs": "Times the corpus (GloVe: its counts) is read.",
     "learning_rate": "Step size at the start.",
     "min_learning_rate": "Step size at the end.",
-    "min_count": "Leave out words that occur less often; `build` chooses by the corpus.",
+    "min_count": "Leave out words that occur less often.",
     "max_words": "At most this many words.",
     "subsample": "Thin out words above this share of the text; 0 keeps all.",
     "noise_exponent": "Noise words are drawn by count ** this.",
@@ -63,16 +66,30 @@ _HELP = {
     "alpha": "A pair that counts less weighs (count / x_max) ** this.",
     "output": "A word's vector and context vector: their sum, the first, or both in a row.",
     "memory_mb": "MiB that counting may take; the rest goes to the disk beside --out.",
+    "phrases": "Times to go through the text and join words that stand together often (new_york); "
+    "0 joins none.",
+    "phrase_score": "How pairs are scored: as gensim, as word2phrase.c, or from -1 to 1.",
+    "phrase_threshold": "Join pairs that score more; usually 10 for original, 100 for word2phrase, "
+    "0.5 for npmi, which are the defaults.",
+    "phrase_min_count": "Join no pair that occurs less often.",
+    "phrase_connectors": "Words that a phrase may have inside (bank_of_america): `english`, or a "
+    "list with spaces between.",
     "seed": "Seed of the random numbers.",
     "n_threads": "Threads; every core if not given. One is reproducible.",
 }
 
 
-def config_options(config_class: type[RunConfig], **defaults: Any) -> Callable[[Command], Command]:
+def config_options(
+    config_class: type[RunConfig], *, with_phrases: bool = True, **defaults: Any
+) -> Callable[[Command], Command]:
     """Add one option for each field of a config, with these defaults instead of its own."""
+    of_phrases = {field.name for field in dataclasses.fields(PhraseSettings)}
+    shown = [
+        field for field in settings_of(config_class) if with_phrases or field.name not in of_phrases
+    ]
 
     def add(command: Command) -> Command:
-        for field in reversed(_fields(config_class)):
+        for field in reversed(shown):
             default = defaults.get(field.name, field.default)
             command = _option(field, default)(command)
         return command
@@ -80,20 +97,21 @@ def config_options(config_class: type[RunConfig], **defaults: Any) -> Callable[[
     return add
 
 
-def _fields(config_class: type[RunConfig]) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(config_class)  # type: ignore[arg-type]  # each is a dataclass
-
-
 def _option(field: dataclasses.Field[Any], default: Any) -> Callable[[Command], Command]:
     name = "--" + field.name.replace("_", "-")
     if isinstance(default, bool):
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=_HELP[field.name])
-    kind: Any = int if default is None else type(default)
+    kind: Any = type(default)
+    if default is None:
+        kind = float if "float" in str(field.type) else int
     if field.name in _CHOICES:
         kind = click.Choice(_CHOICES[field.name])
+    text = _HELP[field.name]
+    if default is None and field.default is not None:
+        text += " Chosen by the corpus if not given."
     return click.option(
-        name, type=kind, default=default, show_default=default is not None, help=_HELP[field.name]
+        name, type=kind, default=default, show_default=default is not None, help=text
     )
 
 
@@ -189,6 +207,7 @@ def _run(
     trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    is_new = not work.exists()
     try:
         if isinstance(trainer, Trainer) and start is not None:
             vectors = trainer.update_in(text, work, freeze=freeze)
@@ -196,6 +215,10 @@ def _run(
             vectors = trainer.fit_in(text, work)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except RowspaceError:
+        if is_new:  # the same again would fail again, and with other settings it cannot go on
+            shutil.rmtree(work, ignore_errors=True)
+        raise
     trainer.save(out)
     shutil.rmtree(work)
     if as_json:
@@ -208,7 +231,7 @@ def _started(trainer_class: type[Fitter[Any, Any]], start: Path) -> Trainer:
     """The saved model with the settings that the command line names."""
     assert issubclass(trainer_class, Trainer)
     context = click.get_current_context()
-    names = {field.name for field in _fields(trainer_class.config_class)}
+    names = {field.name for field in settings_of(trainer_class.config_class)}
     given = {
         name: value
         for name, value in context.params.items()
@@ -224,12 +247,17 @@ def _record(trainer: Fitter[Any, Any], vectors: Vectors, out: Path) -> dict[str,
         "dim": vectors.dim,
         "epochs": [dataclasses.asdict(epoch) for epoch in trainer.history],
     }
+    if trainer.phrases is not None:
+        record["phrases"] = len(trainer.phrases)
     if isinstance(trainer, Trainer) and trainer.update_report is not None:
         record["update"] = dataclasses.asdict(trainer.update_report)
     return record
 
 
 def _tell(trainer: Fitter[Any, Any], vectors: Vectors, out: Path) -> None:
+    if trainer.phrases is not None:
+        names = [phrase.name for phrase in trainer.phrases]
+        click.echo(f"{len(names):,} phrases joined{_some(names)}")
     update = trainer.update_report if isinstance(trainer, Trainer) else None
     if update is not None:
         click.echo(
@@ -241,10 +269,20 @@ def _tell(trainer: Fitter[Any, Any], vectors: Vectors, out: Path) -> None:
     for epoch in trainer.history:
         click.echo(f"epoch {epoch.epoch}: loss {epoch.loss:.4f}{_more(epoch)}")
     if len(trainer.history) < trainer.config.epochs:
-        click.echo("stopped early: the held-out loss no longer fell; these are the best vectors")
+        click.echo("stopped early: the held-out loss no longer fell")
+    best = _best_epoch(trainer)
+    if best < len(trainer.history):
+        click.echo(f"these are the vectors of epoch {best}, whose held-out loss is the lowest")
     click.echo(f"{len(vectors):,} vectors of {vectors.dim} numbers in {out}")
-    loss = trainer.history[-1].loss
-    click.echo(f"loss of the last epoch {loss:.4f}; try: rowspace neighbors {out} WORD")
+    click.echo(f"try: rowspace neighbors {out} WORD")
+
+
+def _best_epoch(trainer: Fitter[Any, Any]) -> int:
+    """The epoch whose vectors were kept, from 1: the last, where nothing was held out."""
+    if not isinstance(trainer, Trainer) or not trainer.config.held_out:
+        return len(trainer.history)
+    losses = [epoch.held_out_loss or 0.0 for epoch in trainer.history]
+    return losses.index(min(losses)) + 1
 
 
 def _more(epoch: EpochReport | GloVeEpochReport) -> str:

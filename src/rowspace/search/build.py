@@ -363,7 +363,13 @@ def _word2vec_config(settings: Mapping[str, Any], n_words: int) -> Word2VecConfi
         "epochs": min(40, max(5, round(TRAINED_WORDS / max(n_words, 1)))),
         "min_count": 1 if n_words <= SMALL_CORPUS_WORDS else 5,
     }
-    return Word2Vec(**{**by_size, **WORD2VEC_DEFAULTS, **settings}).config
+    config = Word2Vec(**{**by_size, **WORD2VEC_DEFAULTS, **settings}).config
+    if config.phrases:
+        raise ConfigError(
+            f"phrases is {config.phrases}, and a space's passages are read word by word; leave it "
+            "out"
+        )
+    return config
 
 
 def _count(report: ReadReport, text: str, source: str, n_passages: int) -> None:

@@ -23,6 +23,7 @@ from rowspace.static.trainer import Trainer
 from rowspace.static.training import Floats, Start, Training, TrainingConfig
 from rowspace.static.word2vec import target_tables
 from rowspace.text.ngrams import check_ngrams, subword_buckets
+from rowspace.text.phrases import Phrases
 from rowspace.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class FastText(Trainer):
     def save(self, path: Path | str) -> None:
         """Write the model as a fastText `.bin` file, which `load` and the official program read.
 
+        It has no room for phrases: those stand beside it, in `<path>.phrases.json`.
+
         Raises
         ------
         ConfigError
@@ -110,6 +113,10 @@ class FastText(Trainer):
                 f"a fastText model is a .bin file, and {str(path)!r} is not; add .bin"
             )
         self._trained().save(path, format="fasttext")
+        if self.phrases is not None:
+            self.phrases.save(_phrases_beside(Path(path)))
+        else:
+            _phrases_beside(Path(path)).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path | str, **settings: Any) -> Self:
@@ -155,6 +162,8 @@ class FastText(Trainer):
                 f"the model has {changed[0]} {fixed[changed[0]]}, which cannot change"
             )
         trainer.vectors, trainer.context_matrix = vectors, vectors.output
+        if _phrases_beside(Path(path)).exists():
+            trainer.phrases = Phrases.load(_phrases_beside(Path(path)))
         return trainer
 
     def _start_rows(self, vocabulary: Vocabulary, before: NDArray[np.int64]) -> Start:
@@ -169,6 +178,10 @@ class FastText(Trainer):
         )
         to = np.concatenate([known, len(vocabulary) + new.bucket_rows[both].astype(np.int64)])
         return Start(rows, to, rows[:0], known[:0])
+
+
+def _phrases_beside(model: Path) -> Path:
+    return model.with_name(model.name + ".phrases.json")
 
 
 class _Subwords:

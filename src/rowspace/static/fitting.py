@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias
 
 from rowspace.errors import ConfigError
-from rowspace.files import remember
+from rowspace.files import remember, write_json
 from rowspace.space.vectors import Vectors
+from rowspace.static.phrasing import settings_of
 from rowspace.static.run import Config, Report, RunConfig
 from rowspace.text.corpus import Corpus
+from rowspace.text.phrases import Phrases, join_phrases
 from rowspace.text.vocabulary import (
     TokenIds,
     Vocabulary,
+    VocabularyConfig,
     load_scan,
     save_scan,
     scan_corpus,
@@ -28,6 +31,8 @@ KeepWord: TypeAlias = "Callable[[str, int], bool] | None"
 
 VOCABULARY = "vocabulary.json"
 CHECKPOINT = "checkpoint"
+PHRASES = "phrases.json"
+FILES = "files.json"
 
 
 class Fitter(ABC, Generic[Config, Report]):
@@ -38,6 +43,8 @@ class Fitter(ABC, Generic[Config, Report]):
     config : RunConfig
     history : list
         A report of each epoch.
+    phrases : Phrases or None
+        What was joined in the text, where the settings say so; also in the vectors' metadata.
     """
 
     config_class: ClassVar[type[RunConfig]]
@@ -49,10 +56,10 @@ class Fitter(ABC, Generic[Config, Report]):
         try:
             self.config: Config = config or self.config_class(**settings)  # type: ignore[assignment]
         except TypeError as error:
-            fields = dataclasses.fields(self.config_class)  # type: ignore[arg-type]
-            names = ", ".join(field.name for field in fields)
+            names = ", ".join(field.name for field in settings_of(self.config_class))
             raise ConfigError(f"{error}; the settings are {names}") from error
         self.history: list[Report] = []
+        self.phrases: Phrases | None = None
 
     def fit(
         self,
@@ -81,7 +88,7 @@ class Fitter(ABC, Generic[Config, Report]):
             If no word is frequent enough.
         """
         with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
-            vocabulary, ids = self._scan(corpus, Path(folder), keep_word)
+            vocabulary, ids = self._scan_and_join(corpus, Path(folder), keep_word)
             return self.fit_ids(vocabulary, ids, on_epoch_end=on_epoch_end)
 
     def fit_in(self, corpus: Corpus, folder: Path) -> Vectors:
@@ -106,8 +113,10 @@ class Fitter(ABC, Generic[Config, Report]):
         saved = folder / VOCABULARY
         if saved.exists():
             vocabulary, ids = load_scan(saved)
+            joined = self.config.phrases_config() is not None
+            self.phrases = Phrases.load(folder / PHRASES) if joined else None
         else:
-            vocabulary, ids = self._scan(corpus, folder, None)
+            vocabulary, ids = self._scan_and_join(corpus, folder, None)
             save_scan(saved, vocabulary, ids)
         return self._fit_scanned(vocabulary, ids, folder)
 
@@ -129,19 +138,30 @@ class Fitter(ABC, Generic[Config, Report]):
     def save(self, path: Path | str) -> None:
         """Write the trained model to `path`."""
 
-    def _scan(
-        self,
-        corpus: AnyCorpus,
-        folder: Path,
-        keep_word: KeepWord,
-        config: RunConfig | None = None,
+    def _scan_and_join(
+        self, corpus: AnyCorpus, folder: Path, keep_word: KeepWord
     ) -> tuple[Vocabulary, TokenIds]:
-        words = (config or self.config).vocabulary_config(keep_word)
+        """Scan the corpus, find phrases if there are to be any, and join them."""
+        words, config = self.config.vocabulary_config(keep_word), self.config.phrases_config()
+        if config is None:
+            self.phrases = None
+            return self._scan(corpus, folder, words)
+        frequent = VocabularyConfig(min_count=words.min_count, tokenizer=words.tokenizer)
+        vocabulary, ids = self._scan(corpus, folder, frequent, keep_rare=True)
+        vocabulary, ids, self.phrases = join_phrases(
+            vocabulary, ids, config, words, self.config.threads
+        )
+        self.phrases.save(folder / PHRASES)
+        return vocabulary, ids
+
+    def _scan(
+        self, corpus: AnyCorpus, folder: Path, words: VocabularyConfig, *, keep_rare: bool = False
+    ) -> tuple[Vocabulary, TokenIds]:
         if isinstance(corpus, str | Path):
             corpus = Corpus(corpus)
         if isinstance(corpus, Corpus):
-            return scan_corpus(corpus, folder, words, self.config.threads)
-        return scan_sequences(corpus, folder, words)
+            return scan_corpus(corpus, folder, words, self.config.threads, keep_rare=keep_rare)
+        return scan_sequences(corpus, folder, words, keep_rare=keep_rare)
 
     def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,10 +171,42 @@ class Fitter(ABC, Generic[Config, Report]):
             **more,
         }
         if not remember(folder / "settings.json", settings):
+            saved = json.loads((folder / "settings.json").read_text())
             raise ConfigError(
                 f"{folder} holds a run on another corpus or with other settings; give the same "
-                "ones, or remove it"
+                f"ones ({_difference(saved, settings)}), or remove it"
             )
+        self._check_files(folder, corpus.sizes())
+
+    def _check_files(self, folder: Path, sizes: dict[str, int]) -> None:
+        """Once its words are counted, the text is not read again: it must not have changed."""
+        if not (folder / VOCABULARY).exists():
+            write_json(folder / FILES, sizes)
+        elif (folder / FILES).exists() and sizes:  # the text may be gone, or have been stdin
+            before = json.loads((folder / FILES).read_text())
+            changed = sorted(path for path in sizes | before if sizes.get(path) != before.get(path))
+            if changed:
+                raise ConfigError(
+                    f"{changed[0]} has changed since its words were counted for the run in "
+                    f"{folder}; put it back, or remove {folder} to start anew"
+                )
 
     def _metadata(self) -> dict[str, Any]:
-        return {"method": self.method_name, "config": self.config.as_dict()}
+        metadata = {"method": self.method_name, "config": self.config.as_dict()}
+        if self.phrases is not None:
+            metadata["phrases"] = self.phrases.record()
+        return metadata
+
+
+def _difference(saved: Any, given: dict[str, Any]) -> str:
+    """The first setting that is another one, and what it was."""
+    try:
+        before = {**saved, **saved["corpus"], **saved["config"]}
+        now = json.loads(json.dumps({**given, **given["corpus"], **given["config"]}))
+        names = [name for name in now if name not in ("corpus", "config")]
+        name = next(name for name in names if before.get(name) != now[name])
+    except (KeyError, TypeError, StopIteration):
+        return "it is of another version"
+    if name == "start":
+        return "another --start"
+    return f"{name} was {json.dumps(before.get(name))}, not {json.dumps(now[name])}"

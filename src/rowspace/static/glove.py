@@ -7,7 +7,6 @@ of the counts is random only as far as the cache allows: see docs/decisions/glov
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -20,8 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rowspace.errors import ConfigError, CorpusError, VocabularyError
-from rowspace.files import remember
+from rowspace.errors import ConfigError, VocabularyError
 from rowspace.space.vectors import Vectors
 from rowspace.static.cooccurrence import (
     CooccurrenceConfig,
@@ -30,6 +28,7 @@ from rowspace.static.cooccurrence import (
     count_cooccurrences,
 )
 from rowspace.static.fitting import CHECKPOINT, Fitter
+from rowspace.static.phrasing import PhraseSettings
 from rowspace.static.run import (
     Floats,
     Run,
@@ -39,7 +38,6 @@ from rowspace.static.run import (
     random_state,
     vocabulary_digest,
 )
-from rowspace.text.corpus import Corpus
 from rowspace.text.vocabulary import TokenIds, Vocabulary
 
 OUTPUTS = ("sum", "word", "both")
@@ -50,7 +48,7 @@ _LEAST_TILES = 16  # in random order, where all words would fit in one
 
 
 @dataclass(frozen=True, kw_only=True)
-class GloVeConfig(RunConfig):
+class GloVeConfig(PhraseSettings, RunConfig):
     """Settings of GloVe; the defaults are those of the authors' program, with its x_max."""
 
     dim: int = 100
@@ -168,18 +166,6 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
         self.context_matrix: Floats | None = None
         self.word_biases: Floats | None = None
         self.context_biases: Floats | None = None
-
-    def fit_in(self, corpus: Corpus, folder: Path) -> Vectors:
-        """See `Fitter.fit_in`; it refuses text whose size is another than when it was scanned."""
-        self._remember(folder, corpus, {})
-        with contextlib.suppress(CorpusError):  # text that is gone is not needed any more
-            sizes = {str(p): p.stat().st_size for p, _ in corpus.files() if str(p) != "-"}
-            if not remember(folder / "text.json", sizes):
-                raise ConfigError(
-                    f"the text has changed since the run in {folder} began; give it as it was, or "
-                    "remove the folder to start anew"
-                )
-        return super().fit_in(corpus, folder)
 
     def fit_ids(
         self, vocabulary: Vocabulary, ids: TokenIds, *, on_epoch_end: OnEpochEnd = None

@@ -1,9 +1,10 @@
 """Numba kernels of word2vec: negative sampling and hierarchical softmax.
 
 Mikolov et al. (2013b), https://arxiv.org/abs/1310.4546, in the batched form of Ji et al. (2016),
-https://arxiv.org/abs/1604.04661: the context rows of one center word meet its target rows (the
-center and one set of negatives for the whole window, or the nodes on the center's path through
-the Huffman tree) in three small matrix products.
+https://arxiv.org/abs/1604.04661: the context rows of one center word meet its target rows, the
+center and one set of negatives for the whole window, in three small matrix products. With
+hierarchical softmax, where the targets are the nodes on the center's path through the Huffman tree,
+contexts meet them one after the other: see docs/decisions/kernel.md.
 
 Shapes and names, here and below:
 
@@ -214,7 +215,7 @@ def train_piece(
     saved = np.empty(max_pairs + 8, np.float32)
     pair_labels = np.zeros(max_pairs + 8, np.float32)
     weights = np.zeros(max_pairs + 8, np.float32)
-    multiple = TARGETS_OF_ONE if is_cbow else TARGETS_AT_ONCE
+    multiple = TARGETS_OF_ONE if is_cbow or is_tree else TARGETS_AT_ONCE
     n_padded = padded(n_targets, multiple)
     pair_labels[:max_pairs:n_padded] = 1
     all_once = np.zeros(max_pairs + 8, np.float32)
@@ -268,10 +269,9 @@ def train_piece(
             n_targets = path_targets(kept[i], dim, ends, nodes, labels, targets, target_labels)
             n_padded = padded(n_targets, multiple)
             targets[n_targets:n_padded] = missing_out
-            for c in range(n_rows):
-                for t in range(n_padded):
-                    pair_labels[c * n_padded + t] = target_labels[t] if t < n_targets else 0.0
-                    all_once[c * n_padded + t] = 1.0 if t < n_targets else 0.0
+            for t in range(n_padded):
+                pair_labels[t] = target_labels[t] if t < n_targets else 0.0
+                all_once[t] = 1.0 if t < n_targets else 0.0
         elif not is_plain:
             for c in range(n_rows):
                 for t in range(n_padded):
@@ -289,6 +289,16 @@ def train_piece(
             for c in range(n_contexts):
                 if writes[c] == contexts[c]:
                     add_scaled(w_in, contexts[c], share, change, 0, dim)
+        elif is_tree:
+            for c in range(n_contexts):
+                hidden[:] = w_in[contexts[c] : contexts[c] + dim]
+                change[:] = 0
+                loss += hidden_step(
+                    hidden, w_out, dim, targets, n_padded, pair_labels, all_once, True, exact,
+                    learning_rate, logits, saved, change,
+                )  # fmt: skip
+                if writes[c] == contexts[c]:
+                    add_scaled(w_in, contexts[c], np.float32(1.0), change, 0, dim)
         else:
             loss += window_step(
                 w_in, w_out, dim, contexts, writes, n_contexts, targets, n_padded, pair_labels,

@@ -25,6 +25,7 @@ from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_folder_atomically
 from rowspace.machine import n_cores, return_free_memory
 from rowspace.progress import Tracker, track
+from rowspace.text.phrases import PhrasesConfig
 from rowspace.text.vocabulary import Vocabulary, VocabularyConfig
 
 Floats = NDArray[np.float32]
@@ -50,7 +51,8 @@ class RunConfig:
             raise ConfigError(f"n_threads is {self.n_threads}; give 1 or more")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
-        self.vocabulary_config()  # checks its own part
+        self.vocabulary_config()  # these check their own parts
+        self.phrases_config()
 
     def vocabulary_config(
         self, keep_word: Callable[[str, int], bool] | None = None
@@ -62,6 +64,10 @@ class RunConfig:
             tokenizer=self.tokenizer,
             keep_word=keep_word,
         )
+
+    def phrases_config(self) -> PhrasesConfig | None:
+        """The part that finds phrases; None where there are to be none."""
+        return None
 
     @property
     def threads(self) -> int:

@@ -22,10 +22,12 @@ from rowspace.static.fitting import CHECKPOINT, VOCABULARY, AnyCorpus, Fitter, K
 from rowspace.static.huffman import Tree, huffman_tree, join_trees
 from rowspace.static.training import EpochReport, Floats, Method, Start, Training, TrainingConfig
 from rowspace.text.corpus import Corpus
+from rowspace.text.phrases import Phrases
 from rowspace.text.vocabulary import (
     TokenIds,
     UpdateReport,
     Vocabulary,
+    VocabularyConfig,
     load_scan,
     save_scan,
     update_vocabulary,
@@ -109,7 +111,8 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
 
         Counts are merged; a new word needs `min_count` occurrences in the new text. Only the new
         text is trained on, `epochs` times from `learning_rate` down; mix in some of the old where
-        old words should not drift, or freeze them. `update_report` tells what was added.
+        old words should not drift, or freeze them. `update_report` tells what was added. The
+        phrases that were joined in the first text are joined in this one; no new ones are found.
         With hierarchical softmax the old tree stays, and a second one for the new words joins it.
 
         Parameters
@@ -157,8 +160,15 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
                 "these vectors have no counts to merge new ones with; use vectors that Rowspace "
                 "saved as a folder or fastText .bin"
             )
-        every_word = dataclasses.replace(self.config, min_count=1, max_words=None)
-        new, ids = self._scan(corpus, folder, None, every_word)
+        if self.phrases is None and self.config.phrases_config() is not None:
+            raise ConfigError(
+                "the model was trained without phrases, and its words cannot be joined now; leave "
+                "the phrase settings out, or train anew"
+            )
+        every_word = VocabularyConfig(min_count=1, tokenizer=self.config.tokenizer)
+        new, ids = self._scan(corpus, folder, every_word)
+        if self.phrases is not None:
+            new, ids = self.phrases.join(new, ids, every_word)
         config = self.config.vocabulary_config(keep_word)
         return update_vocabulary(vectors.index_to_key, vectors.counts, new, ids, config)
 
@@ -277,6 +287,10 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
             raise ConfigError(
                 f"the model has dim {vectors.dim} and loss {config['loss']}, which cannot change"
             )
+        if trainer.config.phrases_config() != cls(**config).config.phrases_config():
+            raise ConfigError("the model's phrases cannot change; leave the phrase settings out")
+        if "phrases" in vectors.metadata:
+            trainer.phrases = Phrases.from_record(vectors.metadata["phrases"])
         trainer.vectors = vectors
         trainer._load_output(path / OUTPUT)
         return trainer

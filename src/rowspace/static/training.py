@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
+from rowspace.static.phrasing import PhraseSettings
 from rowspace.static.run import Floats as Floats
 from rowspace.static.run import Run, RunConfig, aligned_zeros, random_state, vocabulary_digest
 from rowspace.text.vocabulary import TokenIds, Vocabulary
@@ -35,7 +36,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(RunConfig):
+class TrainingConfig(PhraseSettings, RunConfig):
     """Settings that word2vec and fastText have in common."""
 
     architecture: str = "skipgram"
@@ -278,7 +279,8 @@ class Training(Run[TrainingConfig, EpochReport]):
 
     def report(self, epoch: int, loss: float) -> EpochReport:
         """See `Run`."""
-        n_tokens = int(self.vocabulary.counts.sum())
+        # After an update, counts are also of text that is not read here.
+        n_tokens = min(int(self.vocabulary.counts.sum()), self.ids.n_ids)
         return EpochReport(
             epoch=epoch,
             loss=loss,

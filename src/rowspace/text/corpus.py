@@ -88,6 +88,16 @@ class Corpus:
             "errors": self.errors,
         }
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file that would be read: what changes when a text is edited.
+
+        Empty where the text is stdin, or no more there.
+        """
+        try:
+            return {name: path.stat().st_size for path, name in self.files() if path.is_file()}
+        except CorpusError:
+            return {}
+
     def __iter__(self) -> Iterator[Document]:
         for path, name in self.files():
             yield from self._documents_of(path, name)

@@ -93,7 +93,12 @@ class VocabularyConfig:
 
 
 def scan_corpus(
-    corpus: Corpus, folder: Path, config: VocabularyConfig, n_threads: int = 1
+    corpus: Corpus,
+    folder: Path,
+    config: VocabularyConfig,
+    n_threads: int = 1,
+    *,
+    keep_rare: bool = False,
 ) -> tuple[Vocabulary, TokenIds]:
     """Count the words of a corpus and write its token ids to `folder`.
 
@@ -107,6 +112,10 @@ def scan_corpus(
         Gets `ids.i32`, 4 bytes a token.
     config : VocabularyConfig
     n_threads : int
+    keep_rare : bool
+        Give the words left out an id too, without a name, from the vocabulary's length on and
+        under `n_distinct`: what stands beside what is then still to be seen. `choose_words` takes
+        them out.
 
     Raises
     ------
@@ -124,7 +133,7 @@ def scan_corpus(
             with ThreadPoolExecutor(n_threads) as pool:
                 for future in [pool.submit(scan.run, i, table) for i, table in enumerate(tables)]:
                     future.result()
-        vocabulary, mappings = _merge(tables, config)
+        vocabulary, mappings = _merge(tables, config, keep_rare)
         ids = _rewrite_ids(provisional, folder / "ids.i32", scan.written, mappings)
     finally:
         provisional.unlink(missing_ok=True)
@@ -132,7 +141,11 @@ def scan_corpus(
 
 
 def scan_sequences(
-    sequences: Iterable[Sequence[Hashable]], folder: Path, config: VocabularyConfig
+    sequences: Iterable[Sequence[Hashable]],
+    folder: Path,
+    config: VocabularyConfig,
+    *,
+    keep_rare: bool = False,
 ) -> tuple[Vocabulary, TokenIds]:
     """Count the items of sequences that are not text (products, pages, genes), and write their ids.
 
@@ -140,6 +153,8 @@ def scan_sequences(
     ----------
     sequences : iterable of sequences
         Read once. Each item is named by its `str`.
+    keep_rare : bool
+        As in `scan_corpus`.
 
     Raises
     ------
@@ -171,6 +186,8 @@ def scan_sequences(
                 "two different items have the same str, such as 1 and '1'; use one type of item"
             )
         vocabulary, mapping = _select(names, np.array(counts, dtype=np.int64), config)
+        if keep_rare:
+            _number_the_rest(mapping, len(vocabulary))
         ids = _rewrite_ids(provisional, folder / "ids.i32", [_Written(0, n_ids)], [mapping])
     finally:
         provisional.unlink(missing_ok=True)
@@ -258,6 +275,47 @@ def update_vocabulary(
             n_rare_tokens=rare_tokens,
         ),
     )
+
+
+def choose_words(
+    names: Sequence[str],
+    counts: NDArray[np.int64],
+    ids: TokenIds,
+    config: VocabularyConfig,
+    *,
+    keep_rare: bool = False,
+) -> tuple[Vocabulary, TokenIds]:
+    """Choose and sort words anew, after their counts have changed; ids are rewritten in place.
+
+    Parameters
+    ----------
+    names : (n_names,)
+        Of the ids 0, 1, ...; those behind have none and are left out.
+    counts : (n_ids,) int64 array
+    ids : TokenIds
+    config : VocabularyConfig
+    keep_rare : bool
+        As in `scan_corpus`.
+
+    Raises
+    ------
+    VocabularyError
+        If no word is frequent enough.
+    """
+    vocabulary, selected = _select(
+        [name.encode("utf-8", "surrogateescape") for name in names],
+        counts[: len(names)],
+        config,
+        n_tokens=int(counts.sum()),
+        n_distinct=int(np.count_nonzero(counts)),
+    )
+    mapping = np.full(len(counts), -1, dtype=np.int32)
+    mapping[: len(names)] = selected
+    if keep_rare:
+        used = mapping[counts > 0]
+        _number_the_rest(used, len(vocabulary))
+        mapping[counts > 0] = used
+    return vocabulary, _rewrite_ids(ids.path, ids.path, [_Written(0, ids.n_ids)], [mapping])
 
 
 def save_scan(path: Path, vocabulary: Vocabulary, ids: TokenIds) -> None:
@@ -465,7 +523,7 @@ def _not_utf8(name: str, position: int, byte: int) -> CorpusError:
 
 
 def _merge(
-    tables: list[_WordTable], config: VocabularyConfig
+    tables: list[_WordTable], config: VocabularyConfig, keep_rare: bool
 ) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
     """The vocabulary, and for each table the final id of its words (-1: left out).
 
@@ -486,6 +544,8 @@ def _merge(
     )
     to_final = np.full(merged.n_words, -1, dtype=np.int32)
     to_final[frequent] = selected
+    if keep_rare:
+        _number_the_rest(to_final, len(vocabulary))
     return vocabulary, [to_final[mapping] for mapping in to_merged]
 
 
@@ -514,6 +574,12 @@ def _select(
     mapping[order] = np.arange(len(order), dtype=np.int32)
     words = [names[i].decode("utf-8", "surrogateescape") for i in order]
     return Vocabulary(words, counts[order], n_tokens, n_distinct), mapping
+
+
+def _number_the_rest(mapping: NDArray[np.int32], n_words: int) -> None:
+    """Give what is left out (-1) the numbers from `n_words` on."""
+    left_out = np.flatnonzero(mapping < 0)
+    mapping[left_out] = n_words + np.arange(len(left_out), dtype=np.int32)
 
 
 def _is_kept(name: bytes, count: int, config: VocabularyConfig) -> bool:
