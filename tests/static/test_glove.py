@@ -268,7 +268,7 @@ def test_a_run_goes_on_only_with_the_same_text_and_settings(
             trainer.fit_in(corpus, folder)
     with path.open("a") as file:
         file.write("one word more\n")
-    with pytest.raises(ConfigError, match="a.txt has changed since its words were counted"):
+    with pytest.raises(ConfigError, match=r"a\.txt has changed since its words were counted"):
         _with().fit_in(Corpus(path), folder)
     path.unlink()  # what was counted needs no text
     assert len(_with().fit_in(Corpus(path), folder)) == 20
