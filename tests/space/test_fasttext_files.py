@@ -73,6 +73,26 @@ def test_an_official_file_gives_its_vectors_and_is_written_back_byte_for_byte(
     assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes()
 
 
+def test_vec_is_what_the_official_program_writes_beside_its_bin(
+    official: Any, tmp_path: Path
+) -> None:
+    official.save_model(str(tmp_path / "a.bin"))
+    vectors = rs.load(tmp_path / "a.bin")
+    vectors.save(tmp_path / "a.vec")
+    # Dictionary::getWord and operator<<(ostream, Vector): precision 5, a space after each number.
+    lines = [f"{len(official.get_words())} 20"]
+    for word in official.get_words():
+        numbers = "".join(f"{float(x):.5g} " for x in official.get_word_vector(word))
+        lines.append(f"{word} {numbers}")
+    assert (tmp_path / "a.vec").read_bytes() == "".join(f"{line}\n" for line in lines).encode()
+    again = rs.load(tmp_path / "a.vec")
+    np.testing.assert_allclose(again.matrix, vectors.matrix, rtol=1e-4)
+    # Vectors that are not made of subwords keep all of their digits.
+    plain = rs.Vectors(vectors.index_to_key, vectors.matrix)
+    plain.save(tmp_path / "b.vec")
+    np.testing.assert_array_equal(rs.load(tmp_path / "b.vec").matrix, vectors.matrix)
+
+
 def test_the_official_program_and_gensim_read_ours(text: Path, tmp_path: Path) -> None:
     from gensim.models.fasttext import load_facebook_model
 

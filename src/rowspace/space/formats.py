@@ -36,6 +36,8 @@ class Format:
     """Whether the file may be compressed."""
     dtypes: tuple[str, ...] = ("float32",)
     """Number types it can be written with."""
+    for_subwords: bool = False
+    """Whether its suffix means this format where vectors have subwords, and else another one."""
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.suffixes) if any(self.suffixes) else 'a folder'})"
@@ -76,7 +78,11 @@ FORMATS = (
     Format("glove", (".glove",), "glove_files", "read", "write", packs=True),
     Format(
         "fasttext", (".bin", ".ftz"), "fasttext_files", "read_bin", "write_bin",
-        ("counts", "subwords"),
+        ("counts", "subwords"), for_subwords=True,
+    ),
+    Format(
+        "fasttext-text", (".vec",), _W2V, "read_text", "write_fasttext_text", packs=True,
+        for_subwords=True,
     ),
     Format("numpy", (".npy",), "numpy_files", "read_npy", "write_npy", dtypes=_HALVES),
     Format("npz", (".npz",), "numpy_files", "read_npz", "write_npz", ("counts",), dtypes=_HALVES),
@@ -156,12 +162,12 @@ def save(
     ----------
     vectors : Vectors
     path : path
-        Its suffix names the format; no suffix, or an existing folder, means "rowspace". `.bin` is
-        fastText's for vectors with subwords and word2vec's for others. Text and word2vec's binary
-        are compressed where a .gz, .xz, .zst or .bz2 follows.
+        Its suffix names the format; no suffix, or an existing folder, means "rowspace". `.bin` and
+        `.vec` are fastText's for vectors with subwords and word2vec's for others. Text and
+        word2vec's binary are compressed where a .gz, .xz, .zst or .bz2 follows.
     format : str, optional
         A name in `FORMATS`. "rowspace" and "safetensors" keep counts and metadata, "fasttext"
-        subwords; the others keep keys and vectors only.
+        subwords; the others keep keys and vectors only, "fasttext-text" 5 digits of them.
     dtype : {"float32", "float16"}
         float16 halves a "numpy", "npz" or "safetensors" file and keeps 3 digits.
 
@@ -200,7 +206,7 @@ def choose(vectors: Vectors, path: Path, format: str | None = None) -> Format:
             "rename the file or give format="
         )
     subwords = hasattr(vectors, "bucket")
-    return next((f for f in fitting if ("subwords" in f.holds) == subwords), fitting[0])
+    return next((f for f in fitting if f.for_subwords == subwords), fitting[0])
 
 
 def dropped(vectors: Vectors, format: Format) -> list[str]:

@@ -196,16 +196,18 @@ def _too_long(layout: Layout, row: int, size: int) -> FormatError:
     )
 
 
-def encode_lines(dim: int) -> Callable[[list[bytes], Floats], bytes]:
+def encode_lines(
+    dim: int, n_digits: int = 9, end: str = ""
+) -> Callable[[list[bytes], Floats], bytes]:
     """A function that writes words and rows as lines.
 
-    9 significant digits give each float32 back exactly.
+    9 significant digits give each float32 back exactly. `end` stands before the newline.
     """
-    layout = " ".join(["%.9g"] * dim)
+    layout = " ".join([f"%.{n_digits}g"] * dim) + end + "\n"
 
     def encode(words: list[bytes], rows: Floats) -> bytes:
         values = (layout % tuple(row) for row in rows.tolist())
         pairs = zip(words, values, strict=True)
-        return b"".join(b"%b %b\n" % (word, value.encode()) for word, value in pairs)
+        return b"".join(b"%b %b" % (word, value.encode()) for word, value in pairs)
 
     return encode

@@ -150,6 +150,13 @@ def write_text(vectors: Vectors, path: Path) -> None:
     write_rows(vectors, path, encode_lines(vectors.dim), b"%d %d\n" % vectors.matrix.shape)
 
 
+def write_fasttext_text(vectors: Vectors, path: Path) -> None:
+    """Write `.vec` as fastText writes it beside its `.bin`, byte for byte: 5 significant digits."""
+    check_lines(vectors)
+    encode = encode_lines(vectors.dim, n_digits=5, end=" ")
+    write_rows(vectors, path, encode, b"%d %d\n" % vectors.matrix.shape)
+
+
 def write_binary(vectors: Vectors, path: Path) -> None:
     """Write word2vec binary with a newline after each row, as the C tool does."""
     check_lines(vectors)
