@@ -211,9 +211,10 @@ def choose(vectors: Vectors, path: Path, format: str | None = None) -> Format:
 
 def dropped(vectors: Vectors, format: Format) -> list[str]:
     """What of these vectors a format cannot hold: "counts", "metadata", "subwords"."""
+    kept = {"fasttext"} if "subwords" in format.holds else set()  # settings, in its own header
     has = {
         "counts": vectors.counts is not None,
-        "metadata": bool(vectors.metadata),
+        "metadata": bool(vectors.metadata.keys() - kept),
         "subwords": hasattr(vectors, "bucket"),
     }
     return [what for what, there in has.items() if there and what not in format.holds]
