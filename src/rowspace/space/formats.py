@@ -211,7 +211,7 @@ def choose(vectors: Vectors, path: Path, format: str | None = None) -> Format:
 
 def dropped(vectors: Vectors, format: Format) -> list[str]:
     """What of these vectors a format cannot hold: "counts", "metadata", "subwords"."""
-    kept = {"fasttext"} if "subwords" in format.holds else set()  # settings, in its own header
+    kept = {"fasttext", "method", "n_tokens"} if "subwords" in format.holds else set()
     has = {
         "counts": vectors.counts is not None,
         "metadata": bool(vectors.metadata.keys() - kept),
