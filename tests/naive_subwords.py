@@ -85,6 +85,7 @@ class NaiveSubwordPiece:
         rows = [[row for word in words for row in self.rows[word]] for words, _ in centers]
         hidden = np.array([np.mean(self.w_in[each], axis=0) for each in rows])
         share = np.array([[1 / len(each) if self.corrected else 1.0] for each in rows])
+        moving = np.array([[np.mean([row not in self.frozen for row in each])] for each in rows])
         change = np.zeros_like(hidden)
         n_steps = max(1, self.n_shared // self.noise_at_once)
         for step in range(n_steps):
@@ -105,7 +106,7 @@ class NaiveSubwordPiece:
                         new_out[word] += rate * hidden[h]
             self.w_out = new_out
             change += moved
-            hidden += share * moved
+            hidden += share * moving * moved
         self.n_predictions += sum(len(predicted) for _, predicted in centers)
         for h, each in enumerate(rows):
             for row in each:

@@ -238,3 +238,12 @@ def test_plain_vectors_become_a_model_without_ngrams(tmp_path: Path) -> None:
     official = fasttext.load_model(str(tmp_path / "a.bin"))
     assert official.get_word_vector("b c").tolist() == [3, 4]
     assert rs.load(tmp_path / "a.bin").counts.tolist() == [5, 2]  # type: ignore[union-attr]
+
+
+def test_a_model_without_ngrams_has_no_buckets(tmp_path: Path) -> None:
+    trainer = rs.FastText(dim=4, min_count=1, epochs=1, n_threads=1, maxn=0)
+    trainer.fit([["small", "cats", "sit"]] * 5)
+    trainer.save(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").stat().st_size < 1000
+    assert fasttext.load_model(str(tmp_path / "a.bin")).get_word_vector("cats").any()
+    assert len(rs.FastText.load(tmp_path / "a.bin").update([["big", "cats", "sit"]] * 5)) == 4

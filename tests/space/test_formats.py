@@ -480,6 +480,21 @@ def test_available_memory_is_some_and_not_more_than_the_machine_has() -> None:
     assert 0 < available <= psutil.virtual_memory().total
 
 
+def test_a_newline_in_a_binary_word_is_told(tmp_path: Path) -> None:
+    row = np.float32(1).tobytes()
+    (tmp_path / "v.bin").write_bytes(b"2 1\na " + row + b"\nb\nc " + row + b"\n")
+    with pytest.raises(FormatError, match="vector 2 of 2, at byte 1"):
+        load(tmp_path / "v.bin", format="word2vec-binary")
+
+
+def test_a_limit_beyond_the_file_takes_no_more_than_the_file(
+    vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors.save(tmp_path / "v.glove")
+    monkeypatch.setattr(loading, "available_memory", lambda: 100_000)
+    assert load(tmp_path / "v.glove", limit=10**9).index_to_key == KEYS
+
+
 def test_a_limit_reads_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "v.bin"
     with path.open("wb") as file:  # sparse: the rest would be zeros

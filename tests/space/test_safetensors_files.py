@@ -98,3 +98,14 @@ def test_a_damaged_file_says_what_is_wrong(
     with pytest.raises(FormatError, match=message) as caught:
         load(tmp_path / "v.safetensors")
     assert "\n" not in str(caught.value)
+
+
+def test_a_type_of_number_that_is_not_read_is_named(tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {
+        "vectors": np.ones((1, 2), np.float32),
+        "keys": np.frombuffer(b"a\0", np.uint8),
+        "counts": np.array([True]),
+    }
+    save_file(arrays, tmp_path / "v.safetensors")
+    with pytest.raises(FormatError, match=r"v\.safetensors has a tensor of dtype BOOL; save it as"):
+        load(tmp_path / "v.safetensors")

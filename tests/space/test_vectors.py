@@ -208,3 +208,9 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         Vectors(["a", "b"], [[1.0], [2.0, 3.0]])
     with pytest.raises(VocabularyError, match="there are no keys"):
         Vectors([], np.empty((0, 2)))
+
+
+def test_a_rare_word_is_asked_about_among_frequent_ones_that_are_all_alike() -> None:
+    vectors = Vectors([f"k{i}" for i in range(40)], np.ones((40, 2)), counts=[5] * 39 + [1])
+    found = vectors.most_similar("k39", topn=3, restrict_vocab=vectors.n_frequent(2))
+    assert [key for key, _ in found] == ["k0", "k1", "k2"]

@@ -93,3 +93,16 @@ def test_the_command_trains_and_goes_on(tmp_path: Path, run_main: RunMain) -> No
     assert ran.code == 0 and ran.out.startswith("0 words added, 0 dropped"), ran
     ran = run_main("train", "fasttext", text, "--out", tmp_path / "c")
     assert ran.code == 1 and "a fastText model is a .bin file; give --out" in ran.err
+
+
+def test_the_order_of_the_text_is_its_own_or_a_random_one() -> None:
+    """Two topics, one after the other: what came last is known best, unless they were mixed."""
+    text = [[f"{topic}{i}" for i in range(8)] for topic in "ab" for _ in range(400)]
+    settings = SMALL | {"maxn": 0, "epochs": 1, "learning_rate": 0.2}
+    ratios = {}
+    for shuffle in (False, True):
+        vectors = rs.FastText(**settings, shuffle=shuffle).fit(text)
+        norms = {t: np.mean([vectors.norms[vectors.get_index(f"{t}{i}")] for i in range(8)])
+                 for t in "ab"}  # fmt: skip
+        ratios[shuffle] = norms["a"] / norms["b"]
+    assert abs(np.log(ratios[True])) < 0.5 * abs(np.log(ratios[False])), ratios

@@ -159,6 +159,34 @@ def test_training_stops_when_the_held_out_loss_rises_and_returns_the_best() -> N
     np.testing.assert_array_equal(vectors.matrix, seen[best])
 
 
+def test_an_interrupt_while_the_held_out_text_is_measured_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    lines = (" ".join(f"w{i}" for i in generator.integers(0, 40, 10)) for _ in range(300))
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    settings: dict[str, Any] = {"held_out": 0.2, "patience": 2, "epochs": 60, "learning_rate": 0.2}
+    whole = _trainer(**settings)
+    expected = whole.fit_in(Corpus(tmp_path / "a.txt"), tmp_path / "whole")
+    n_left = 2
+
+    def interrupted(training: Training) -> float:
+        nonlocal n_left
+        n_left -= 1
+        if n_left == 0:
+            raise KeyboardInterrupt
+        return measure(training)
+
+    measure = Training.held_out_loss
+    monkeypatch.setattr(Training, "held_out_loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _trainer(**settings).fit_in(Corpus(tmp_path / "a.txt"), tmp_path / "work")
+    again = _trainer(**settings)
+    vectors = again.fit_in(Corpus(tmp_path / "a.txt"), tmp_path / "work")
+    assert [r.held_out_loss for r in again.history] == [r.held_out_loss for r in whole.history]
+    np.testing.assert_array_equal(vectors.matrix, expected.matrix)
+
+
 def test_held_out_text_does_not_train_and_its_loss_is_repeatable() -> None:
     text = [["a", "b", "c", "d"]] * 400
     one, other = _trainer(held_out=0.1), _trainer(held_out=0.1)

@@ -60,6 +60,7 @@ def convert(
     """Read vectors from IN and write them to OUT in another format."""
     vectors = load(source, format=from_, limit=limit)
     origin = recognise(source, from_).name
+    had_subwords = hasattr(vectors, "bucket")
     if encoding != "utf-8" or encoding_errors != "keep" or replace_spaces is not None:
         errors = "surrogateescape" if encoding_errors == "keep" else encoding_errors
         keys = _recode(vectors.index_to_key, encoding, errors, replace_spaces)
@@ -67,6 +68,8 @@ def convert(
     target = choose(vectors, out, to)
     save(vectors, out, format=to, dtype=dtype)
     lost = dropped(vectors, target)
+    if had_subwords and not hasattr(vectors, "bucket"):  # n-grams are of the words as they were
+        lost.append("subwords")
     result: dict[str, Any] = {
         "in": str(source),
         "from": origin,

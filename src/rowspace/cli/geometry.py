@@ -65,6 +65,10 @@ def geometry(
     """Measure how a space is shaped: directions, hubs, clusters, drift, bias."""
     n_clusters = _number(clusters)
     pairs = None if bias is None else parse_pairs(_text(bias))
+    if out is not None:
+        from rowspace.space.geometry_report import check_drawings, write_geometry
+
+        check_drawings(out)  # before the work, not after
     vectors = load(model)
     found = measure_geometry(
         vectors,
@@ -76,8 +80,6 @@ def geometry(
     )
     written = []
     if out is not None:
-        from rowspace.space.geometry_report import write_geometry
-
         written = write_geometry(found, out, Path(model).name)
     if as_json:
         emit_json(to_record(found) | {"out": list(map(str, written))})

@@ -77,6 +77,8 @@ def phrases(
     for path in (out, save):
         if path is not None and path.exists():
             raise ConfigError(f"{path} exists; give another name, or remove it")
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
     words = VocabularyConfig(
         min_count=min_count if out is None and known is None else 1, tokenizer=tokenizer
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,7 @@ _HELP = {
     "cbow_mean": "Average the contexts in CBOW, else sum them.",
     "cbow_gradient": "Divide the gradient as the average does, or not, as word2vec.c.",
     "sigmoid": "A ratio of polynomials, or exp.",
+    "shuffle": "Read pieces of the text in a random order, else in its own.",
     "tokenizer": "Lower-case words, or what stands between spaces.",
     "held_out": "Share of the text kept aside to measure the loss on; then training stops early.",
     "patience": "Epochs without a lower held-out loss before training stops.",
@@ -281,7 +283,10 @@ def _best_epoch(trainer: Fitter[Any, Any]) -> int:
     """The epoch whose vectors were kept, from 1: the last, where nothing was held out."""
     if not isinstance(trainer, Trainer) or not trainer.config.held_out:
         return len(trainer.history)
-    losses = [epoch.held_out_loss or 0.0 for epoch in trainer.history]
+    losses = [
+        math.inf if epoch.held_out_loss is None else epoch.held_out_loss
+        for epoch in trainer.history
+    ]
     return losses.index(min(losses)) + 1
 
 

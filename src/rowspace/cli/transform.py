@@ -78,6 +78,7 @@ def transform(
     if parts is not None and quantize != "pq":
         raise ConfigError("--parts is for --quantize pq; leave it out")
     before = load(source)
+    _ = before.norms  # says which vector holds NaN, where one does
     if quantize is None:
         choose(before, out)  # says that the suffix is unknown before the work, not after
     vectors = _clean(before, n_components, reduced_dim, pca_dim, whitened)

@@ -10,7 +10,7 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.space.formats import load
 from rowspace.space.similarity import METRICS
 
-MODEL_HELP = "MODEL is a folder of vectors, a space, or a word2vec file (.txt, .vec, .bin)."
+MODEL_HELP = "MODEL is a folder of vectors, a space, or a file of any format of `rowspace convert`."
 
 _k_option = click.option(
     "-k", default=10, show_default=True, type=click.IntRange(min=1), help="How many to show."

@@ -50,12 +50,6 @@ class FastTextSettings:
     t: float = 1e-4
 
 
-def is_bin(path: Path) -> bool:
-    """Whether the file starts as fastText's do."""
-    with path.open("rb") as file:
-        return file.read(4) == struct.pack("<i", MAGIC)
-
-
 class _File:
     """A file read from front to back that knows where it is."""
 
@@ -385,6 +379,8 @@ def _settings_of(vectors: Vectors) -> FastTextSettings:
     settings.minn, settings.maxn, settings.bucket = (
         (vectors.minn, vectors.maxn, vectors.bucket) if subwords else (0, 0, 0)  # type: ignore[attr-defined]
     )
+    if settings.maxn == 0:  # without n-grams the official program has no buckets either
+        settings.bucket = 0
     if settings.model == 3:  # the labels are not kept, so neither is the classifier
         settings.model, settings.loss = 2, 2
     return settings

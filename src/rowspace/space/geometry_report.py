@@ -53,18 +53,27 @@ def write_geometry(geometry: Geometry, out: Path, name: str) -> list[Path]:
     ConfigError
         If `out` is neither.
     """
-    if out.suffix.lower() in (".html", ".htm"):
+    check_drawings(out)
+    if _is_page(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_page(out, render_geometry(geometry, name, datetime.now(UTC)))
         return [out]
-    if out.suffix or (out.exists() and not out.is_dir()):
-        raise ConfigError(f"{str(out)!r} is no folder and no .html page; give one of the two")
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for stem, drawing in _drawings(geometry):
         written.append(out / f"{stem}.svg")
         write_page(written[-1], drawing)
     return written
+
+
+def check_drawings(out: Path) -> None:
+    """Raise ConfigError if `out` is neither a page nor a folder."""
+    if not _is_page(out) and (out.suffix or (out.exists() and not out.is_dir())):
+        raise ConfigError(f"{str(out)!r} is no folder and no .html page; give one of the two")
+
+
+def _is_page(out: Path) -> bool:
+    return out.suffix.lower() in (".html", ".htm")
 
 
 def render_geometry(geometry: Geometry, name: str, made: datetime) -> str:

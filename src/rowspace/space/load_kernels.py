@@ -49,7 +49,9 @@ def split_rows(data, width, longest, newlines, ended, bounds):
                 if not newlines or end == size or data[end] == _NEWLINE:
                     found = i
                     break
-            elif newlines and data[i] < _SPACE and i > begin and _has_space(data, begin, i):
+            elif newlines and (
+                data[i] == _NEWLINE or (data[i] < _SPACE and _has_space(data, begin, i))
+            ):
                 return row, position, NO_WORD  # these are bytes of numbers
             i += 1
         if found < 0:

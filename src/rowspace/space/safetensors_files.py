@@ -120,7 +120,16 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def map_tensor(path: Path, tensor: Tensor) -> NDArray[Any]:
-    """A tensor, mapped and not read."""
+    """A tensor, mapped and not read.
+
+    Raises
+    ------
+    FormatError
+        If its numbers are of a type that is not read.
+    """
+    if tensor.dtype not in _DTYPES:
+        known = ", ".join(_DTYPES)
+        raise FormatError(f"{path} has a tensor of dtype {tensor.dtype}; save it as one of {known}")
     return np.memmap(path, _DTYPES[tensor.dtype], "r", tensor.offset, tensor.shape)
 
 

@@ -210,7 +210,7 @@ def _nearest_in_float64(
         rows = np.arange(part.start, part.stop)
         scores[part] = _exact(matrix, query, rows[None], metric)[0]
     if exclude is not None:
-        scores[exclude[exclude >= 0]] = -np.inf
+        scores[exclude[(exclude >= 0) & (exclude < len(matrix))]] = -np.inf
     best = np.full(k, -1, dtype=np.int64)
     found = largest(scores, k)
     best[: len(found)] = found

@@ -43,6 +43,13 @@ class Layout(NamedTuple):
     """Rows to read; None is all there are."""
 
 
+def _capacity(layout: Layout) -> int:
+    """Rows to make room for at first: not more than the file can have."""
+    if layout.n_rows is None or is_packed(layout.path):
+        return 1
+    return max(1, min(layout.n_rows, layout.path.stat().st_size // (2 * layout.dim) + 1))
+
+
 def read_rows(file: IO[bytes], layout: Layout, begin: bytes = b"") -> tuple[Rows, bytes]:
     """Read lines into rows, to `layout.n_rows` or the end of the file.
 
@@ -51,7 +58,7 @@ def read_rows(file: IO[bytes], layout: Layout, begin: bytes = b"") -> tuple[Rows
     """
     dim = layout.dim
     at_once = max(BLOCK_BYTES, 32 * dim)
-    rows = Rows(layout.path, dim, layout.n_rows or 1)
+    rows = Rows(layout.path, dim, _capacity(layout))
     n_done = 0
 
     def done(task: Task) -> None:

@@ -1,7 +1,7 @@
 """fastText: word vectors made of character n-grams, for words that were never seen too.
 
 Bojanowski, Grave, Joulin & Mikolov (2017), https://aclanthology.org/Q17-1010
-Differs from the official program: the words of one window are one step, from the same rows; only
+Differs from the official program: centers that follow each other share their negatives; only
 n-grams that the vocabulary has get a row, so an unknown word's others count as zeros and not as
 noise; the sigmoid is not a table.
 """
@@ -42,6 +42,9 @@ class FastTextConfig(TrainingConfig):
     """Step size at the end."""
     noise_exponent: float = 0.5
     """Noise words are drawn in proportion to count ** noise_exponent."""
+    shuffle: bool = True
+    """Read the pieces of the text in a random order, each epoch another, else in the text's own.
+    The official program's threads read it from several places at once, which mixes it too."""
     cbow_gradient: str = "classic"
     """`classic`, as fastText: each row takes the whole gradient of the mean; `corrected` divides
     it as the mean does. For skip-gram's n-grams as for CBOW's contexts."""
@@ -163,6 +166,10 @@ class FastText(Trainer):
             )
         trainer.vectors, trainer.context_matrix = vectors, vectors.output
         if _phrases_beside(Path(path)).exists():
+            if trainer.config.phrases_config() is not None:
+                raise ConfigError(
+                    "the model's phrases cannot change; leave the phrase settings out"
+                )
             trainer.phrases = Phrases.load(_phrases_beside(Path(path)))
         return trainer
 
@@ -185,7 +192,7 @@ def _phrases_beside(model: Path) -> Path:
 
 
 class _Subwords:
-    """Which rows each word is made of, the n-grams' numbered as they first occur."""
+    """Which rows each word is made of; n-grams are numbered by how often training meets them."""
 
     def __init__(self, config: FastTextConfig, vocabulary: Vocabulary) -> None:
         n_words = len(vocabulary)

@@ -14,7 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -113,6 +113,8 @@ class Run(ABC, Generic[Config, Report]):
         self.n_predictions = 0
         self.seconds = 0.0
         self.history: list[Report] = []
+        self.n_followed = 0
+        """Epochs after which `after_epoch` has run: one less where that was interrupted."""
         self.is_stopped = False
 
     @property
@@ -149,15 +151,21 @@ class Run(ABC, Generic[Config, Report]):
         total = self.config.epochs * self.n_pieces * self.piece_units
         with track("training", total=total) as tracker:
             try:
-                while not self.is_done:
-                    if self.run(tracker, checkpoint_seconds if checkpoint else None):
-                        self.after_epoch(on_epoch_end)
+                while self._follow_up(on_epoch_end):
+                    self.run(tracker, checkpoint_seconds if checkpoint else None)
                     if checkpoint is not None and not self.is_done:
                         self.save(checkpoint)
             except KeyboardInterrupt:
                 if checkpoint is not None:
                     self.save(checkpoint)
                 raise
+
+    def _follow_up(self, on_epoch_end: Callable[[Report, Any], bool | None] | None) -> bool:
+        """Do what follows the epoch that ended last, if it is not done; tells whether to go on."""
+        if self.n_followed < len(self.history):
+            self.after_epoch(on_epoch_end)
+            self.n_followed = len(self.history)
+        return not self.is_done
 
     def after_epoch(self, on_epoch_end: Callable[[Report, Any], bool | None] | None) -> None:
         """See whether to stop."""
@@ -196,7 +204,7 @@ class Run(ABC, Generic[Config, Report]):
             work_in_threads(
                 work,
                 self.config.threads,
-                lambda: tracker.set(self.n_done * self.piece_units, self._note(started)),
+                lambda: tracker.set(self.n_done * self.piece_units, self._note(started, epoch)),
             )
         finally:
             self.seconds += time.monotonic() - started
@@ -204,9 +212,9 @@ class Run(ABC, Generic[Config, Report]):
                 self._end_epoch(epoch)
         return self.n_done == last
 
-    def _note(self, started: float) -> str:
+    def _note(self, started: float, epoch: int) -> str:
         seconds = self.seconds + time.monotonic() - started
-        done_in_epoch = self.n_done % self.n_pieces or self.n_pieces
+        done_in_epoch = self.n_done - epoch * self.n_pieces
         speed = done_in_epoch * self.piece_units / max(seconds, 1e-9)
         loss = self.loss / max(self.n_predictions, 1)
         return f"{speed / 1e6:.2f} M {self.unit}/s, loss {loss:.4g}"
@@ -236,6 +244,7 @@ class Run(ABC, Generic[Config, Report]):
             "loss": self.loss,
             "n_predictions": self.n_predictions,
             "seconds": self.seconds,
+            "n_followed": self.n_followed,
             "history": [dataclasses.asdict(report) for report in self.history],
         }
 
@@ -263,6 +272,7 @@ class Run(ABC, Generic[Config, Report]):
         self.n_done = state["n_done"]
         self.loss, self.n_predictions = state["loss"], state["n_predictions"]
         self.seconds = state["seconds"]
+        self.n_followed = state["n_followed"]
         self.history[:] = [self.report_class(**report) for report in state["history"]]
 
 
@@ -294,6 +304,7 @@ def work_in_threads(
 
     # Waits for futures, since Thread.join(timeout), interrupted, takes a running thread for a
     # finished one (https://github.com/python/cpython/issues/90882).
+    futures: list[Future[None]] = []
     with ThreadPoolExecutor(n_threads) as pool:
         try:
             futures = [pool.submit(guarded, thread) for thread in range(n_threads)]
@@ -301,8 +312,19 @@ def work_in_threads(
                 tell()
         finally:
             stopped.set()
+            _wait_through_interrupts(futures)
     if failures:
         raise failures[0]
+
+
+def _wait_through_interrupts(futures: list[Future[None]]) -> None:
+    """Wait until no thread works any more, or what is saved would be half of something."""
+    while True:
+        try:
+            wait(futures)
+            return
+        except KeyboardInterrupt:
+            continue
 
 
 def vocabulary_digest(vocabulary: Vocabulary) -> str:

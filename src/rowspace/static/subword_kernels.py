@@ -90,7 +90,8 @@ def train_subword_piece(
     hidden_rows = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     hidden_writes = np.zeros(n_centers + CONTEXTS_AT_ONCE, np.int64)
     shares = np.empty(n_centers, np.float32)
-    moves = np.empty(n_centers, np.float32)
+    moves = np.empty(n_centers, np.float32)  # of each row for a change of the hidden row
+    follows = np.empty(n_centers, np.float32)  # and of the hidden row by those
     missing = 2 * n_centers * dim
 
     size = n_centers * max(width, NEGATIVES_AT_ONCE) + NEGATIVES_AT_ONCE + 8
@@ -141,6 +142,7 @@ def train_subword_piece(
             hidden_writes[b] = (n_centers + b) * dim
             shares[b] = np.float32(n_negative * predicted.shape[0] / n_shared)
             moves[b] = np.float32(1.0 / n_rows) if corrected else _ONE
+            follows[b] = moves[b] * share_that_moves(frozen, offsets, n_rows, dim)
             likelihoods[b] = 1.0
         changes[: n * dim] = _ZERO
         for step in range(n_steps):
@@ -176,7 +178,7 @@ def train_subword_piece(
                 NEGATIVES_AT_ONCE, missing, rows, logits,
             )  # fmt: skip
             for b in range(n):
-                move_hidden(hidden, b * dim, hidden_writes[b], moves[b], moved, changes, dim)
+                move_hidden(hidden, b * dim, hidden_writes[b], follows[b], moved, changes, dim)
         for b in range(n):
             loss -= shares[b] * math.log(likelihoods[b])
             center = kept[places[b] : places[b] + 1]
@@ -302,6 +304,17 @@ def offsets_of(dim, ends_in, rows_in, words, offsets):
             offsets[n] = np.int64(rows_in[r]) * dim
             n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def share_that_moves(frozen, offsets, n_rows, dim):
+    """Which share of the rows is not frozen."""
+    if frozen.shape[0] == 0:
+        return _ONE
+    n = 0
+    for r in range(n_rows):
+        n += not frozen[offsets[r] // dim]
+    return np.float32(n / n_rows)
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -72,6 +72,10 @@ class TrainingConfig(PhraseSettings, RunConfig):
     """`polynomial` (error under 2e-7) or `exact`, which is slower."""
     tokenizer: str = "words"
     """`words`: lower-case runs of letters and digits; `whitespace`: text that is tokenised."""
+    shuffle: bool = False
+    """Read the pieces of the text (16,384 words) in a random order, each epoch another. Else, as
+    word2vec.c and gensim, in the text's own, and what comes first counts most, being learned in the
+    largest steps."""
     held_out: float = 0.0
     """Share of the text to measure the loss on and not to train on; 0 measures none."""
     patience: int = 1
@@ -250,7 +254,9 @@ class Training(Run[TrainingConfig, EpochReport]):
     def train_piece(self, number: int) -> tuple[float, int]:
         """Train on the `number`-th piece of all epochs."""
         epoch, place = divmod(number, self.n_pieces)
-        place = int(self.trained[_order(self.config.seed, epoch, self.n_pieces)[place]])
+        if self.config.shuffle:
+            place = _order(self.config.seed, epoch, self.n_pieces)[place]
+        place = int(self.trained[place])
         return self._step(place, number, self._learning_rate(number))
 
     def held_out_loss(self) -> float:
@@ -316,11 +322,7 @@ class Training(Run[TrainingConfig, EpochReport]):
 
 @functools.lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, n_pieces: int) -> NDArray[np.int64]:
-    """The order of the pieces in an epoch, a random one.
-
-    Texts come sorted, by source or date or name; what came last would count for less, as the steps
-    are small then.
-    """
+    """A random order of the pieces, for one epoch."""
     return np.random.default_rng([seed, epoch]).permutation(n_pieces)
 
 

@@ -173,18 +173,23 @@ class PairCounts:
 
         def count(first: int) -> None:
             space = spaces.get()
-            self._write(space, self._count_block(space, first))
-            spaces.put(space)
+            try:
+                self._write(space, self._count_block(space, first))
+            finally:  # or the other blocks would wait for it
+                spaces.put(space)
             tracker.advance(_BLOCK_IDS)
 
         with (
             track("counting pairs", total=self._ids.n_ids) as tracker,
             ThreadPoolExecutor(self._n_threads) as pool,
         ):
-            for future in [
-                pool.submit(count, first) for first in range(0, self._ids.n_ids, _BLOCK_IDS)
-            ]:
-                future.result()
+            futures = [pool.submit(count, first) for first in range(0, self._ids.n_ids, _BLOCK_IDS)]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         self._file.flush()
 
     def _count_block(self, space: _Space, first: int) -> int:
