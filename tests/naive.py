@@ -222,7 +222,10 @@ class NaivePiece:
 
 @dataclass
 class NaiveCbowPiece(NaivePiece):
-    """CBOW whose centers, eight at a time, share their negatives."""
+    """CBOW whose centers, eight at a time, share their negatives.
+
+    They are an eighth of the piece apart, so that their windows are of other words.
+    """
 
     def train(self, tokens: Sequence[int], begin: int, end: int) -> None:
         sentences: list[list[tuple[int, bool]]] = [[]]
@@ -233,7 +236,11 @@ class NaiveCbowPiece(NaivePiece):
                 sentences[-1].append((word, begin <= i < end))
         batch: list[tuple[int, list[int]]] = []
         places = [(sentence, i) for sentence in sentences for i in range(len(sentence))]
-        for sentence, i in places:
+        apart = -(-len(places) // 8)
+        for place in (k % 8 * apart + k // 8 for k in range(8 * apart)):
+            if place >= len(places):
+                continue
+            sentence, i = places[place]
             center, is_center = sentence[i]
             if is_center:
                 reach = self.window - (self.random.below(self.window) if self.dynamic else 0)

@@ -227,4 +227,4 @@ def test_the_speed_of_an_update_counts_the_new_text_alone(
     trainer.fit(OLD)
     monkeypatch.setattr(Training, "report", counting)
     trainer.update([["cat", "sits", "on", "mat"]] * 10)
-    assert 40 <= words[0] <= 50  # it may count the sentences' ends
+    assert 40 <= round(words[0]) <= 50  # it may count the sentences' ends

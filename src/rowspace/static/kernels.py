@@ -316,7 +316,9 @@ def train_cbow_piece(
     """CBOW with negative sampling, CENTERS_AT_ONCE centers sharing one set of negatives.
 
     Arguments and return value as in `train_piece`. One center of CBOW has a single hidden row, so
-    sharing among its contexts, as skip-gram does, would save nothing; neighbours share instead.
+    sharing among its contexts, as skip-gram does, would save nothing; centers from as many places
+    of the piece share instead. Neighbours would move the same context rows all at once, each as if
+    it were alone, and the sum of their steps goes too far.
     """
     n_tokens = tokens.shape[0]
     n_words = noise.shape[0]
@@ -349,21 +351,26 @@ def train_cbow_piece(
     steps = np.empty(CENTERS_AT_ONCE + 8, np.float32)
     ones = np.ones(CENTERS_AT_ONCE + 8, np.float32)
 
+    first = np.empty(n_kept, np.int64)  # where its sentence begins
+    for i in range(n_kept):
+        first[i] = first[i - 1] if i > 0 and sentence[i] == sentence[i - 1] else i
+    apart = (n_kept + CENTERS_AT_ONCE - 1) // CENTERS_AT_ONCE
+    n_places = apart * CENTERS_AT_ONCE
+
     loss = 0.0
     n_predictions = 0
-    first = 0
     n = 0  # centers gathered so far
-    for i in range(n_kept):
-        if i > 0 and sentence[i] != sentence[i - 1]:
-            first = i
-        entering = min(i + window + 4, n_kept - 1)
-        for d in range(0, dim, 16):
-            prefetch(w_in, kept[entering] * dim + d)
-            prefetch(w_out, kept[min(i + 4, n_kept - 1)] * dim + d)
-        if is_center[i]:
+    for place in range(n_places):
+        i = place % CENTERS_AT_ONCE * apart + place // CENTERS_AT_ONCE
+        if i < n_kept:
+            entering = min(i + window + 1, n_kept - 1)
+            for d in range(0, dim, 16):
+                prefetch(w_in, kept[entering] * dim + d)
+                prefetch(w_out, kept[min(i + 1, n_kept - 1)] * dim + d)
+        if i < n_kept and is_center[i]:
             reach = window - random_below(window, state) if dynamic else window
             found = 0
-            for j in range(max(first, i - reach), min(sentence[i], i + reach + 1)):
+            for j in range(max(first[i], i - reach), min(sentence[i], i + reach + 1)):
                 if j != i:
                     contexts[n * width + found] = kept[j] * dim
                     found += 1
@@ -372,7 +379,7 @@ def train_cbow_piece(
                 scales[n] = np.float32(1.0 / found) if mean else np.float32(1.0)
                 centers[n] = kept[i] * dim
                 n += 1
-        if n == 0 or (n < CENTERS_AT_ONCE and i < n_kept - 1):
+        if n == 0 or (n < CENTERS_AT_ONCE and place < n_places - 1):
             continue
 
         is_plain = draw_negatives(
