@@ -21,7 +21,7 @@ OTHER: dict[str, Any] = {
     "learning_rate": 0.1, "min_learning_rate": 0.01, "min_count": 2, "max_words": 30,
     "subsample": 0.01, "noise_exponent": 0.5, "dynamic_window": False, "cbow_mean": False,
     "cbow_gradient": "classic", "sigmoid": "exact", "tokenizer": "whitespace", "seed": 7,
-    "n_threads": 1, "loss": "hierarchical_softmax", "held_out": 0.1, "patience": 2,
+    "n_threads": 1, "loss": "hierarchical_softmax", "shuffle": True, "held_out": 0.1, "patience": 2,
     "phrases": 2, "phrase_score": "npmi", "phrase_threshold": 0.3, "phrase_min_count": 3,
     "phrase_connectors": "sea4 war5",
 }  # fmt: skip
@@ -45,7 +45,10 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
     arguments: list[str] = []
     for name, value in OTHER.items():
         option = name.replace("_", "-")
-        arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+        if isinstance(value, bool):
+            arguments.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            arguments += [f"--{option}", str(value)]
     text = write_topics(tmp_path / "topics.txt")
     ran = run_main("train", "word2vec", text, "--out", tmp_path / "a", *arguments, "--json")
     assert ran.code == 0, ran
