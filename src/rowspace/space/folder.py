@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_atomically, write_folder_atomically
 from rowspace.progress import Tracker, track
+from rowspace.space.safetensors_files import read_header_text
 from rowspace.space.similarity import Floats
 from rowspace.space.vectors import Vectors
 
@@ -28,7 +29,6 @@ FORMAT = 1
 MATRIX, KEYS = FILES = ("vectors.safetensors", "vectors.json")
 
 _DTYPES = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
-_LONGEST_HEADER = 100_000_000  # the limit of the safetensors library
 _BYTES_AT_ONCE = 1 << 24
 
 
@@ -77,16 +77,8 @@ def _map_matrix(path: Path) -> tuple[np.memmap[Any, Any], str | None]:
     """The tensor "vectors" of a safetensors file, mapped, and the file's digest if it has one."""
     if not path.exists():
         raise FormatError(f"{path} is missing; save the vectors again")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        if length > min(size - 8, _LONGEST_HEADER):
-            raise FormatError(
-                f"{path}: {size:,} bytes are too few for its header; it is truncated or not "
-                "safetensors: copy or save it again"
-            )
-        text = file.read(length)
+    size, text = path.stat().st_size, read_header_text(path)
+    length = len(text)
     try:
         header = json.loads(text)
         tensor = header["vectors"]

@@ -74,13 +74,13 @@ def read(path: Path, limit: int | None, mmap: bool) -> Vectors:
     return make_vectors(path, keys, rows, counts, extra if isinstance(extra, dict) else None)
 
 
-def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file and its metadata.
+def read_header_text(path: Path) -> bytes:
+    """The JSON that says which tensors are where, from byte 8 on.
 
     Raises
     ------
     FormatError
-        If it is truncated or no safetensors file.
+        If the file is too short for it.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -91,7 +91,19 @@ def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 f"{path}: {size:,} bytes are too few for its header; it is truncated or not "
                 "safetensors: copy or save it again"
             )
-        text = file.read(length)
+        return file.read(length)
+
+
+def read_header(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file and its metadata.
+
+    Raises
+    ------
+    FormatError
+        If it is truncated or no safetensors file.
+    """
+    size, text = path.stat().st_size, read_header_text(path)
+    length = len(text)
     tensors = {}
     try:
         header = json.loads(text)
