@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
 
@@ -47,18 +48,21 @@ setup-dev: $(VENV)/dev.stamp
 
 $(VENV)/base.stamp: constraints/base.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/base.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r constraints/base.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/dev.stamp: constraints/dev.txt $(VENV)/base.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints/dev.txt
+$(VENV)/dev.stamp: constraints/dev.txt constraints/torch.txt constraints/cuda.txt $(VENV)/base.stamp
+	$(PIP) --no-deps --require-hashes -r constraints/dev.txt
+	$(PIP) --no-deps --require-hashes --no-index -r constraints/torch.txt 2>/dev/null || \
+		$(PIP) --no-deps --require-hashes -r constraints/torch.txt
+	$(BIN)/python -c "import torch" 2>/dev/null || \
+		$(PIP) --no-deps --require-hashes -r constraints/cuda.txt
 	touch $@
 
 # Pin the newest versions anew. Needs uv: pip install uv
 constraints:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header constraints/base.in -o constraints/base.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header constraints/dev.in -o constraints/dev.txt
+	$(PYTHON) constraints/pin.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache $(DEMO) $(DEMO_WORDS)
