@@ -1,0 +1,1 @@
+"""Transformers from token id to logits: embeddings, attention, layers, models, training."""
