@@ -45,8 +45,8 @@ def linear_cross_entropy(
 
     Returns
     -------
-    () float32 tensor
-        0 where every target is -100.
+    () tensor
+        In float32 or better; 0 where every target is -100.
     """
     n_logits = hidden.shape[0] * weight.shape[0]
     if chunk_tokens is None and n_logits <= _SMALL:
@@ -60,8 +60,13 @@ def linear_cross_entropy(
 
 
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
-    """Summed cross-entropy of (N, V) logits in float32."""
-    return F.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+    """Summed cross-entropy of (N, V) logits, in float32 or better."""
+    return F.cross_entropy(_exact(logits), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def _exact(x: Tensor) -> Tensor:
+    """In float32 or better."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class _Chunked(torch.autograd.Function):
@@ -100,7 +105,7 @@ class _Gradients:
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None, needed: tuple[bool, ...]
     ) -> None:
         self._inputs = hidden, weight.to(hidden.dtype), bias
-        self.loss = hidden.new_zeros((), dtype=torch.float32)
+        self.loss = _exact(hidden.new_zeros(()))
         self.hidden = torch.zeros_like(hidden) if needed[0] else None
         self.weight = torch.zeros_like(weight) if needed[1] else None
         self.bias = torch.zeros_like(bias) if bias is not None and needed[3] else None
@@ -110,7 +115,7 @@ class _Gradients:
         hidden, weight, bias = self._inputs
         hidden, targets = hidden[rows], targets[rows]
         scores = F.linear(hidden, weight, None if bias is None else bias.to(weight.dtype))
-        scores = scores.float()  # (n, V), overwritten below
+        scores = _exact(scores)  # (n, V), overwritten below
         log_total = torch.logsumexp(scores, dim=1, keepdim=True)  # (n, 1)
         known = targets != IGNORED
         right = targets.where(known, 0)[:, None]  # (n, 1)

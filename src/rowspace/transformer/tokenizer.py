@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import MissingExtraError, VocabularyError
+from rowspace.errors import VocabularyError
 from rowspace.files import write_atomically
 from rowspace.text.corpus import Corpus
 
@@ -346,23 +346,6 @@ class SubwordTokenizer:
         special = np.zeros(self.vocab_size, dtype=np.bool_)
         special[list(self.special_tokens.values())] = True
         return special
-
-
-def tokenizers_library() -> Any:
-    """The `tokenizers` package.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise MissingExtraError(
-            "the package tokenizers is not installed; pip install 'rowspace[torch]'"
-        ) from error
-    return tokenizers
 
 
 def _cut_after(text: str, place: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowspace.errors import FormatError
-from rowspace.transformer.tokenizer import tokenizers_library
+from rowspace.transformer.extras import need
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -18,7 +18,7 @@ _GPT2_FILES = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 
 def load_tokenizer(path: Path, lowercase: bool | None) -> Tokenizer:
     """Read a file or folder; as `SubwordTokenizer.load`."""
-    tokenizers_library()
+    need("tokenizers")
     if path.is_dir():
         return _load_folder(path, lowercase)
     if not path.exists():
@@ -47,7 +47,7 @@ def _load_folder(folder: Path, lowercase: bool | None) -> Tokenizer:
 
 def _load_json(path: Path) -> Tokenizer:
     try:
-        return tokenizers_library().Tokenizer.from_str(_read(path))  # type: ignore[no-any-return]
+        return need("tokenizers").Tokenizer.from_str(_read(path))  # type: ignore[no-any-return]
     except FormatError:
         raise
     except Exception as error:  # the library raises nothing more precise
@@ -59,7 +59,7 @@ def _load_gpt2(vocabulary: Path, merges: Path) -> Tokenizer:
     try:
         ids = json.loads(_read(vocabulary))
         pairs = [_pair(line) for line in _read(merges).split("\n") if _is_merge(line)]
-        tokenizer = byte_level(tokenizers_library().models.BPE(vocab=ids, merges=pairs))
+        tokenizer = byte_level(need("tokenizers").models.BPE(vocab=ids, merges=pairs))
     except FormatError:
         raise
     except Exception as error:
@@ -70,7 +70,7 @@ def _load_gpt2(vocabulary: Path, merges: Path) -> Tokenizer:
 
 def byte_level(model: Any, lowercase: bool = False) -> Tokenizer:
     """A tokenizer that cuts text as GPT-2 does, and spells its bytes as characters."""
-    tokenizers = tokenizers_library()
+    tokenizers = need("tokenizers")
     tokenizer: Tokenizer = tokenizers.Tokenizer(model)
     if lowercase:
         tokenizer.normalizer = tokenizers.normalizers.Lowercase()
@@ -101,7 +101,7 @@ def _load_bert(path: Path, lowercase: bool | None) -> Tokenizer:
 
 def word_piece(ids: dict[str, int], lowercase: bool) -> Tokenizer:
     """A tokenizer that cuts text as BERT does."""
-    tokenizers = tokenizers_library()
+    tokenizers = need("tokenizers")
     tokenizer: Tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordPiece(vocab=ids, unk_token="[UNK]")  # noqa: S106
     )
@@ -120,7 +120,7 @@ def word_piece(ids: dict[str, int], lowercase: bool) -> Tokenizer:
 
 def add_special_tokens(tokenizer: Tokenizer, names: list[str]) -> None:
     """Make tokens special, in this order; those in the vocabulary keep their ids."""
-    AddedToken = tokenizers_library().AddedToken
+    AddedToken = need("tokenizers").AddedToken
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
 
 

@@ -16,7 +16,8 @@ from rowspace.errors import ConfigError, CorpusError
 from rowspace.progress import track
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.documents import parts_of, total_bytes
-from rowspace.transformer.tokenizer import CHUNK_CHARACTERS, UNKNOWN_TOKENS, tokenizers_library
+from rowspace.transformer.extras import need
+from rowspace.transformer.tokenizer import CHUNK_CHARACTERS, UNKNOWN_TOKENS
 from rowspace.transformer.tokenizer_files import (
     BERT_TOKENS,
     add_special_tokens,
@@ -46,7 +47,7 @@ def train_tokenizer(
         raise ConfigError(f"the kind of tokenizer is {kind!r}; give one of {', '.join(KINDS)}")
     if min_frequency < 1:
         raise ConfigError(f"min_frequency is {min_frequency}; give 1 or more")
-    tokenizers_library()
+    need("tokenizers")
     if special_tokens is None:
         special_tokens = BERT_TOKENS if kind == "wordpiece" else (END,)
     special = list(dict.fromkeys(special_tokens))
@@ -66,7 +67,7 @@ def _train_bpe(
             f"vocab_size is {vocab_size}, but the {N_BYTES} bytes and {len(special)} special "
             f"tokens take {least}; give {least} or more"
         )
-    tokenizers = tokenizers_library()
+    tokenizers = need("tokenizers")
     tokenizer = byte_level(tokenizers.models.BPE(), lowercase)
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -87,7 +88,7 @@ def _train_word_piece(
         raise ConfigError(
             f"special_tokens has no {UNKNOWN_TOKENS[0]}, which WordPiece needs; add it"
         )
-    tokenizers = tokenizers_library()
+    tokenizers = need("tokenizers")
     tokenizer = word_piece({}, lowercase)
     counts = _count_characters(corpus, tokenizer.normalizer.normalize_str)
     frequent = sorted(counts, key=lambda character: (-counts[character], character))
@@ -119,7 +120,7 @@ def _train_characters(
     corpus: Corpus, vocab_size: int, lowercase: bool, special: list[str]
 ) -> Tokenizer:
     """Every character a token, in the order of code points."""
-    tokenizers = tokenizers_library()
+    tokenizers = need("tokenizers")
     lower = tokenizers.normalizers.Lowercase()
     alphabet = sorted(_count_characters(corpus, lower.normalize_str if lowercase else str))
     names = [*special, *(c for c in alphabet if c not in special)]

@@ -123,7 +123,8 @@ def prepare_tokens(
 
     What is held out is whole documents from all over the corpus, short ones with their
     neighbours. Where these are too few or too long to come near the share, it is the text's end.
-    The same corpus gives the same two.
+    The same corpus gives the same two, whatever the tokenizer where it can cut a text, so that
+    losses per byte compare.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def prepare_tokens(
     folder : path
         Gets train.ids, held_out.ids and tokens.json.
     held_out : float
-        Share of the tokens, from 0 to 0.5.
+        Share of the text, from 0 to 0.5.
 
     Returns
     -------
@@ -324,22 +325,22 @@ class _Pieces:
 
     def choose(self, share: float) -> tuple[NDArray[np.bool_], str]:
         """Which pieces are held out, and whether they are "documents" or the text's "end"."""
-        n_tokens = np.asarray(self.n_tokens)
-        wanted = share * n_tokens.sum()
+        n_bytes = np.asarray(self.n_bytes)  # not tokens: the text is the same for any tokenizer
+        wanted = share * n_bytes.sum()
         if share == 0:
-            return np.zeros(len(n_tokens), dtype=np.bool_), "nothing"
+            return np.zeros(len(n_bytes), dtype=np.bool_), "nothing"
         group = np.cumsum(np.asarray(self.starts)) - 1  # (n_pieces,) a document, or a run of them
-        held_out = _spread(np.bincount(group, weights=n_tokens), share)[group]
-        if wanted / 2 <= n_tokens[held_out].sum() <= 2 * wanted:
+        held_out = _spread(np.bincount(group, weights=n_bytes), share)[group]
+        if wanted / 2 <= n_bytes[held_out].sum() <= 2 * wanted:
             return held_out, "documents"
-        if len(n_tokens) == 1:
+        if len(n_bytes) == 1:
             raise CorpusError(
-                f"the text has only {self.n_bytes[0]:,} bytes, too few to hold out some; "
+                f"the text is one piece of {n_bytes[0]:,} bytes, which leaves nothing to train on; "
                 "give more text, or 0 for held_out"
             )
-        after = np.cumsum(n_tokens[::-1])[::-1]  # tokens from each piece to the end
+        after = np.cumsum(n_bytes[::-1])[::-1]  # bytes from each piece to the end
         first = 1 + int(np.argmin(np.abs(after[1:] - wanted)))
-        return np.arange(len(n_tokens)) >= first, "end"
+        return np.arange(len(n_bytes)) >= first, "end"
 
 
 def _spread(sizes: NDArray[Any], share: float) -> NDArray[np.bool_]:
