@@ -278,6 +278,8 @@ class Head(nn.Module):
     @property
     def rows(self) -> Tensor:
         """(vocab_size, D): those that are scored."""
+        if len(self.weight) == self.vocab_size:
+            return self.weight  # a slice would cost a copy of its gradient
         return self.weight[: self.vocab_size]
 
     def forward(self, x: Tensor) -> Tensor:
