@@ -164,3 +164,14 @@ def test_settings_come_back_from_their_dict() -> None:
     assert TransformerConfig.from_dict(config.as_dict()) == config
     with pytest.raises(ConfigError, match="unknown settings depth"):
         TransformerConfig.from_dict({"vocab_size": 7, "depth": 3})
+
+
+def test_rows_that_no_token_has_are_neither_scored_nor_taught() -> None:
+    model, ids = _model(row_multiple=8), _ids()
+    assert model.transformer.embeddings.token.n_rows == 32
+    assert model(ids).shape[-1] == 31
+    model.loss(ids[:, :-1], ids[:, 1:]).backward()
+    gradient = model.head.weight.grad
+    assert gradient is not None
+    assert not gradient[31:].any()
+    assert gradient[:31].any(dim=1).all()

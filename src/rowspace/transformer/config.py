@@ -55,6 +55,8 @@ class TransformerConfig:
     n_token_types: int = 0
     """Kinds of token beside words (BERT's two sentences); 0 for none."""
     padding_id: int | None = None
+    row_multiple: int = 1
+    """The table has a multiple of this many rows; those that no token has are never predicted."""
     init_std: float = 0.02
 
     def __post_init__(self) -> None:

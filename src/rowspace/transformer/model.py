@@ -44,6 +44,8 @@ class Transformer(nn.Module):
             n_token_types=config.n_token_types,
             padding_id=config.padding_id,
             eps=config.norm_eps,
+            std=config.init_std,
+            multiple=config.row_multiple,
         )
         self.blocks = nn.ModuleList(_block_of(config, causal) for _ in range(config.n_layers))
         # Post-norm ends in a norm already.
@@ -175,7 +177,7 @@ class LanguageModel(nn.Module):
         """
         hidden = self.transformer(token_ids, mask=mask)
         return linear_cross_entropy(
-            hidden.flatten(0, 1), self.head.weight, targets.flatten(), self.head.bias
+            hidden.flatten(0, 1), self.head.rows, targets.flatten(), self.head.bias
         )
 
     def new_cache(self) -> Cache:
@@ -238,7 +240,7 @@ class Encoder(nn.Module):
         hidden = self.transformer(token_ids, mask=mask)
         is_hidden = targets >= 0
         return linear_cross_entropy(
-            self.transform(hidden[is_hidden]), self.head.weight, targets[is_hidden], self.head.bias
+            self.transform(hidden[is_hidden]), self.head.rows, targets[is_hidden], self.head.bias
         )
 
 
@@ -262,18 +264,27 @@ class Head(nn.Module):
 
     Parameters
     ----------
-    weight : (V, D) parameter
+    weight : (n_rows, D) parameter
+    vocab_size : int
+        Rows that a token has; the others are not scored.
     bias : bool
     """
 
-    def __init__(self, weight: nn.Parameter, *, bias: bool) -> None:
+    def __init__(self, weight: nn.Parameter, vocab_size: int, *, bias: bool) -> None:
         super().__init__()
-        self.weight = weight
-        self.bias = nn.Parameter(torch.zeros(weight.shape[0])) if bias else None
+        self.weight, self.vocab_size = weight, vocab_size
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+
+    @property
+    def rows(self) -> Tensor:
+        """(vocab_size, D): those that are scored."""
+        if len(self.weight) == self.vocab_size:
+            return self.weight  # a slice would cost a copy of its gradient
+        return self.weight[: self.vocab_size]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, D) to (…, V)."""
-        return F.linear(x, self.weight, self.bias)
+        """(…, D) to (…, vocab_size)."""
+        return F.linear(x, self.rows, self.bias)
 
 
 def _initialise(linear: nn.Linear, std: float) -> None:
@@ -285,10 +296,10 @@ def _initialise(linear: nn.Linear, std: float) -> None:
 def _head_of(transformer: Transformer, *, bias: bool) -> Head:
     config = transformer.config
     if config.is_tied:
-        return Head(transformer.embeddings.token.weight, bias=bias)
+        return Head(transformer.embeddings.token.weight, config.vocab_size, bias=bias)
     weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
     nn.init.normal_(weight, std=config.init_std)
-    return Head(weight, bias=bias)
+    return Head(weight, config.vocab_size, bias=bias)
 
 
 def _position_of(config: TransformerConfig, causal: bool) -> Position:
