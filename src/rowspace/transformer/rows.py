@@ -164,8 +164,9 @@ class RowRecord:
 
 
 def _lengths(gradients: Tensor) -> Tensor:
-    lengths: Tensor = torch.linalg.vector_norm(gradients, dim=1, dtype=torch.float32)
-    return lengths
+    exact = torch.promote_types(gradients.dtype, torch.float32)
+    lengths: Tensor = torch.linalg.vector_norm(gradients, dim=1, dtype=exact)
+    return lengths.float()
 
 
 def _difference(total: Tensor, part: Tensor) -> Tensor:
