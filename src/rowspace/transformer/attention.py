@@ -106,11 +106,12 @@ def view(
     """
     n_keys = n_past + n_new
     if mask is None or bool(mask.all()):
-        mask, key_positions = None, torch.arange(n_keys, device=device)  # (T_key,)
+        mask, key_positions, length = None, torch.arange(n_keys, device=device), n_keys  # (T_key,)
     else:
         key_positions = (mask.cumsum(dim=1) - 1).clamp(min=0)  # (B, T_key)
+        length = int(key_positions.max()) + 1  # every text may be padded
     positions = key_positions[..., n_past:]
-    placement = position.place(positions, key_positions, n_keys, dtype)
+    placement = position.place(positions, key_positions, length, dtype)
     is_plain = mask is None and placement.bias is None and (window is None or window >= n_keys)
     late = position.turns_all_keys
     if is_plain and (not causal or n_past == 0 or n_new == 1):

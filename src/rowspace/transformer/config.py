@@ -35,7 +35,8 @@ class TransformerConfig:
     position: str = "rope"
     """A name in `rowspace.position.POSITIONS`."""
     position_settings: dict[str, Any] = field(default_factory=dict)
-    """What the position takes besides: base, layout, rotary_dim, scaling."""
+    """What the position takes besides: base, rotary_dim, scaling, precision. A scaling is given as
+    in a `config.json`, such as {"rope_type": "linear", "factor": 4}."""
     norm: str = "rms"
     norm_eps: float = 1e-5
     norm_order: str = "pre"
@@ -44,6 +45,8 @@ class TransformerConfig:
     """Whether linear layers have a bias."""
     qkv_bias: bool | None = None
     """The same of queries, keys and values alone; `bias` if not given."""
+    out_bias: bool | None = None
+    """The same of what attention gives; `bias` if not given."""
     dropout: float = 0.0
     attention_dropout: float = 0.0
     window: int | None = None
@@ -80,6 +83,16 @@ class TransformerConfig:
     def width_of_heads(self) -> int:
         """Length of one head's vector."""
         return self.head_dim or self.dim // self.n_heads
+
+    @property
+    def has_qkv_bias(self) -> bool:
+        """Whether queries, keys and values have a bias."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    @property
+    def has_out_bias(self) -> bool:
+        """Whether what attention gives has a bias."""
+        return self.bias if self.out_bias is None else self.out_bias
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rowspace.position import Position, make_position
+from rowspace.position import Position, make_position, scaling_from
 from rowspace.transformer.attention import Attention, Cache, view
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.embeddings import TransformerEmbeddings
@@ -39,7 +39,7 @@ class Transformer(nn.Module):
             config.dim,
             config.max_length,
             config.dropout,
-            position=_position_of(config, causal),
+            position=position_of(config, causal),
             layer_norm=config.embedding_norm,
             n_token_types=config.n_token_types,
             padding_id=config.padding_id,
@@ -302,7 +302,11 @@ def _head_of(transformer: Transformer, *, bias: bool) -> Head:
     return Head(weight, config.vocab_size, bias=bias)
 
 
-def _position_of(config: TransformerConfig, causal: bool) -> Position:
+def position_of(config: TransformerConfig, causal: bool) -> Position:
+    """The position that a config names."""
+    settings = dict(config.position_settings)
+    if isinstance(settings.get("scaling"), dict):
+        settings["scaling"] = scaling_from(settings["scaling"], max_length=config.max_length)
     return make_position(
         config.position,
         dim=config.dim,
@@ -310,12 +314,11 @@ def _position_of(config: TransformerConfig, causal: bool) -> Position:
         n_heads=config.n_heads,
         max_length=config.max_length,
         causal=causal,
-        **config.position_settings,
+        **settings,
     )
 
 
 def _block_of(config: TransformerConfig, causal: bool) -> Block:
-    qkv_bias = config.bias if config.qkv_bias is None else config.qkv_bias
     return Block(
         Attention(
             config.dim,
@@ -324,8 +327,8 @@ def _block_of(config: TransformerConfig, causal: bool) -> Block:
             head_dim=config.head_dim,
             causal=causal,
             window=config.window,
-            qkv_bias=qkv_bias,
-            out_bias=config.bias,
+            qkv_bias=config.has_qkv_bias,
+            out_bias=config.has_out_bias,
             dropout=config.attention_dropout,
         ),
         FeedForward(config.dim, config.inner_dim, activation=config.activation, bias=config.bias),
