@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rowspace.errors import ConfigError
-from rowspace.transformer.embeddings import TokenEmbedding
+from rowspace.transformer.embeddings import TokenEmbedding, TransformerEmbeddings
 from rowspace.transformer.optimizers import OPTIMIZERS, RowWiseAdagrad, Together, make_optimizer
 from tests.naive_rows import moments_of_one_gradient, rowwise_adagrad
 
@@ -291,6 +291,26 @@ def test_a_table_alone_needs_no_second_optimizer() -> None:
     assert isinstance(make_optimizer([nn.Parameter(torch.ones(2, 2))], lr=0.1), torch.optim.AdamW)
 
 
+@pytest.mark.parametrize("name", ["sparse-adam", "rowwise-adagrad"])
+def test_learned_positions_are_a_dense_table_beside_a_sparse_one(name: str) -> None:
+    torch.manual_seed(0)
+    embeddings = TransformerEmbeddings(6, 4, 8, 0.0, sparse=True)
+    optimizer = make_optimizer(embeddings, name, lr=0.1, weight_decay=DECAY)
+    before = [weight.detach().clone() for weight in embeddings.parameters()]
+    embeddings(torch.tensor([[1, 2]])).sum().backward()
+    optimizer.step()
+    for old, new in zip(before, embeddings.parameters(), strict=True):
+        assert (old != new).any()
+    assert _decays(optimizer, embeddings.token.weight) == 0
+
+
+def test_a_tables_optimizer_without_tables_is_refused() -> None:
+    with pytest.raises(ConfigError, match="rowwise-adagrad is for tables, and there is none"):
+        make_optimizer(nn.Linear(2, 2), "rowwise-adagrad", lr=0.1)
+    with pytest.raises(ConfigError, match="sparse-adam takes sparse gradients only, and no table"):
+        make_optimizer([nn.Parameter(torch.ones(2, 2))], "sparse-adam", lr=0.1)
+
+
 def test_parameters_without_gradients_are_left_out() -> None:
     model = _Model()
     model.table.weight.requires_grad_(False)
@@ -327,7 +347,7 @@ def test_parameters_without_gradients_are_left_out() -> None:
             "momentum is 0.9, which moves rows that are not read, on a table with sparse gradients",
         ),
         ({}, "sparse-adam", {}, "sparse-adam takes sparse gradients only"),
-        ({"sparse": True, "tied": True}, "sparse-adam", {}, "or tied to the head, has dense ones"),
+        ({"sparse": True, "tied": True}, "sparse-adam", {}, "must not be tied to the head; give"),
         ({}, "adamw", {"lr": 0.0}, "lr is 0; give more than 0"),
         ({}, "adamw", {"table_lr": -1.0}, "table_lr is -1; give more than 0"),
     ],

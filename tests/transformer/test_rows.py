@@ -96,6 +96,15 @@ def test_two_lookups_of_one_pass_are_one_update() -> None:
     _assert_received(record.read, [expected])
 
 
+def test_sums_in_another_order_are_no_gradient_of_the_head() -> None:
+    table = _table().float()
+    ids = torch.randint(12, (3, 500), generator=torch.Generator().manual_seed(0))
+    with RowRecord(table) as record:
+        torch.stack([table(row) * torch.randn(500, 4) for row in ids]).sum().backward()  # type: ignore[no-untyped-call]
+    assert record.read.n_updates.tolist() == [1] * 12
+    assert record.output.n_updates.tolist() == [0] * 12
+
+
 def test_frozen_rows_receive_nothing() -> None:
     table = _table()
     with RowRecord(table) as record:

@@ -31,7 +31,7 @@ def check_token_ids(token_ids: Tensor, vocab_size: int) -> None:
     VocabularyError
         If an id is negative, or `vocab_size` or more.
     """
-    if token_ids.numel() == 0:
+    if token_ids.numel() == 0 or token_ids.is_meta:
         return
     smallest, largest = (int(extreme) for extreme in torch.aminmax(token_ids))
     if smallest < 0 or largest >= vocab_size:
