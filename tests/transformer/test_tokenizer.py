@@ -210,6 +210,7 @@ def test_an_unknown_character_is_the_unknown_token_where_there_is_one(corpus: Co
     ids = tokenizer.encode("oéé")
     assert ids[1:] == [tokenizer.unknown_id] * 2
     assert ids[0] == tokenizer.tokens.index("o")
+    assert len(list(tokenizer.chunks(TEXT * 20))) > 1
 
 
 def test_lower_case_characters_take_capitals(corpus: Corpus) -> None:
@@ -334,6 +335,8 @@ def test_settings_that_cannot_work_are_refused(corpus: Corpus) -> None:
         SubwordTokenizer.train(corpus, min_frequency=0)
     with pytest.raises(ConfigError, match=r"has no \[UNK\], which WordPiece needs; add it"):
         SubwordTokenizer.train(corpus, "wordpiece", special_tokens=["[MASK]"])
+    with pytest.raises(CorpusError, match="reads the text twice, and stdin only once; give a file"):
+        SubwordTokenizer.train(Corpus("-"), "wordpiece")
 
 
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece", "characters"])

@@ -194,7 +194,7 @@ class SubwordTokenizer:
     ) -> list[list[int]]:
         encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)
         ids = [encoding.ids for encoding in encodings]
-        if self._has_only_characters:
+        if self._has_only_characters and self.unknown_id is None:
             for text, row in zip(texts, ids, strict=True):
                 if len(row) != len(text):  # the library leaves out what it does not know
                     self._check_characters(text)
@@ -255,10 +255,7 @@ class SubwordTokenizer:
     def _has_only_characters(self) -> bool:
         model = self._parts["model"]
         return bool(
-            model["type"] == "BPE"
-            and self._parts["pre_tokenizer"] is None
-            and not model["merges"]
-            and model["unk_token"] is None
+            model["type"] == "BPE" and self._parts["pre_tokenizer"] is None and not model["merges"]
         )
 
     @functools.cached_property
