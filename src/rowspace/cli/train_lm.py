@@ -131,6 +131,8 @@ def _run(
 
 
 def _tell(report: PretrainReport, out: Path) -> None:
+    from rowspace.transformer.pretrain_page import band_lines
+
     click.echo(
         f"text: {report.train.tokens:,} tokens to train on, {report.held_out_text.tokens:,} held "
         f"out; {report.vocab_size:,} different ones"
@@ -139,12 +141,16 @@ def _tell(report: PretrainReport, out: Path) -> None:
         f"model: {report.n_parameters:,} parameters, of which "
         f"{report.n_embedding_parameters:,} in the embedding"
     )
-    speed = report.n_tokens_seen / max(report.seconds, 1e-9)
     click.echo(
         f"training: {report.n_steps:,} steps, {report.n_tokens_seen:,} tokens in "
-        f"{duration(report.seconds)}, {speed:,.0f} tokens/s in {report.precision}"
+        f"{duration(report.seconds)}, {report.tokens_per_second:,.0f} tokens/s in "
+        f"{report.precision}"
     )
     click.echo(_loss_line(report))
+    if report.rows:
+        click.echo("what rows of the token table received, by how frequent their tokens are:")
+        for row in band_lines(report.rows):
+            click.echo("  " + row)
     for sample in report.samples:
         _tell_sample(sample, report.objective)
     click.echo(f"the model is in {out}; see {out / 'report.html'}")

@@ -53,12 +53,20 @@ class StepBatches(Protocol):
 class Objective(Protocol):
     """What a model is trained to tell."""
 
-    name: str
-    """As `rowspace train` has it."""
-    predicts_all: bool
-    """Whether each token is predicted, so that a loss can be told per word and per byte."""
-    special_tokens: tuple[str, ...] | None
-    """Those of a tokenizer that is trained for it; None for the usual ones of its kind."""
+    @property
+    def name(self) -> str:
+        """As `rowspace train` has it."""
+        ...
+
+    @property
+    def predicts_all(self) -> bool:
+        """Whether each token is predicted, so that a loss can be told per word and per byte."""
+        ...
+
+    @property
+    def special_tokens(self) -> tuple[str, ...] | None:
+        """Those of a tokenizer that is trained for it; None for the usual ones of its kind."""
+        ...
 
     def make_model(self, config: TransformerConfig) -> Model:
         """A model that has learned nothing."""

@@ -8,6 +8,7 @@ a folder beside its result, so that it can stop at any moment and go on.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import sys
 import tempfile
@@ -34,7 +35,8 @@ from rowspace.transformer.pretrained import (
     PretrainReport,
     TextSize,
 )
-from rowspace.transformer.rows import RowRecord
+from rowspace.transformer.rows import RowRecord, by_frequency
+from rowspace.transformer.token_neighbors import compare_tables
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokenizer_training import KINDS
 from rowspace.transformer.tokens import DESCRIPTION, TokenFile, load_tokens, prepare_tokens
@@ -77,7 +79,7 @@ class LanguageModelTrainer:
         if config is not None and settings:
             raise ConfigError("give a config or settings, not both")
         self.config = config or PretrainConfig(**settings)
-        self.objective: Objective = objective or NextToken()
+        self.objective: Objective = NextToken() if objective is None else objective
 
     def fit(
         self, corpus: Corpus | Path | str, out: Path | str | None = None, *, resume: bool = False
@@ -171,6 +173,8 @@ class LanguageModelTrainer:
             config, parts, config.n_steps(train.n_tokens), identity, _precision(config, device)
         )
         run.fit(checkpoint)
+        if parts.record is not None:
+            parts.record.close()
         parts.model.eval()
         return Pretrained(parts.model, tokenizer, self._report(run, tokenizer, train, held_out))
 
@@ -208,15 +212,15 @@ class LanguageModelTrainer:
     def _report(
         self, run: Run, tokenizer: SubwordTokenizer, train: TokenFile, held_out: TokenFile
     ) -> PretrainReport:
-        config, model = self.config, run.parts.model
-        count = count_parameters(model)
-        unseen = held_out if held_out.n_tokens > 1 else train
-        return PretrainReport(
+        config, model, record = self.config, run.parts.model, run.parts.record
+        n_parameters = count_parameters(model)
+        shown = held_out if held_out.n_tokens > 1 else train
+        report = PretrainReport(
             objective=self.objective.name,
             config=config,
             vocab_size=tokenizer.vocab_size,
-            n_parameters=count.total,
-            n_embedding_parameters=count.embedding,
+            n_parameters=n_parameters.total,
+            n_embedding_parameters=n_parameters.embedding,
             train=TextSize.of(train),
             held_out_text=TextSize.of(held_out),
             n_steps=run.n_steps,
@@ -227,9 +231,15 @@ class LanguageModelTrainer:
             history=run.history,
             held_out=run.held_out,
             result=self._result(run, held_out),
-            samples=self.objective.samples(
-                model, unseen.open(), _N_SAMPLES, tokenizer, config.seed
-            ),
+            samples=self.objective.samples(model, shown.open(), _N_SAMPLES, tokenizer, config.seed),
+        )
+        if record is None:
+            return report
+        counts = train.counts()
+        return dataclasses.replace(
+            report,
+            rows=by_frequency(record, counts),
+            neighbors=compare_tables(record.start, record.table.weight, counts, tokenizer),
         )
 
     def _result(self, run: Run, held_out: TokenFile) -> HeldOutResult | None:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.files import write_folder_atomically, write_json
+from rowspace.space.pages import write_page
 from rowspace.transformer.objectives import Model, Sample
 from rowspace.transformer.pretrain_config import PretrainConfig
+from rowspace.transformer.pretrain_page import render_page
+from rowspace.transformer.rows import FrequencyBand
+from rowspace.transformer.token_neighbors import TokenNeighbors
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokens import TokenFile
 from rowspace.transformer.training import Entry, HeldOut
@@ -66,7 +70,7 @@ class PretrainReport:
     n_steps: int
     n_tokens_seen: int
     seconds: float
-    """Of training, the look at the held-out loss included."""
+    """Of the steps."""
     precision: str
     n_threads: int
     history: Sequence[Entry]
@@ -75,10 +79,21 @@ class PretrainReport:
     result: HeldOutResult | None
     """None where nothing was held out."""
     samples: Sequence[Sample] = ()
+    rows: Sequence[FrequencyBand] = ()
+    """What rows of the token table received, by how frequent their tokens are."""
+    neighbors: Sequence[TokenNeighbors] = ()
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of the steps."""
+        return self.n_tokens_seen / max(self.seconds, 1e-9)
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON can hold it."""
-        return {"rowspace": __version__, **dataclasses.asdict(self)}
+        """All of it, as JSON can hold it: null where there is no number."""
+        record = {"rowspace": __version__, **dataclasses.asdict(self)}
+        for band in record["rows"]:
+            band |= {name: None for name, value in band.items() if value != value}
+        return record
 
 
 @dataclass(frozen=True)
@@ -100,3 +115,4 @@ class Pretrained:
             write_model(self.model, temporary)
             self.tokenizer.save(temporary)
             write_json(temporary / RECORD, self.report.as_dict())
+            write_page(temporary / PAGE, render_page(Path(folder).name, self.report))

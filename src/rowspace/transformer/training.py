@@ -128,8 +128,8 @@ class Run:
             deferred_interrupts() as is_interrupted,
             torch.random.fork_rng(devices=_devices(self._device), device_type=self._device.type),
         ):
-            saved, started = time.monotonic(), time.monotonic()
-            self._noted = (self.step, started)
+            saved = time.monotonic()
+            self._noted = (self.step, saved)
             self._show(tracker)
             while self._evaluate_if_due(tracker, is_interrupted) and self.step < self.n_steps:
                 self._take_step(tracker)
@@ -138,7 +138,6 @@ class Run:
                 if checkpoint is not None and self._is_save_due(saved):
                     self.save(checkpoint)
                     saved = time.monotonic()
-            self.seconds += time.monotonic() - started
             if is_interrupted() and checkpoint is not None:
                 self.save(checkpoint)
             if is_interrupted():
@@ -147,7 +146,7 @@ class Run:
     # One step
 
     def _take_step(self, tracker: Tracker) -> None:
-        config, optimizer = self.config, self.parts.optimizer
+        config, optimizer, started = self.config, self.parts.optimizer, time.monotonic()
         rate = learning_rate_at(
             self.step, self.n_steps, config.warmup, config.learning_rate, config.min_learning_rate
         )
@@ -168,6 +167,7 @@ class Run:
         if self.step % config.log_every == 0 or self.step == self.n_steps:
             self._note_entry(rate)
             self._show(tracker)
+        self.seconds += time.monotonic() - started
 
     def _note_entry(self, rate: float) -> None:
         """Read the loss, which waits for the device; so this is not done at each step."""
@@ -283,7 +283,7 @@ def accumulate(
     if n_parts == 1:
         with autocast():
             loss = model.loss(token_ids, targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.detach()
     counts = (targets != IGNORED).view(n_parts, -1).sum(dim=1)  # (n_parts,) predicted tokens
     shares = counts / counts.sum().clamp(min=1)  # a masked model's parts may weigh differently
@@ -293,7 +293,7 @@ def accumulate(
     ):
         with autocast():
             loss = model.loss(part, part_targets) * share
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += loss.detach()
     return total
 
