@@ -21,13 +21,12 @@ import torch
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.files import write_folder_atomically
 from rowspace.machine import has_native_bfloat16
-from rowspace.position import POSITIONS
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run
 from rowspace.transformer.embeddings import count_parameters
 from rowspace.transformer.held_out import HeldOutText
 from rowspace.transformer.objectives import Model, NextToken, Objective
-from rowspace.transformer.optimizers import OPTIMIZERS, make_optimizer
+from rowspace.transformer.optimizers import make_optimizer
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.pretrained import (
     HeldOutResult,
@@ -78,7 +77,11 @@ class LanguageModelTrainer:
     ) -> None:
         if config is not None and settings:
             raise ConfigError("give a config or settings, not both")
-        self.config = config or PretrainConfig(**settings)
+        try:
+            self.config = config or PretrainConfig(**settings)
+        except TypeError as error:
+            names = ", ".join(field.name for field in dataclasses.fields(PretrainConfig))
+            raise ConfigError(f"{error}; the settings are {names}") from error
         self.objective: Objective = NextToken() if objective is None else objective
 
     def fit(
@@ -108,7 +111,7 @@ class LanguageModelTrainer:
         KeyboardInterrupt
             After Ctrl-C; the run is saved.
         """
-        _check_names(self.config)
+        _check_settings(self.config, self.objective)
         corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         if out is None:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
@@ -190,13 +193,7 @@ class LanguageModelTrainer:
         model = self._new_model(tokenizer).to(device)
         return Parts(
             model,
-            make_optimizer(
-                model,
-                config.optimizer,
-                lr=config.learning_rate,
-                weight_decay=config.weight_decay,
-                betas=(0.9, config.beta2),
-            ),
+            _make_optimizer(model, config),
             objective.make_batches(train.open(), tokenizer, config, config.max_length, mode),
             HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None,
             RowRecord(model.transformer.embeddings.token) if config.row_record else None,
@@ -258,17 +255,33 @@ class LanguageModelTrainer:
         )
 
 
-def _check_names(config: PretrainConfig) -> None:
-    """See that the names are known before the text is read."""
-    if config.position not in POSITIONS:
-        raise ConfigError(f"position is {config.position!r}; give one of {', '.join(POSITIONS)}")
-    if config.optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer is {config.optimizer!r}; give one of {', '.join(OPTIMIZERS)}")
+def _check_settings(config: PretrainConfig, objective: Objective) -> None:
+    """See that there can be such a model before the text is read, which may take long."""
+    with torch.device("meta"):  # which takes no memory
+        model = objective.make_model(config.model_config(config.vocab_size))
+    _make_optimizer(model, config)
     if config.tokenizer not in KINDS and not Path(config.tokenizer).exists():
         raise ConfigError(
             f"tokenizer is {config.tokenizer!r}, which is no file or folder; give the path of one, "
             f"or of {', '.join(KINDS)} what to train"
         )
+    try:
+        torch.empty(1, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise ConfigError(
+            f"device is {config.device!r}, which torch cannot use here ({reason}); give cpu"
+        ) from error
+
+
+def _make_optimizer(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+    return make_optimizer(
+        model,
+        config.optimizer,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, config.beta2),
+    )
 
 
 @contextlib.contextmanager

@@ -282,8 +282,8 @@ def accumulate(
     """
     if n_parts == 1:
         with autocast():
-            loss = model.loss(token_ids, targets)
-        loss.backward()
+            loss: Tensor = model.loss(token_ids, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
     counts = (targets != IGNORED).view(n_parts, -1).sum(dim=1)  # (n_parts,) predicted tokens
     shares = counts / counts.sum().clamp(min=1)  # a masked model's parts may weigh differently
@@ -293,7 +293,7 @@ def accumulate(
     ):
         with autocast():
             loss = model.loss(part, part_targets) * share
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     return total
 
