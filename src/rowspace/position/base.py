@@ -1,7 +1,7 @@
 """Position: one interface for the places where a model can be told which token stands where.
 
-Attention by itself is blind to order (Vaswani et al. 2017, section 3.5). A method tells it in one of
-three places: it adds a vector to each token (learned, sinusoidal), it turns queries and keys
+Attention by itself is blind to order (Vaswani et al. 2017, section 3.5). A method tells it in one
+of three places: it adds a vector to each token (learned, sinusoidal), it turns queries and keys
 (RoPE, xPos), or it adds a number to each score (ALiBi, T5). A model asks for all three; a method
 answers where it works and leaves the rest as it is.
 """

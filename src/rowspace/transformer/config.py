@@ -1,0 +1,102 @@
+"""What a transformer is made of, saved beside its weights as `config.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowspace.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """Settings of a `LanguageModel` or an `Encoder`.
+
+    The defaults make a small modern decoder: RoPE, RMSNorm before each part, SwiGLU, no biases.
+    GPT-2, LLaMA, Mistral, Qwen2 and BERT are each a choice of these; see `transformer.weights`.
+    """
+
+    vocab_size: int
+    """Tokens that can be read and predicted."""
+    dim: int = 256
+    """Length of a token's vector."""
+    n_layers: int = 4
+    n_heads: int = 4
+    n_kv_heads: int | None = None
+    """Heads of keys and values; n_heads if not given."""
+    head_dim: int | None = None
+    """dim / n_heads if not given."""
+    hidden_dim: int | None = None
+    """Inner width of the feed-forward part; 4 dim if not given, 8/3 dim for SwiGLU, whose three
+    matrices then weigh as much as two."""
+    max_length: int = 1024
+    """Tokens of a text in training; also the rows of a learned position's table."""
+    position: str = "rope"
+    """A name in `rowspace.position.POSITIONS`."""
+    position_settings: dict[str, Any] = field(default_factory=dict)
+    """What the position takes besides: base, layout, rotary_dim, scaling."""
+    norm: str = "rms"
+    norm_eps: float = 1e-5
+    norm_order: str = "pre"
+    activation: str = "swiglu"
+    bias: bool = False
+    """Whether linear layers have a bias."""
+    qkv_bias: bool | None = None
+    """The same of queries, keys and values alone; `bias` if not given."""
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    window: int | None = None
+    """Tokens that a token sees, itself included; None for all."""
+    is_tied: bool = True
+    """Whether the head's matrix is the embedding's (Press & Wolf 2017)."""
+    embedding_norm: bool = False
+    """Whether a norm follows the embedding (BERT)."""
+    n_token_types: int = 0
+    """Kinds of token beside words (BERT's two sentences); 0 for none."""
+    padding_id: int | None = None
+    row_multiple: int = 1
+    """The table has a multiple of this many rows; those that no token has are never predicted."""
+    init_std: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "dim", "n_layers", "n_heads", "max_length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more, less than 1")
+
+    @property
+    def inner_dim(self) -> int:
+        """Inner width of the feed-forward part."""
+        if self.hidden_dim is not None:
+            return self.hidden_dim
+        if self.activation == "swiglu":
+            return -(-8 * self.dim // 3 // 16) * 16
+        return 4 * self.dim
+
+    @property
+    def width_of_heads(self) -> int:
+        """Length of one head's vector."""
+        return self.head_dim or self.dim // self.n_heads
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> TransformerConfig:
+        """The settings that `as_dict` gave.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown, as in a file of a newer Rowspace.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(settings.keys() - known):
+            raise ConfigError(
+                f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
+        return cls(**settings)

@@ -1,0 +1,336 @@
+"""Transformers: a causal language model and a masked encoder, of the same layers.
+
+GPT (Radford et al. 2018) predicts the next token and sees only those before; BERT (Devlin et al.
+2019, https://arxiv.org/abs/1810.04805) predicts hidden ones and sees all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from rowspace.position import Position, make_position
+from rowspace.transformer.attention import Attention, Cache, view
+from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.embeddings import TransformerEmbeddings
+from rowspace.transformer.layers import Block, FeedForward, activate, make_norm
+from rowspace.transformer.loss import linear_cross_entropy
+
+
+class Transformer(nn.Module):
+    """Embeddings, layers and a last norm: token ids to one vector a token.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    causal : bool
+        A token sees itself and those before it, else all.
+    """
+
+    def __init__(self, config: TransformerConfig, *, causal: bool) -> None:
+        super().__init__()
+        self.config, self.causal = config, causal
+        self.embeddings = TransformerEmbeddings(
+            config.vocab_size,
+            config.dim,
+            config.max_length,
+            config.dropout,
+            position=_position_of(config, causal),
+            layer_norm=config.embedding_norm,
+            n_token_types=config.n_token_types,
+            padding_id=config.padding_id,
+            eps=config.norm_eps,
+            std=config.init_std,
+            multiple=config.row_multiple,
+        )
+        self.blocks = nn.ModuleList(_block_of(config, causal) for _ in range(config.n_layers))
+        # Post-norm ends in a norm already.
+        self.norm = (
+            make_norm(config.norm, config.dim, config.norm_eps)
+            if config.norm_order == "pre"
+            else nn.Identity()
+        )
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """GPT-2's: N(0, 0.02), and smaller where layers add up in the residual."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                _initialise(module, self.config.init_std)
+        std = self.config.init_std / math.sqrt(2 * self.config.n_layers)
+        for block in self.blocks:
+            for linear in (block.attention.out, block.feed_forward.down):  # type: ignore[union-attr]
+                _initialise(linear, std)  # type: ignore[arg-type]
+
+    @property
+    def position(self) -> Position:
+        """How this model is told which token stands where."""
+        return self.embeddings.position
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        *,
+        mask: Tensor | None = None,
+        token_types: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """One vector a token.
+
+        Parameters
+        ----------
+        token_ids : (B, T) int64 tensor
+        mask : (B, T) bool tensor, optional
+            False on padding, on either side.
+        token_types : (B, T) int64 tensor, optional
+        cache : Cache, optional
+            The tokens before these; these are added.
+
+        Returns
+        -------
+        (B, T, D) tensor
+        """
+        return self.layer_outputs(token_ids, mask=mask, token_types=token_types, cache=cache)[-1]
+
+    def layer_outputs(
+        self,
+        token_ids: Tensor,
+        *,
+        mask: Tensor | None = None,
+        token_types: Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> list[Tensor]:
+        """What each layer gives, (B, T, D): the embeddings first, the last one normed."""
+        n_past = 0
+        if cache is not None:
+            n_past = cache.length
+            mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
+            mask = cache.extend_mask(mask)
+        seen = view(
+            self.position,
+            token_ids.shape[1],
+            causal=self.causal,
+            device=token_ids.device,
+            dtype=self.embeddings.token.weight.dtype,
+            mask=mask,
+            n_past=n_past,
+            window=self.config.window,
+        )
+        x = self.embeddings(token_ids, seen.positions, token_types)
+        outputs = [x]
+        for i, block in enumerate(self.blocks):
+            x = block(x, seen, None if cache is None else cache.layers[i])
+            outputs.append(x)
+        outputs[-1] = self.norm(x)
+        return outputs
+
+
+class LanguageModel(nn.Module):
+    """A causal language model: each token predicts the next.
+
+    Parameters
+    ----------
+    config : TransformerConfig, optional
+    **settings
+        The config's fields, where no config is given.
+
+    Examples
+    --------
+    >>> model = LanguageModel(vocab_size=65, dim=32, n_layers=2, n_heads=2, max_length=64)
+    >>> model(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 65])
+    """
+
+    def __init__(self, config: TransformerConfig | None = None, **settings: Any) -> None:
+        super().__init__()
+        self.config = config or TransformerConfig(**settings)
+        self.transformer = Transformer(self.config, causal=True)
+        self.head = _head_of(self.transformer, bias=False)
+
+    def forward(
+        self, token_ids: Tensor, *, mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """Logits of the token after each, (B, T, vocab_size).
+
+        Parameters
+        ----------
+        token_ids : (B, T) int64 tensor
+        mask : (B, T) bool tensor, optional
+            False on padding, on either side.
+        cache : Cache, optional
+            The tokens before these, as `new_cache` makes one; these are added.
+        """
+        return self.head(self.transformer(token_ids, mask=mask, cache=cache))  # type: ignore[no-any-return]
+
+    def loss(self, token_ids: Tensor, targets: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats, of a chunk of tokens at a time where they are many.
+
+        Parameters
+        ----------
+        token_ids : (B, T) int64 tensor
+        targets : (B, T) int64 tensor
+            The token after each; -100 where nothing is predicted.
+        """
+        hidden = self.transformer(token_ids, mask=mask)
+        return linear_cross_entropy(
+            hidden.flatten(0, 1), self.head.rows, targets.flatten(), self.head.bias
+        )
+
+    def new_cache(self) -> Cache:
+        """An empty cache for `forward`."""
+        return Cache(self.config.n_layers)
+
+
+class Encoder(nn.Module):
+    """A masked language model: each hidden token is told by all others.
+
+    Parameters
+    ----------
+    config : TransformerConfig, optional
+    **settings
+        The config's fields, where no config is given.
+
+    Examples
+    --------
+    >>> model = Encoder(vocab_size=65, dim=32, n_layers=2, n_heads=2, max_length=64)
+    >>> model(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 65])
+    """
+
+    def __init__(self, config: TransformerConfig | None = None, **settings: Any) -> None:
+        super().__init__()
+        self.config = config or TransformerConfig(**settings)
+        self.transformer = Transformer(self.config, causal=False)
+        self.transform = MaskedTransform(self.config)
+        self.head = _head_of(self.transformer, bias=True)
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        *,
+        mask: Tensor | None = None,
+        token_types: Tensor | None = None,
+    ) -> Tensor:
+        """Logits of each token, (B, T, vocab_size).
+
+        Parameters
+        ----------
+        token_ids : (B, T) int64 tensor
+        mask : (B, T) bool tensor, optional
+            False on padding, on either side.
+        token_types : (B, T) int64 tensor, optional
+            0 for a first text, 1 for a second.
+        """
+        hidden = self.transformer(token_ids, mask=mask, token_types=token_types)
+        return self.head(self.transform(hidden))  # type: ignore[no-any-return]
+
+    def loss(self, token_ids: Tensor, targets: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats of the hidden tokens alone.
+
+        Parameters
+        ----------
+        token_ids : (B, T) int64 tensor
+        targets : (B, T) int64 tensor
+            The right token where it was hidden, else -100.
+        """
+        hidden = self.transformer(token_ids, mask=mask)
+        is_hidden = targets >= 0
+        return linear_cross_entropy(
+            self.transform(hidden[is_hidden]), self.head.rows, targets[is_hidden], self.head.bias
+        )
+
+
+class MaskedTransform(nn.Module):
+    """What BERT does to a vector before it tells the word: linear, activation, norm."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.linear = nn.Linear(config.dim, config.dim)
+        self.norm = make_norm(config.norm, config.dim, config.norm_eps)
+        self.activation = config.activation
+        _initialise(self.linear, config.init_std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) to (…, D)."""
+        return self.norm(activate(self.activation, self.linear(x)))  # type: ignore[no-any-return]
+
+
+class Head(nn.Module):
+    """Scores of the tokens: a linear layer, whose matrix may be the embedding's.
+
+    Parameters
+    ----------
+    weight : (n_rows, D) parameter
+    vocab_size : int
+        Rows that a token has; the others are not scored.
+    bias : bool
+    """
+
+    def __init__(self, weight: nn.Parameter, vocab_size: int, *, bias: bool) -> None:
+        super().__init__()
+        self.weight, self.vocab_size = weight, vocab_size
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+
+    @property
+    def rows(self) -> Tensor:
+        """(vocab_size, D): those that are scored."""
+        if len(self.weight) == self.vocab_size:
+            return self.weight  # a slice would cost a copy of its gradient
+        return self.weight[: self.vocab_size]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) to (…, vocab_size)."""
+        return F.linear(x, self.rows, self.bias)
+
+
+def _initialise(linear: nn.Linear, std: float) -> None:
+    nn.init.normal_(linear.weight, std=std)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+
+
+def _head_of(transformer: Transformer, *, bias: bool) -> Head:
+    config = transformer.config
+    if config.is_tied:
+        return Head(transformer.embeddings.token.weight, config.vocab_size, bias=bias)
+    weight = nn.Parameter(torch.empty(config.vocab_size, config.dim))
+    nn.init.normal_(weight, std=config.init_std)
+    return Head(weight, config.vocab_size, bias=bias)
+
+
+def _position_of(config: TransformerConfig, causal: bool) -> Position:
+    return make_position(
+        config.position,
+        dim=config.dim,
+        head_dim=config.width_of_heads,
+        n_heads=config.n_heads,
+        max_length=config.max_length,
+        causal=causal,
+        **config.position_settings,
+    )
+
+
+def _block_of(config: TransformerConfig, causal: bool) -> Block:
+    qkv_bias = config.bias if config.qkv_bias is None else config.qkv_bias
+    return Block(
+        Attention(
+            config.dim,
+            config.n_heads,
+            n_kv_heads=config.n_kv_heads,
+            head_dim=config.head_dim,
+            causal=causal,
+            window=config.window,
+            qkv_bias=qkv_bias,
+            out_bias=config.bias,
+            dropout=config.attention_dropout,
+        ),
+        FeedForward(config.dim, config.inner_dim, activation=config.activation, bias=config.bias),
+        norm=config.norm,
+        norm_eps=config.norm_eps,
+        norm_order=config.norm_order,
+        dropout=config.dropout,
+    )

@@ -1,0 +1,327 @@
+"""Optimizers for a model with a lookup table in it, and which of them leaves unread rows alone.
+
+Row-wise Adagrad keeps one number a row, of the mean squared gradient, in place of one an element;
+it is what large recommendation tables are trained with (Naumov et al. 2019,
+https://arxiv.org/abs/1906.00091; FBGEMM's EXACT_ROWWISE_ADAGRAD). Adagrad is Duchi et al. (2011).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer
+
+from rowspace.errors import ConfigError
+
+OPTIMIZERS = ("adamw", "sgd", "adagrad", "sparse-adam", "rowwise-adagrad")
+_TAKE_SPARSE = ("sparse-adam", "sgd", "adagrad", "rowwise-adagrad")
+_FOR_TABLES = ("sparse-adam", "rowwise-adagrad")
+"""Step tables alone; AdamW steps the rest."""
+_FUSED_DEVICES = ("cpu", "cuda", "mps")
+
+
+class RowWiseAdagrad(Optimizer):
+    """Adagrad with one learning rate a row: s += mean(g²), row −= lr g / (√s + eps).
+
+    Takes dense gradients and sparse ones; a row without a gradient stays exactly where it is.
+
+    Parameters
+    ----------
+    params : iterable of tensors, or of groups
+        A tensor's rows are along its first axis.
+    lr : float
+    eps : float
+
+    Raises
+    ------
+    ConfigError
+        If `lr` or `eps` is not above 0.
+
+    Examples
+    --------
+    >>> weight = torch.nn.Parameter(torch.ones(3, 2))
+    >>> optimizer = RowWiseAdagrad([weight], lr=0.5)
+    >>> weight[1].sum().backward()
+    >>> optimizer.step()
+    >>> weight.tolist()
+    [[1.0, 1.0], [0.5, 0.5], [1.0, 1.0]]
+    """
+
+    def __init__(self, params: Any, lr: float = 0.01, *, eps: float = 1e-10) -> None:
+        _check_above_zero(lr=lr, eps=eps)
+        super().__init__(params, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; `closure`, if given, works out the loss and is called first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self._step_rows(weight, group["lr"], group["eps"])
+        return loss
+
+    def _step_rows(self, weight: Tensor, lr: float, eps: float) -> None:
+        state = self.state[weight]
+        if not state:
+            state["sum"] = weight.new_zeros(weight.shape[:1])  # (n_rows,)
+        total, gradient = state["sum"], weight.grad
+        assert gradient is not None
+        if not gradient.is_sparse:
+            total += _mean_squares(gradient)
+            weight.sub_(lr * gradient / _beside(total.sqrt() + eps, weight))
+            return
+        gradient = gradient.coalesce()
+        (rows,), values = gradient.indices(), gradient.values()  # (k,), (k, D)
+        total[rows] += _mean_squares(values)
+        weight[rows] -= lr * values / _beside(total[rows].sqrt() + eps, values)
+
+
+def _mean_squares(gradient: Tensor) -> Tensor:
+    """Of each row, (n, …) to (n,)."""
+    return gradient.reshape(len(gradient), -1).square().mean(dim=1)
+
+
+def _beside(per_row: Tensor, rows: Tensor) -> Tensor:
+    """(n,) so shaped that it broadcasts over the rows of an (n, …) tensor."""
+    return per_row.reshape(-1, *[1] * (rows.dim() - 1))
+
+
+class Together(Optimizer):
+    """Several optimizers of different parameters that step as one.
+
+    Groups, state and state dict are those of all; schedulers and checkpoints see one optimizer.
+
+    Parameters
+    ----------
+    parts : Optimizer
+    """
+
+    def __init__(self, *parts: Optimizer) -> None:
+        self.parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self._share()
+
+    def _share(self) -> None:
+        """Let the parts work on this one's groups and state."""
+        groups = iter(self.param_groups)
+        for part in self.parts:
+            part.param_groups = list(itertools.islice(groups, len(part.param_groups)))
+            part.state = self.state
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of each; `closure`, if given, works out the loss and is called once, first."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self._share()
+
+
+@dataclass(frozen=True)
+class _Parameters:
+    """A model's parameters, by what an optimizer should do with them."""
+
+    tables: list[nn.Parameter]
+    """Weights of `TokenEmbedding` and `nn.Embedding`."""
+    matrices: list[nn.Parameter]
+    """Others of two or more dimensions."""
+    others: list[nn.Parameter]
+    """Biases and norms."""
+    has_sparse: bool
+    """Whether a table's gradient is sparse: it says so and is not tied."""
+
+
+def make_optimizer(
+    parameters: nn.Module | Iterable[nn.Parameter],
+    name: str = "adamw",
+    *,
+    lr: float,
+    weight_decay: float = 0.0,
+    decay_embeddings: bool = True,
+    table_lr: float | None = None,
+    betas: tuple[float, float] = (0.9, 0.999),
+    momentum: float = 0.0,
+    eps: float | None = None,
+    fused: bool | None = None,
+) -> Optimizer:
+    """Make an optimizer that decays matrices alone and can take the gradients it will be given.
+
+    Parameters
+    ----------
+    parameters : Module or iterable of Parameter
+        Only a module tells which parameters are tables and whether they are sparse; among bare
+        parameters none is.
+    name : {"adamw", "sgd", "adagrad", "sparse-adam", "rowwise-adagrad"}
+        The last two step the tables, without weight decay, and AdamW steps the rest.
+    lr : float
+    weight_decay : float
+        Of matrices; never of biases and norms.
+    decay_embeddings : bool
+        Whether tables decay too. A row that is not read then shrinks all the same.
+    table_lr : float, optional
+        Learning rate of the tables; `lr` if not given.
+    betas : (float, float)
+        Of AdamW and SparseAdam.
+    momentum : float
+        Of SGD.
+    eps : float, optional
+        Each one's own default if not given.
+    fused : bool, optional
+        Whether AdamW does a step in one kernel; where torch can, if not given.
+
+    Returns
+    -------
+    Optimizer
+        With groups of decayed parameters, others and tables, those that are there.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or the optimizer cannot take such gradients.
+    """
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"optimizer is {name!r}; give one of {', '.join(OPTIMIZERS)}")
+    _check_above_zero(lr=lr, table_lr=lr if table_lr is None else table_lr)
+    split = _split(parameters)
+    _check_fits(split, name, weight_decay if decay_embeddings else 0.0, momentum)
+    groups = [
+        {"params": split.matrices, "weight_decay": weight_decay},
+        {"params": split.others, "weight_decay": 0.0},
+    ]
+    table: dict[str, Any] = {"params": split.tables, "lr": table_lr or lr}
+    given: dict[str, Any] = {} if eps is None else {"eps": eps}
+    if name in _FOR_TABLES:
+        parts = [_of_tables(name, table, betas, given)] if split.tables else []
+        if rest := _with_parameters(groups):
+            parts.append(_adamw(rest, lr, betas, fused, {}))
+        return parts[0] if len(parts) == 1 else Together(*parts)
+    table["weight_decay"] = weight_decay if decay_embeddings else 0.0
+    groups = _with_parameters([*groups, table])
+    if name == "adamw":
+        return _adamw(groups, lr, betas, fused, given)
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=momentum)
+    return torch.optim.Adagrad(groups, lr=lr, **given)
+
+
+def _with_parameters(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [group for group in groups if group["params"]]
+
+
+def _adamw(
+    groups: list[dict[str, Any]],
+    lr: float,
+    betas: tuple[float, float],
+    fused: bool | None,
+    given: dict[str, Any],
+) -> Optimizer:
+    if fused is None:
+        fused = all(
+            weight.device.type in _FUSED_DEVICES and weight.is_floating_point()
+            for group in groups
+            for weight in group["params"]
+        )
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=fused, **given)
+
+
+def _of_tables(
+    name: str, table: dict[str, Any], betas: tuple[float, float], given: dict[str, Any]
+) -> Optimizer:
+    if name == "sparse-adam":
+        return torch.optim.SparseAdam([table], lr=table["lr"], betas=betas, **given)
+    return RowWiseAdagrad([table], lr=table["lr"], **given)
+
+
+def _split(parameters: nn.Module | Iterable[nn.Parameter]) -> _Parameters:
+    if not isinstance(parameters, nn.Module):
+        bare = [weight for weight in parameters if weight.requires_grad]
+        tables: dict[nn.Parameter, bool] = {}
+    else:
+        bare = [weight for weight in parameters.parameters() if weight.requires_grad]
+        tables = dict(_tables_of(parameters))
+    if not bare:
+        raise ConfigError("no parameter wants a gradient, so nothing can be learnt; unfreeze some")
+    rest = [weight for weight in bare if weight not in tables]
+    return _Parameters(
+        tables=[weight for weight in bare if weight in tables],
+        matrices=[weight for weight in rest if weight.dim() > 1],
+        others=[weight for weight in rest if weight.dim() <= 1],
+        has_sparse=any(tables[weight] for weight in bare if weight in tables),
+    )
+
+
+def _tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
+    """Each table's weight, and whether its gradient is sparse."""
+    from rowspace.transformer.embeddings import TokenEmbedding
+
+    n_uses: dict[nn.Parameter, int] = {}
+    for part in module.modules():
+        for weight in part.parameters(recurse=False):
+            n_uses[weight] = n_uses.get(weight, 0) + 1
+    for part in module.modules():
+        if isinstance(part, TokenEmbedding | nn.Embedding):
+            assert isinstance(part.weight, nn.Parameter)
+            yield part.weight, part.sparse and n_uses[part.weight] == 1
+
+
+def _check_fits(split: _Parameters, name: str, table_decay: float, momentum: float) -> None:
+    if split.has_sparse and name not in _TAKE_SPARSE:
+        raise ConfigError(
+            f"{name} cannot take a table's sparse gradients, which need "
+            f"{', '.join(_TAKE_SPARSE[:-1])} or {_TAKE_SPARSE[-1]}; give one of these, or "
+            "sparse=False"
+        )
+    if name == "sparse-adam" and split.tables and not split.has_sparse:
+        raise ConfigError(
+            "sparse-adam takes sparse gradients only, and a table without sparse=True, or tied to "
+            "the head, has dense ones; give adamw or rowwise-adagrad, or untie it and set sparse"
+        )
+    if split.has_sparse and table_decay and name not in _FOR_TABLES:
+        raise ConfigError(
+            f"weight_decay is {table_decay:g}, which moves every row, on a table with sparse "
+            "gradients; give decay_embeddings=False, weight_decay=0 or sparse=False"
+        )
+    if split.has_sparse and momentum:
+        raise ConfigError(
+            f"momentum is {momentum:g}, which moves rows that are not read, on a table with sparse "
+            "gradients; give momentum=0 or sparse=False"
+        )
+
+
+def _check_above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ConfigError(f"{name} is {value:g}; give more than 0")
+
+
+def grow_state(optimizer: Optimizer, weight: Tensor, n_old: int) -> None:
+    """Give the rows that a longer weight has now what the optimizer keeps for each: zeros.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    weight : (n_rows, …) tensor
+        A parameter of the optimizer's, which had `n_old` rows when it last stepped.
+    n_old : int
+    """
+    state = optimizer.state.get(weight, {})
+    for name, value in state.items():
+        if isinstance(value, Tensor) and value.dim() and value.shape[0] == n_old:
+            more = value.new_zeros(weight.shape[0] - n_old, *value.shape[1:])
+            state[name] = torch.cat([value, more])

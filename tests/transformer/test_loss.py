@@ -1,0 +1,78 @@
+"""The chunked loss against a loop, and against torch's own gradient."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional  # noqa: E402
+
+from rowspace.transformer.loss import linear_cross_entropy  # noqa: E402
+from tests import naive_transformer as naive  # noqa: E402
+
+
+def _inputs(n: int = 23, dim: int = 5, n_words: int = 11) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(3)
+    hidden = torch.randn(n, dim, generator=generator, dtype=torch.float64)
+    weight = torch.randn(n_words, dim, generator=generator, dtype=torch.float64)
+    bias = torch.randn(n_words, generator=generator, dtype=torch.float64)
+    targets = torch.randint(n_words, (n,), generator=generator)
+    targets[::4] = -100
+    return hidden, weight, targets, bias
+
+
+@pytest.mark.parametrize("chunk_tokens", [None, 1, 7, 100])
+def test_loss_is_that_of_a_loop(chunk_tokens: int | None) -> None:
+    hidden, weight, targets, bias = _inputs()
+    loss = linear_cross_entropy(hidden, weight, targets, bias, chunk_tokens=chunk_tokens)
+    expected = naive.cross_entropy(hidden.numpy(), weight.numpy(), targets.numpy(), bias.numpy())
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("chunk_tokens", [None, 1, 7, 100])
+def test_gradients_are_torchs_own(chunk_tokens: int | None) -> None:
+    hidden, weight, targets, bias = (x.float() if x.is_floating_point() else x for x in _inputs())
+    leaves = [x.clone().requires_grad_() for x in (hidden, weight, bias)]
+    expected = [x.clone().requires_grad_() for x in (hidden, weight, bias)]
+    loss = linear_cross_entropy(leaves[0], leaves[1], targets, leaves[2], chunk_tokens=chunk_tokens)
+    (loss * 1.7).backward()
+    full = functional.linear(expected[0], expected[1], expected[2])
+    (functional.cross_entropy(full, targets) * 1.7).backward()
+    for ours, theirs in zip(leaves, expected, strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_gradcheck_in_chunks() -> None:
+    hidden, weight, targets, bias = _inputs(n=6, dim=3, n_words=4)
+    leaves = [x.requires_grad_() for x in (hidden, weight, bias)]
+    assert torch.autograd.gradcheck(
+        lambda h, w, b: linear_cross_entropy(h, w, targets, b, chunk_tokens=2),
+        leaves,
+    )
+
+
+def test_loss_of_nothing_to_predict_is_zero_with_zero_gradients() -> None:
+    hidden, weight, targets, _ = _inputs()
+    weight.requires_grad_()
+    for chunk_tokens in (None, 4):
+        weight.grad = None
+        loss = linear_cross_entropy(
+            hidden, weight, torch.full_like(targets, -100), chunk_tokens=chunk_tokens
+        )
+        loss.backward()
+        assert float(loss.detach()) == 0.0
+        assert weight.grad is not None
+        assert not weight.grad.any()
+
+
+def test_autocast_gives_the_loss_of_bfloat16_and_float32_gradients() -> None:
+    hidden, weight, targets, _ = (x.float() if x.is_floating_point() else x for x in _inputs())
+    weight.requires_grad_()
+    exact = linear_cross_entropy(hidden, weight, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = linear_cross_entropy(hidden, weight, targets, chunk_tokens=5)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=2e-2)
+    assert weight.grad is not None
+    assert weight.grad.dtype == torch.float32
