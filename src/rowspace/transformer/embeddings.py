@@ -20,7 +20,6 @@ from rowspace.errors import ConfigError, VocabularyError
 from rowspace.position.base import Position
 from rowspace.space.vectors import Vectors
 from rowspace.transformer.frozen import hold_frozen_rows
-from rowspace.transformer.optimizers import grow_state
 
 
 def check_token_ids(token_ids: Tensor, vocab_size: int) -> None:
@@ -268,7 +267,7 @@ class TokenEmbedding(nn.Module):
         self.weight.grad = None
         self.weight.data = torch.cat([self.weight, self.weight.new_zeros(n_rows - n_old, self.dim)])
         if optimizer is not None:
-            grow_state(optimizer, self.weight, n_old)
+            _grow_state(optimizer, self.weight, n_old)
 
     def extra_repr(self) -> str:
         """What `print` shows."""
@@ -289,6 +288,15 @@ def draw_like(
     noise = torch.randn(n_new, rows.shape[1], dtype=torch.float64, generator=generator)
     drawn: Tensor = mean + (noise * (spread * variances.clamp(min=0)).sqrt()) @ axes.T
     return drawn
+
+
+def _grow_state(optimizer: Optimizer, weight: Tensor, n_old: int) -> None:
+    """Give rows added to a weight of `n_old` what the optimizer keeps for each: zeros."""
+    state = optimizer.state.get(weight, {})
+    for name, value in state.items():
+        if isinstance(value, Tensor) and value.dim() and value.shape[0] == n_old:
+            more = value.new_zeros(weight.shape[0] - n_old, *value.shape[1:])
+            state[name] = torch.cat([value, more])
 
 
 class TransformerEmbeddings(nn.Module):

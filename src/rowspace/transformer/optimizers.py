@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from rowspace.errors import ConfigError
+from rowspace.transformer.embeddings import TokenEmbedding
 
 OPTIMIZERS = ("adamw", "sgd", "adagrad", "sparse-adam", "rowwise-adagrad")
 _TAKE_SPARSE = ("sparse-adam", "sgd", "adagrad", "rowwise-adagrad")
@@ -268,8 +269,6 @@ def _split(parameters: nn.Module | Iterable[nn.Parameter]) -> _Parameters:
 
 def _tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
     """Each table's weight, and whether its gradient is sparse."""
-    from rowspace.transformer.embeddings import TokenEmbedding
-
     n_uses: dict[nn.Parameter, int] = {}
     for part in module.modules():
         for weight in part.parameters(recurse=False):
@@ -308,20 +307,3 @@ def _check_above_zero(**values: float) -> None:
     for name, value in values.items():
         if not value > 0:
             raise ConfigError(f"{name} is {value:g}; give more than 0")
-
-
-def grow_state(optimizer: Optimizer, weight: Tensor, n_old: int) -> None:
-    """Give the rows that a longer weight has now what the optimizer keeps for each: zeros.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    weight : (n_rows, …) tensor
-        A parameter of the optimizer's, which had `n_old` rows when it last stepped.
-    n_old : int
-    """
-    state = optimizer.state.get(weight, {})
-    for name, value in state.items():
-        if isinstance(value, Tensor) and value.dim() and value.shape[0] == n_old:
-            more = value.new_zeros(weight.shape[0] - n_old, *value.shape[1:])
-            state[name] = torch.cat([value, more])
