@@ -1,8 +1,8 @@
 """The yardstick of training speed: a GPT as people write it and run it on a processor.
 
-The model and the loop follow nanoGPT (https://github.com/karpathy/nanoGPT), in its configuration for a
-processor: 4 layers of 128, 4 heads, 64 characters, 12 texts a step, no compiler, float32, AdamW as
-torch has it by default. Written anew here, so that it runs with what the package needs anyway.
+The model and the loop follow nanoGPT (https://github.com/karpathy/nanoGPT), in its configuration
+for a processor: 4 layers of 128, 4 heads, 64 characters, 12 texts a step, no compiler, float32,
+AdamW as torch has it by default. Written anew, so that it runs with what the package needs anyway.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Ids = NDArray[np.uint16]
 
@@ -63,14 +63,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attend(self.norm1(x))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))  # type: ignore[no-any-return]
 
     def attend(self, x: Tensor) -> Tensor:
         B, T, D = x.shape
         q, k, v = self.qkv(x).split(D, dim=2)  # (B, T, D) each
         q, k, v = (y.view(B, T, self.n_heads, -1).transpose(1, 2) for y in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D/H)
-        return self.out(y.transpose(1, 2).contiguous().view(B, T, D))
+        return self.out(y.transpose(1, 2).contiguous().view(B, T, D))  # type: ignore[no-any-return]
 
 
 class PlainGPT(nn.Module):
