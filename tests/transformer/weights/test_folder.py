@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +49,8 @@ def _config(**settings: Any) -> TransformerConfig:
 
 
 def _ids() -> Tensor:
-    return torch.randint(0, 41, (2, 20), generator=torch.Generator().manual_seed(5))
+    ids: Tensor = torch.randint(0, 41, (2, 20), generator=torch.Generator().manual_seed(5))
+    return ids
 
 
 def _edit(folder: Path, change: Callable[[Tensors], Any]) -> None:
@@ -86,7 +89,7 @@ def test_a_model_that_was_read_can_be_trained(tmp_path: Path) -> None:
     for _ in range(5):
         loss = model.loss(ids[:, :-1], ids[:, 1:])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
@@ -166,6 +169,13 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("")
     with pytest.raises(ConfigError, match="model' is a file; give a folder"):
         save_model(LanguageModel(_config()), tmp_path / "model")
+
+
+def test_without_torch_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['torch'] = None; import rowspace.transformer.weights"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtraError" in done.stderr.splitlines()[-1]
+    assert "pip install 'rowspace[torch]'" in done.stderr
 
 
 # Folders that are not what they say
