@@ -20,6 +20,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
 GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+SESSIONS = [page for page in [ROOT / "README.md", *GUIDES] if "```console\n" in page.read_text()]
 
 
 def _blocks(language: str, page: str = README) -> list[str]:
@@ -31,7 +32,7 @@ def _page_name(page: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [ROOT / "README.md", *GUIDES], ids=_page_name)
+@pytest.mark.parametrize("page", SESSIONS, ids=_page_name)
 def test_the_console_session_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     blocks = _blocks("console", page.read_text())
