@@ -20,11 +20,13 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
 GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
-SESSIONS = [page for page in [ROOT / "README.md", *GUIDES] if "```console\n" in page.read_text()]
 
 
 def _blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+SESSIONS = [page for page in (ROOT / "README.md", *GUIDES) if _blocks("console", page.read_text())]
 
 
 def _page_name(page: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias
 
 from rowspace.errors import ConfigError
-from rowspace.files import remember, write_json
 from rowspace.space.vectors import Vectors
 from rowspace.static.phrasing import settings_of
 from rowspace.static.run import Config, Report, RunConfig
 from rowspace.text.corpus import Corpus
 from rowspace.text.phrases import Phrases, join_phrases
+from rowspace.text.runs import remember_run
 from rowspace.text.vocabulary import (
     TokenIds,
     Vocabulary,
@@ -32,7 +31,6 @@ KeepWord: TypeAlias = "Callable[[str, int], bool] | None"
 VOCABULARY = "vocabulary.json"
 CHECKPOINT = "checkpoint"
 PHRASES = "phrases.json"
-FILES = "files.json"
 
 
 class Fitter(ABC, Generic[Config, Report]):
@@ -164,49 +162,10 @@ class Fitter(ABC, Generic[Config, Report]):
         return scan_sequences(corpus, folder, words, keep_rare=keep_rare)
 
     def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "corpus": corpus.description(),
-            "config": self.config.without_threads(),
-            **more,
-        }
-        if not remember(folder / "settings.json", settings):
-            saved = json.loads((folder / "settings.json").read_text())
-            raise ConfigError(
-                f"{folder} holds a run on another corpus or with other settings; give the same "
-                f"ones ({_difference(saved, settings)}), or remove it"
-            )
-        self._check_files(folder, corpus.sizes())
-
-    def _check_files(self, folder: Path, sizes: dict[str, int]) -> None:
-        """Once its words are counted, the text is not read again: it must not have changed."""
-        if not (folder / VOCABULARY).exists():
-            write_json(folder / FILES, sizes)
-        elif (folder / FILES).exists() and sizes:  # the text may be gone, or have been stdin
-            before = json.loads((folder / FILES).read_text())
-            changed = sorted(path for path in sizes | before if sizes.get(path) != before.get(path))
-            if changed:
-                raise ConfigError(
-                    f"{changed[0]} has changed since its words were counted for the run in "
-                    f"{folder}; put it back, or remove {folder} to start anew"
-                )
+        remember_run(folder, corpus, self.config.without_threads(), more, read=VOCABULARY)
 
     def _metadata(self) -> dict[str, Any]:
         metadata = {"method": self.method_name, "config": self.config.as_dict()}
         if self.phrases is not None:
             metadata["phrases"] = self.phrases.record()
         return metadata
-
-
-def _difference(saved: Any, given: dict[str, Any]) -> str:
-    """The first setting that is another one, and what it was."""
-    try:
-        before = {**saved, **saved["corpus"], **saved["config"]}
-        now = json.loads(json.dumps({**given, **given["corpus"], **given["config"]}))
-        names = [name for name in now if name not in ("corpus", "config")]
-        name = next(name for name in names if before.get(name) != now[name])
-    except (KeyError, TypeError, StopIteration):
-        return "it is of another version"
-    if name == "start":
-        return "another --start"
-    return f"{name} was {json.dumps(before.get(name))}, not {json.dumps(now[name])}"

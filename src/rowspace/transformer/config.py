@@ -69,6 +69,7 @@ class TransformerConfig:
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more, less than 1")
+        check_heads(self.dim, self.n_heads, self.n_kv_heads or self.n_heads, self.head_dim)
 
     @property
     def inner_dim(self) -> int:
@@ -113,3 +114,19 @@ class TransformerConfig:
                 f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             )
         return cls(**settings)
+
+
+def check_heads(dim: int, n_heads: int, n_kv_heads: int, head_dim: int | None) -> None:
+    """Raise ConfigError for heads that do not fit the width, or groups that do not fit them."""
+    if n_heads < 1 or n_kv_heads < 1:
+        raise ConfigError(f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}; give 1 or more")
+    if head_dim is None and dim % n_heads:
+        raise ConfigError(
+            f"dim is {dim}, which {n_heads} heads do not divide; give a multiple of {n_heads}, "
+            "other heads, or head_dim"
+        )
+    if n_heads % n_kv_heads:
+        raise ConfigError(
+            f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}: each head of keys serves a whole "
+            "number of heads of queries; give a divisor of n_heads"
+        )

@@ -105,11 +105,10 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
     ) -> list[Tensor]:
         """What each layer gives, (B, T, D): the embeddings first, the last one normed."""
-        n_past = 0
+        n_new, n_past = token_ids.shape[1], 0
         if cache is not None:
-            n_past = cache.length
-            mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
-            mask = cache.extend_mask(mask)
+            token_ids, n_past = self._go_on(cache, token_ids, mask)
+            mask = cache.mask
         seen = view(
             self.position,
             token_ids.shape[1],
@@ -126,7 +125,21 @@ class Transformer(nn.Module):
             x = block(x, seen, None if cache is None else cache.layers[i])
             outputs.append(x)
         outputs[-1] = self.norm(x)
-        return outputs
+        return [output[:, -n_new:] for output in outputs] if token_ids.shape[1] > n_new else outputs
+
+    def _go_on(self, cache: Cache, token_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, int]:
+        """The tokens to read, and how many before them the cache knows.
+
+        Where a longer text changes how earlier tokens are turned (dynamic NTK, LongRoPE), what the
+        layers made of them changes too, so that all are read anew.
+        """
+        old_length, n_past = cache.text_length, cache.n_tokens
+        cache.extend(token_ids, mask)
+        if not self.position.changes(old_length, cache.text_length):
+            return token_ids, n_past
+        cache.forget()
+        assert cache.token_ids is not None
+        return cache.token_ids, 0
 
 
 class LanguageModel(nn.Module):

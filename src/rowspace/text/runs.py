@@ -1,0 +1,75 @@
+"""The work folder of a training run that can stop and go on: it knows its settings and its text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rowspace.errors import ConfigError
+from rowspace.files import remember, write_json
+from rowspace.text.corpus import Corpus
+
+SETTINGS = "settings.json"
+FILES = "files.json"
+
+
+def remember_run(
+    folder: Path, corpus: Corpus, config: dict[str, Any], more: dict[str, Any], read: str
+) -> None:
+    """Write down what a run is of, or check that it is the run that is there.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    corpus : Corpus
+    config : dict
+        The settings that decide the result.
+    more : dict
+        What else does.
+    read : str
+        The file in the folder that is there once the text has been read, after which the text
+        must not change.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a run of another text or with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"corpus": corpus.description(), "config": config, **more}
+    if not remember(folder / SETTINGS, settings):
+        saved = json.loads((folder / SETTINGS).read_text())
+        raise ConfigError(
+            f"{folder} holds a run on another corpus or with other settings; give the same "
+            f"ones ({_difference(saved, settings)}), or remove it"
+        )
+    _check_files(folder, corpus.sizes(), is_read=(folder / read).exists())
+
+
+def _check_files(folder: Path, sizes: dict[str, int], *, is_read: bool) -> None:
+    if not is_read:
+        write_json(folder / FILES, sizes)
+    elif (folder / FILES).exists() and sizes:  # the text may be gone, or have been stdin
+        before = json.loads((folder / FILES).read_text())
+        changed = sorted(path for path in sizes | before if sizes.get(path) != before.get(path))
+        if changed:
+            raise ConfigError(
+                f"{changed[0]} has changed since its words were counted for the run in "
+                f"{folder}; put it back, or remove {folder} to start anew"
+            )
+
+
+def _difference(saved: Any, given: dict[str, Any]) -> str:
+    """The first setting that is another one, and what it was."""
+    try:
+        before = {**saved, **saved["corpus"], **saved["config"]}
+        now = json.loads(json.dumps({**given, **given["corpus"], **given["config"]}))
+        names = [name for name in now if name not in ("corpus", "config")]
+        name = next(name for name in names if before.get(name) != now[name])
+    except (KeyError, TypeError, StopIteration):
+        return "it is of another version"
+    if name == "start":
+        return "another --start"
+    return f"{name} was {json.dumps(before.get(name))}, not {json.dumps(now[name])}"
