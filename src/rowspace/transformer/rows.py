@@ -220,6 +220,15 @@ def by_frequency(
     ------
     ConfigError
         If there is not one count a token, or the edges do not rise.
+
+    Examples
+    --------
+    >>> table = TokenEmbedding(4, 2)
+    >>> with RowRecord(table) as record:
+    ...     table(torch.tensor([0, 0, 1])).sum().backward()
+    >>> bands = by_frequency(record, [2, 1, 0, 0], edges=[0, 1])
+    >>> [(band.lowest, band.n_rows, band.reads) for band in bands]
+    [(0, 2, 0.0), (1, 2, 1.0)]
     """
     vocab_size = record.table.vocab_size
     frequency = torch.as_tensor(np.asarray(counts)).to(record.start.device)
