@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import math
 import signal
@@ -20,16 +22,18 @@ from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyErr
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.batches import Batches
 from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
+from rowspace.transformer.gradients import Whole, make_gradients
 from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.objectives import HiddenTokens, NextToken, Objective
 from rowspace.transformer.optimizers import make_optimizer
 from rowspace.transformer.pretrain import LanguageModelTrainer
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.pretrained import Pretrained
+from rowspace.transformer.rows import RowRecord
 from rowspace.transformer.schedule import learning_rate_at
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokens import prepare_tokens
-from rowspace.transformer.training import Run, accumulate
+from rowspace.transformer.training import Run
 from rowspace.transformer.weights import load_model
 from tests.data import shared_data
 
@@ -97,10 +101,35 @@ def test_a_batch_in_parts_has_the_loss_and_gradients_of_the_whole(kind: type[Any
     model.loss(ids, targets).backward()
     whole = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    loss = accumulate(model, ids, targets, 3)
+    loss = Whole(model, 3).gradients(ids, targets)
     torch.testing.assert_close(loss.double(), model.loss(ids, targets).double().detach())
     for parameter, gradient in zip(model.parameters(), whole, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_copies_record_what_the_model_itself_would(n_threads: int, is_tied: bool) -> None:
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"vocab_size": 11, "dim": 8, "n_layers": 1, "n_heads": 2}
+    model = LanguageModel(**shape, max_length=8, is_tied=is_tied)
+    config = PretrainConfig(
+        n_threads=n_threads, is_tied=is_tied, batch_size=6, accumulation=3, precision="float32"
+    )
+    twin = copy.deepcopy(model)
+    gradients, record = make_gradients(model, config, torch.float32, record=True)
+    assert record is not None
+    expected = RowRecord(twin.transformer.embeddings.token)
+    with contextlib.closing(gradients):
+        for _ in range(3):
+            ids, targets = torch.randint(9, (6, 8)), torch.randint(11, (6, 8))
+            loss = gradients.gradients(ids, targets)
+            assert loss.item() == pytest.approx(Whole(twin).gradients(ids, targets).item())
+    assert record.n_passes == expected.n_passes == 3
+    for way in ("read", "output", "total"):
+        one, other = getattr(record, way), getattr(expected, way)
+        assert torch.equal(one.n_updates, other.n_updates), way
+        torch.testing.assert_close(one.norms, other.norms, rtol=1e-4, atol=1e-6)
 
 
 def test_accumulation_does_not_change_a_run(tmp_path: Path) -> None:
@@ -294,6 +323,7 @@ def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
     [
         (NextToken(), {}),
         (NextToken(), {"dropout": 0.2, "precision": "bfloat16"}),
+        (NextToken(), {"n_threads": 2, "precision": "bfloat16", "batch_size": 5}),
         (NextToken(), {"epochs": 0.2, "steps": None, "accumulation": 2, "position": "learned"}),
         (NextToken(), {"optimizer": "rowwise-adagrad", "is_tied": False}),
         (HiddenTokens(), {"dropout": 0.1, "position": "alibi"}),

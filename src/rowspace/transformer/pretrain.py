@@ -24,6 +24,7 @@ from rowspace.machine import has_native_bfloat16
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run
 from rowspace.transformer.embeddings import count_parameters
+from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
 from rowspace.transformer.objectives import Model, NextToken, Objective
 from rowspace.transformer.optimizers import make_optimizer
@@ -34,7 +35,7 @@ from rowspace.transformer.pretrained import (
     PretrainReport,
     TextSize,
 )
-from rowspace.transformer.rows import RowRecord, by_frequency
+from rowspace.transformer.rows import by_frequency
 from rowspace.transformer.token_neighbors import compare_tables
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokenizer_training import KINDS
@@ -167,15 +168,15 @@ class LanguageModelTrainer:
     ) -> Pretrained:
         config = self.config
         device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        parts = self._parts(tokenizer, train, held_out, device)
+        precision = _precision(config, device)
+        parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
             "tokens": [train.n_tokens, held_out.n_tokens],
             "tokenizer": tokenizer.fingerprint,
         }
-        run = Run(
-            config, parts, config.n_steps(train.n_tokens), identity, _precision(config, device)
-        )
-        run.fit(checkpoint)
+        run = Run(config, parts, config.n_steps(train.n_tokens), identity, precision)
+        with contextlib.closing(parts.gradients):
+            run.fit(checkpoint)
         if parts.record is not None:
             parts.record.close()
         parts.model.eval()
@@ -187,17 +188,15 @@ class LanguageModelTrainer:
         train: TokenFile,
         held_out: TokenFile,
         device: torch.device,
+        precision: torch.dtype,
     ) -> Parts:
         config, objective = self.config, self.objective
         mode = "random" if config.epochs is None else "epoch"
+        batches = objective.make_batches(train.open(), tokenizer, config, config.max_length, mode)
+        text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
-        return Parts(
-            model,
-            _make_optimizer(model, config),
-            objective.make_batches(train.open(), tokenizer, config, config.max_length, mode),
-            HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None,
-            RowRecord(model.transformer.embeddings.token) if config.row_record else None,
-        )
+        gradients, record = make_gradients(model, config, precision, config.row_record)
+        return Parts(model, gradients, _make_optimizer(model, config), batches, text, record)
 
     def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
         """The model at the start, the same for the same seed; torch's own generator stays."""

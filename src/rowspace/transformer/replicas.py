@@ -45,11 +45,14 @@ class Replicas:
         Copies, each with a thread of its own; no more than texts in a batch are of use.
     precision : torch.dtype
         What the copies calculate in: bfloat16 or float32.
+    n_rounds : int
+        Parts that each copy goes through its texts in, one after the other, to save memory.
 
     Raises
     ------
     ConfigError
-        If `n_replicas` is below 1, or the model is watched by hooks, which copies do not have.
+        If `n_replicas` or `n_rounds` is below 1, or the model is watched by hooks, which copies do
+        not have.
 
     Examples
     --------
@@ -67,15 +70,19 @@ class Replicas:
         model: nn.Module,
         n_replicas: int,
         precision: torch.dtype = torch.float32,
+        *,
+        n_rounds: int = 1,
     ) -> None:
-        if n_replicas < 1:
-            raise ConfigError(f"n_replicas is {n_replicas}; give 1 or more")
+        for name, n in (("n_replicas", n_replicas), ("n_rounds", n_rounds)):
+            if n < 1:
+                raise ConfigError(f"{name} is {n}; give 1 or more")
         _check_no_hooks(model)
         self._trained = [weight for weight in model.parameters() if weight.requires_grad]
         self._exact = _in_a_row(model)
-        self._copies = [copy.deepcopy(model) for _ in range(n_replicas)]
+        self.copies = [copy.deepcopy(model) for _ in range(n_replicas)]
+        self.n_rounds = n_rounds
         self._rounded = self._exact if precision == self._exact.dtype else self._exact.to(precision)
-        for one in self._copies:
+        for one in self.copies:
             _let_read(one, self._rounded)
         self._total = torch.zeros(sum(weight.numel() for weight in self._trained))
         self._pool = _single_threads(n_replicas) if n_replicas > 1 else None
@@ -96,13 +103,16 @@ class Replicas:
         """
         if self._rounded is not self._exact:
             self._rounded.copy_(self._exact)
-        parts = list(
-            zip(self._copies, *_parts(token_ids, targets, len(self._copies)), strict=False)
-        )
+        n, n_predicted = len(self.copies), max(1, _n_predicted(targets))
+        parts = list(zip(self.copies, token_ids.chunk(n), targets.chunk(n), strict=False))
+
+        def work(part: tuple[nn.Module, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return _gradients(*part, n_predicted, self.n_rounds)
+
         if self._pool is None or len(parts) == 1:
-            results = [_gradients(*part) for part in parts]
+            results = [work(part) for part in parts]
         else:
-            results = list(self._pool.map(lambda part: _gradients(*part), parts))
+            results = list(self._pool.map(work, parts))
         self._set([gradient for _, gradient in results])
         return torch.stack([loss for loss, _ in results]).sum()
 
@@ -171,21 +181,30 @@ def _single_threads(n: int) -> ThreadPoolExecutor:
     return pool
 
 
-def _parts(
-    token_ids: Tensor, targets: Tensor, n: int
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], list[float]]:
-    """Texts and targets in up to `n` parts, and each part's share of the predicted tokens."""
-    part_targets = targets.chunk(n)
-    counts = [int((part != IGNORED).sum()) for part in part_targets]
-    return token_ids.chunk(n), part_targets, [count / max(1, sum(counts)) for count in counts]
+def _n_predicted(targets: Tensor) -> int:
+    return int((targets != IGNORED).sum())
 
 
 def _gradients(
-    model: Any, token_ids: Tensor, targets: Tensor, share: float
+    model: Any, token_ids: Tensor, targets: Tensor, n_predicted: int, n_rounds: int
 ) -> tuple[Tensor, Tensor]:
-    """The loss times `share`, and its gradients in a row."""
-    loss = model.loss(token_ids, targets) * share
-    loss.backward()
+    """These texts' share of the mean loss over `n_predicted` tokens, and its gradients in a row.
+
+    Rounds are added up in float32, since a sum in bfloat16 forgets small ones.
+    """
+    losses, total = [], None
+    for ids, wanted in zip(token_ids.chunk(n_rounds), targets.chunk(n_rounds), strict=True):
+        loss = model.loss(ids, wanted) * (_n_predicted(wanted) / n_predicted)
+        loss.backward()
+        losses.append(loss.detach().float())
+        gradient = _take_gradients(model)
+        total = gradient if total is None else total.float().add_(gradient)
+    assert total is not None
+    return torch.stack(losses).sum(), total
+
+
+def _take_gradients(model: nn.Module) -> Tensor:
+    """The gradients in a row; the model has none afterwards."""
     parts = [
         (weight.new_zeros(weight.shape) if weight.grad is None else weight.grad).reshape(-1)
         for weight in model.parameters()
@@ -193,4 +212,4 @@ def _gradients(
     ]
     for weight in model.parameters():
         weight.grad = None
-    return loss.detach().float(), torch.cat(parts)
+    return torch.cat(parts)
