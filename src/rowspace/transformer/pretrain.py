@@ -196,7 +196,14 @@ class LanguageModelTrainer:
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
         gradients, record = make_gradients(model, config, precision, config.row_record)
-        return Parts(model, gradients, _make_optimizer(model, config), batches, text, record)
+        optimizer = _make_optimizer(model, config)
+        unseen = held_out.open()
+
+        def sample() -> str:
+            (first,) = objective.samples(model, unseen, 1, tokenizer, config.seed)
+            return f"{first.given} […] {first.made}" if objective.predicts_all else first.made
+
+        return Parts(model, gradients, optimizer, batches, text, record, sample)
 
     def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
         """The model at the start, the same for the same seed; torch's own generator stays."""
