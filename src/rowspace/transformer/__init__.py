@@ -22,7 +22,6 @@ _HOMES = {
     "TokenEmbedding": "embeddings",
     "TransformerConfig": "config",
     "TransformerEmbeddings": "embeddings",
-    "generate": "generate",
     "load_model": "weights",
     "make_optimizer": "optimizers",
     "save_model": "weights",
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from rowspace.transformer.config import TransformerConfig as TransformerConfig
     from rowspace.transformer.embeddings import TokenEmbedding as TokenEmbedding
     from rowspace.transformer.embeddings import TransformerEmbeddings as TransformerEmbeddings
-    from rowspace.transformer.generate import generate as generate
     from rowspace.transformer.model import Encoder as Encoder
     from rowspace.transformer.model import LanguageModel as LanguageModel
     from rowspace.transformer.objectives import HiddenTokens as HiddenTokens

@@ -334,14 +334,13 @@ def _readable_twice(corpus: Corpus, work: Path) -> Corpus:
     once = [path for path, _ in corpus.files() if not path.is_file()]
     if not once:
         return corpus
+    kept_as = {path: f"{number}{path.suffix or '.txt'}" for number, path in enumerate(once)}
     kept = work / "corpus"
     if not kept.exists():
         with write_folder_atomically(kept) as folder:
-            for number, path in enumerate(once):
-                _copy(path, folder / f"{number}.txt")
-    paths = [
-        kept / f"{once.index(path)}.txt" if path in once else path for path, _ in corpus.files()
-    ]
+            for path, name in kept_as.items():
+                _copy(path, folder / name)
+    paths = [kept / kept_as[path] if path in kept_as else path for path, _ in corpus.files()]
     return Corpus(paths, corpus.documents, corpus.encoding, corpus.errors)
 
 
