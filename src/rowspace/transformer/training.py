@@ -283,7 +283,7 @@ def accumulate(
     if n_parts == 1:
         with autocast():
             loss = model.loss(token_ids, targets)
-        loss.backward()
+        torch.autograd.backward(loss)
         return loss.detach()
     counts = (targets != IGNORED).view(n_parts, -1).sum(dim=1)  # (n_parts,) predicted tokens
     shares = counts / counts.sum().clamp(min=1)  # a masked model's parts may weigh differently
@@ -293,7 +293,7 @@ def accumulate(
     ):
         with autocast():
             loss = model.loss(part, part_targets) * share
-        loss.backward()
+        torch.autograd.backward(loss)
         total += loss.detach()
     return total
 
