@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+# Models of tests are so small that threads only wait for each other; set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from rowspace.cli import main
 from tests.program import Ran, RunMain
 

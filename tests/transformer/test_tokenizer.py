@@ -403,7 +403,7 @@ def test_without_the_library_the_extra_is_named(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    message = r"tokenizers is not installed; pip install 'rowspace\[torch\]'"
+    message = r"tokenizers is not installed; run: pip install 'rowspace\[torch\]'"
     with pytest.raises(MissingExtraError, match=message):
         SubwordTokenizer.train(corpus)
     with pytest.raises(MissingExtraError, match=message):
