@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from rowspace.errors import ConfigError  # noqa: E402
-from rowspace.transformer.generate import draw, generate  # noqa: E402
-from rowspace.transformer.model import LanguageModel  # noqa: E402
+from rowspace.errors import ConfigError
+from rowspace.transformer.generate import draw, generate
+from rowspace.transformer.model import LanguageModel
 
 
 def _model() -> LanguageModel:
@@ -40,7 +41,7 @@ def test_top_k_and_top_p_leave_the_tail_out() -> None:
     logits = torch.tensor([[0.5, 0.2, 0.15, 0.1, 0.05]]).log().repeat(5000, 1)
     generator = torch.Generator().manual_seed(0)
     for settings, left in (({"top_k": 2}, 2), ({"top_p": 0.7}, 2), ({"top_p": 0.71}, 3)):
-        drawn = draw(logits, generator=generator, **settings)  # type: ignore[arg-type]
+        drawn = draw(logits, generator=generator, **settings)
         assert set(drawn.flatten().tolist()) == set(range(left))
     shares = torch.bincount(draw(logits, generator=generator).flatten(), minlength=5) / 5000
     torch.testing.assert_close(shares, logits[0].exp(), rtol=0, atol=0.03)
@@ -81,7 +82,7 @@ def test_a_text_that_ended_stays_ended_and_training_goes_on_after() -> None:
         ({"token_ids": torch.zeros(1, 0, dtype=torch.int64)}, "no token to go on from"),
     ],
 )
-def test_settings_that_cannot_work_are_named(settings: dict[str, object], message: str) -> None:
+def test_settings_that_cannot_work_are_named(settings: dict[str, Any], message: str) -> None:
     arguments = {"token_ids": torch.tensor([[1]]), "n_new": 2, **settings}
     with pytest.raises(ConfigError, match=message):
-        generate(_model(), **arguments)  # type: ignore[arg-type]
+        generate(_model(), **arguments)

@@ -26,7 +26,7 @@ _COMMANDS = {
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
-    "train": ("rowspace.cli.train", "Train word vectors on text."),
+    "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
     "analogy": (

@@ -13,7 +13,9 @@ import click
 from click.core import ParameterSource
 
 from rowspace.cli.corpus import corpus_options, make_corpus
-from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.options import field_options, run_options
+from rowspace.cli.output import emit_json
+from rowspace.cli.train_lm import lm, mlm
 from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.space.vectors import Vectors
@@ -89,37 +91,16 @@ def config_options(
     shown = [
         field for field in settings_of(config_class) if with_phrases or field.name not in of_phrases
     ]
-
-    def add(command: Command) -> Command:
-        for field in reversed(shown):
-            default = defaults.get(field.name, field.default)
-            command = _option(field, default)(command)
-        return command
-
-    return add
-
-
-def _option(field: dataclasses.Field[Any], default: Any) -> Callable[[Command], Command]:
-    name = "--" + field.name.replace("_", "-")
-    if isinstance(default, bool):
-        name = f"{name}/--no-{name[2:]}"
-        return click.option(name, default=default, show_default=True, help=_HELP[field.name])
-    kind: Any = type(default)
-    if default is None:
-        kind = float if "float" in str(field.type) else int
-    if field.name in _CHOICES:
-        kind = click.Choice(_CHOICES[field.name])
-    text = _HELP[field.name]
-    if default is None and field.default is not None:
-        text += " Chosen by the corpus if not given."
-    return click.option(
-        name, type=kind, default=default, show_default=default is not None, help=text
-    )
+    return field_options(shown, _HELP, _CHOICES, defaults)
 
 
 @click.group()
 def train() -> None:
-    """Train word vectors on text."""
+    """Train word vectors or a language model on text."""
+
+
+train.add_command(lm)
+train.add_command(mlm)
 
 
 def training_options(command: Command) -> Command:
@@ -134,20 +115,6 @@ def training_options(command: Command) -> Command:
             "its own settings are the defaults then.",
         ),
     )
-
-
-def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:
-    """The options of every trainer, with `more` of one's own."""
-    options: tuple[Callable[[Command], Command], ...] = (
-        json_option,
-        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
-        *more,
-        click.option("--out", required=True, type=click.Path(path_type=Path), help="To write."),
-        click.argument("corpus", nargs=-1, required=True),
-    )
-    for option in options:
-        command = option(command)
-    return command
 
 
 @train.command()

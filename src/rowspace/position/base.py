@@ -45,6 +45,13 @@ class Position(nn.Module):
     """Whether a longer text changes the turn of earlier keys (dynamic NTK, LongRoPE). A cache must
     then hold keys as they were before they were turned, and `place` turns all of them."""
 
+    def changes(self, old_length: int, new_length: int) -> bool:
+        """Whether a text that grew from one length to the other has to be read anew.
+
+        A cache holds what the layers made of earlier tokens, which is then no longer so.
+        """
+        return False
+
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
         """Token vectors with their positions in them.
 

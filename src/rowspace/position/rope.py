@@ -75,6 +75,19 @@ class RoPE(Position):
         self.scaling.check(rotary_dim)
         self.turns_all_keys = self.scaling.depends_on_length
 
+    def changes(self, old_length: int, new_length: int) -> bool:
+        """See `Position.changes`."""
+        if not self.scaling.depends_on_length:
+            return False
+        old, new = (
+            (
+                self.scaling.frequencies(self.base, self.rotary_dim, length).tolist(),
+                self.scaling.temperature(length),
+            )
+            for length in (old_length, new_length)
+        )
+        return old != new
+
     def place(
         self, query_positions: Tensor, key_positions: Tensor, length: int, dtype: torch.dtype
     ) -> Placement:

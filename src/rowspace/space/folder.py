@@ -32,6 +32,11 @@ _DTYPES = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
 _BYTES_AT_ONCE = 1 << 24
 
 
+def is_in(path: Path) -> bool:
+    """Whether vectors, or a part of them, are in the folder `path` itself."""
+    return (path / MATRIX).exists() or (path / KEYS).exists()
+
+
 def find(path: Path) -> Path:
     """The folder that holds the vectors: `path`, or the `model` folder of a space.
 
@@ -41,7 +46,7 @@ def find(path: Path) -> Path:
         If neither does.
     """
     for candidate in (path, path / "model"):
-        if (candidate / MATRIX).exists() or (candidate / KEYS).exists():
+        if is_in(candidate):
             return candidate
     raise FormatError(f"the folder {str(path)!r} holds no {MATRIX}; give a folder that save wrote")
 

@@ -93,6 +93,7 @@ FORMATS = (
 )  # fmt: skip
 NAMES = tuple(format.name for format in FORMATS)
 
+MODEL = "model.safetensors"
 _MAPPED = ("rowspace", "fasttext", "numpy", "safetensors")
 
 
@@ -109,8 +110,9 @@ def load(
     Parameters
     ----------
     path : path
-        A folder that `save` wrote, a space (its `model/` is read), or a file of any format in
-        `FORMATS`, recognised by its content and, where that could be two, by its suffix.
+        A folder that `save` wrote, a space (its `model/` is read), a transformer's folder (its
+        table of tokens is), or a file of any format in `FORMATS`, recognised by its content and,
+        where that could be two, by its suffix.
     limit : int, optional
         Read only the first so many vectors, the most frequent words in most files.
     mmap : bool
@@ -140,6 +142,8 @@ def load(
         raise FormatError(f"there is no file or folder {str(path)!r}; check the path")
     if path.name in folder.FILES and all((path.parent / name).exists() for name in folder.FILES):
         path = path.parent
+    if path.is_dir() and (path / MODEL).exists() and not folder.is_in(path):
+        path = path / MODEL  # a transformer's, whose table of tokens is read
     if path.is_dir():
         return folder.read(folder.find(path), limit, mmap)
     if cache is not False and (stored := caches.find(path, limit, format, mmap)):

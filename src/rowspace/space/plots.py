@@ -14,6 +14,7 @@ Box = tuple[float, float, float, float]
 _PLOT_WIDTH, _PLOT_HEIGHT = 460.0, 300.0
 PLOT_BOX: Box = (62.0, 16.0, 444.0, 246.0)
 _ZIPF_POINTS = 200
+_CURVE_POINTS = 400
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Plot:
     has_line: bool = True
     bars: list[tuple[float, float, float, float, str]] = field(default_factory=list)
     """(left, top, width, height, what it says)."""
+    second: list[tuple[float, float, str]] = field(default_factory=list)
+    """Another curve over the same axes, as `points`."""
     reference: list[tuple[float, float]] = field(default_factory=list)
     """The two ends of a dashed line, if there is one."""
     reference_label: str = ""
@@ -41,7 +44,16 @@ class Plot:
     @property
     def line(self) -> str:
         """The points as an SVG polyline takes them."""
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in self.points)
+        return _polyline(self.points)
+
+    @property
+    def second_line(self) -> str:
+        """The same of the other curve."""
+        return _polyline(self.second)
+
+
+def _polyline(points: Sequence[tuple[float, float, str]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
 
 
 @dataclass(frozen=True)
@@ -176,5 +188,49 @@ def epoch_plot(
     )
 
 
+def step_plot(
+    values: Sequence[tuple[int, float]],
+    title: str,
+    y_label: str,
+    *,
+    second: Sequence[tuple[int, float]] = (),
+    reference: tuple[float, str] | None = None,
+    starts_at_zero: bool = True,
+) -> Plot:
+    """A curve over the steps of training, another one with dots, and a level to compare with.
+
+    Parameters
+    ----------
+    values, second : sequence of (step, value)
+        Rising steps; the first curve is drawn by at most some hundred of its points.
+    title, y_label : str
+    reference : (value, what it is), optional
+    starts_at_zero : bool
+        Where the values begin, else near their smallest.
+    """
+    left, top, right, bottom = PLOT_BOX
+    shown = [*values, *second]
+    levels = [value for _, value in shown] + ([reference[0]] if reference else [])
+    x_ticks = linear_ticks(0, max(step for step, _ in shown))
+    y_ticks = linear_ticks(0 if starts_at_zero else min(levels), max(levels))
+    x = Scale(0, x_ticks[-1], left, right)
+    y = Scale(y_ticks[0], y_ticks[-1], bottom, top)
+    every = max(1, len(values) // _CURVE_POINTS)
+    return Plot(
+        title=title,
+        x_label="step",
+        y_label=y_label,
+        x_ticks=[(x(t), short_number(t)) for t in x_ticks],
+        y_ticks=[(y(t), short_number(t)) for t in y_ticks],
+        points=[(x(s), y(v), f"step {s:,}: {_said(v)}") for s, v in values[::every]],
+        has_dots=False,
+        second=[(x(s), y(v), f"step {s:,}: {_said(v)}") for s, v in second],
+        reference=[(left, y(reference[0])), (right, y(reference[0]))] if reference else [],
+        reference_label=reference[1] if reference else "",
+    )
+
+
 def _said(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3f}"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if value >= 0.1 or value == 0 else f"{value:.3g}"

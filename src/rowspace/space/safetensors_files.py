@@ -37,6 +37,7 @@ _MATRIX_ENDINGS = (
     "embed_tokens.weight",
     "wte.weight",
     "embedding.weight",
+    "embeddings.token.weight",
 )
 
 

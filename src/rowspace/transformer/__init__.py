@@ -1,1 +1,66 @@
-"""Transformers from token id to logits: embeddings, attention, layers, models, training."""
+"""Transformers from token id to logits: embeddings, attention, layers, models, training.
+
+Names are imported when first used, so that what needs no torch, as a tokenizer, does not load it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rowspace.extras import missing_torch
+
+_HOMES = {
+    "Attention": "attention",
+    "Encoder": "model",
+    "HiddenTokens": "objectives",
+    "LanguageModel": "model",
+    "LanguageModelTrainer": "pretrain",
+    "NextToken": "objectives",
+    "PretrainConfig": "pretrain_config",
+    "SubwordTokenizer": "tokenizer",
+    "TokenEmbedding": "embeddings",
+    "TransformerConfig": "config",
+    "TransformerEmbeddings": "embeddings",
+    "generate": "generate",
+    "load_model": "weights",
+    "make_optimizer": "optimizers",
+    "save_model": "weights",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from rowspace.transformer.attention import Attention as Attention
+    from rowspace.transformer.config import TransformerConfig as TransformerConfig
+    from rowspace.transformer.embeddings import TokenEmbedding as TokenEmbedding
+    from rowspace.transformer.embeddings import TransformerEmbeddings as TransformerEmbeddings
+    from rowspace.transformer.generate import generate as generate
+    from rowspace.transformer.model import Encoder as Encoder
+    from rowspace.transformer.model import LanguageModel as LanguageModel
+    from rowspace.transformer.objectives import HiddenTokens as HiddenTokens
+    from rowspace.transformer.objectives import NextToken as NextToken
+    from rowspace.transformer.optimizers import make_optimizer as make_optimizer
+    from rowspace.transformer.pretrain import LanguageModelTrainer as LanguageModelTrainer
+    from rowspace.transformer.pretrain_config import PretrainConfig as PretrainConfig
+    from rowspace.transformer.tokenizer import SubwordTokenizer as SubwordTokenizer
+    from rowspace.transformer.weights import load_model as load_model
+    from rowspace.transformer.weights import save_model as save_model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rowspace.transformer' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"rowspace.transformer.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_torch(f"rowspace.transformer.{name}") from error
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

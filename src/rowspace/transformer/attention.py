@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rowspace.errors import ConfigError
 from rowspace.position.base import Placement, Position
+from rowspace.transformer.config import check_heads
 
 
 @dataclass
@@ -45,21 +45,35 @@ class Cache:
 
     n_layers: int
     layers: list[LayerCache] = field(init=False)
+    token_ids: Tensor | None = None
+    """(B, T) int64, of all tokens so far."""
     mask: Tensor | None = None
-    """(B, T) bool, False on padding; of all tokens so far."""
+    """(B, T) bool, False on padding."""
 
     def __post_init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop keys and values, so that all tokens have to be read anew."""
         self.layers = [LayerCache() for _ in range(self.n_layers)]
 
     @property
-    def length(self) -> int:
-        """Tokens so far."""
+    def n_tokens(self) -> int:
+        """Tokens so far, padding included."""
         return 0 if self.mask is None else self.mask.shape[1]
 
-    def extend_mask(self, mask: Tensor) -> Tensor:
-        """Add the mask of new tokens, and give back that of all."""
-        self.mask = mask if self.mask is None else torch.cat([self.mask, mask], dim=1)
-        return self.mask
+    @property
+    def text_length(self) -> int:
+        """Tokens of the longest text so far."""
+        return 0 if self.mask is None else int(self.mask.sum(dim=1).max())
+
+    def extend(self, token_ids: Tensor, mask: Tensor | None) -> None:
+        """Add new tokens; the layers add their keys and values themselves."""
+        mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
+        if self.token_ids is not None and self.mask is not None:
+            token_ids = torch.cat([self.token_ids, token_ids], dim=1)
+            mask = torch.cat([self.mask, mask], dim=1)
+        self.token_ids, self.mask = token_ids, mask
 
 
 @dataclass(frozen=True)
@@ -106,11 +120,12 @@ def view(
     """
     n_keys = n_past + n_new
     if mask is None or bool(mask.all()):
-        mask, key_positions = None, torch.arange(n_keys, device=device)  # (T_key,)
+        mask, key_positions, length = None, torch.arange(n_keys, device=device), n_keys  # (T_key,)
     else:
         key_positions = (mask.cumsum(dim=1) - 1).clamp(min=0)  # (B, T_key)
+        length = int(key_positions.max()) + 1  # every text may be padded
     positions = key_positions[..., n_past:]
-    placement = position.place(positions, key_positions, n_keys, dtype)
+    placement = position.place(positions, key_positions, length, dtype)
     is_plain = mask is None and placement.bias is None and (window is None or window >= n_keys)
     late = position.turns_all_keys
     if is_plain and (not causal or n_past == 0 or n_new == 1):
@@ -199,7 +214,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads or n_heads
-        _check_heads(dim, n_heads, self.n_kv_heads, head_dim)
+        check_heads(dim, n_heads, self.n_kv_heads, head_dim)
         self.head_dim = head_dim or dim // n_heads
         self.position = position if position is not None else Position()
         self.causal, self.window, self.scale = causal, window, scale
@@ -286,18 +301,3 @@ class Attention(nn.Module):
             enable_gqa=self.n_kv_heads != self.n_heads,
         )
         return mixed.transpose(1, 2).flatten(2)
-
-
-def _check_heads(dim: int, n_heads: int, n_kv_heads: int, head_dim: int | None) -> None:
-    if n_heads < 1 or n_kv_heads < 1:
-        raise ConfigError(f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}; give 1 or more")
-    if head_dim is None and dim % n_heads:
-        raise ConfigError(
-            f"dim is {dim}, which {n_heads} heads do not divide; give a multiple of {n_heads}, "
-            "other heads, or head_dim"
-        )
-    if n_heads % n_kv_heads:
-        raise ConfigError(
-            f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}: each head of keys serves a whole "
-            "number of heads of queries; give a divisor of n_heads"
-        )

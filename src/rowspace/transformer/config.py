@@ -35,7 +35,8 @@ class TransformerConfig:
     position: str = "rope"
     """A name in `rowspace.position.POSITIONS`."""
     position_settings: dict[str, Any] = field(default_factory=dict)
-    """What the position takes besides: base, layout, rotary_dim, scaling."""
+    """What the position takes besides: base, rotary_dim, scaling, precision. A scaling is given as
+    in a `config.json`, such as {"rope_type": "linear", "factor": 4}."""
     norm: str = "rms"
     norm_eps: float = 1e-5
     norm_order: str = "pre"
@@ -44,6 +45,8 @@ class TransformerConfig:
     """Whether linear layers have a bias."""
     qkv_bias: bool | None = None
     """The same of queries, keys and values alone; `bias` if not given."""
+    out_bias: bool | None = None
+    """The same of what attention gives; `bias` if not given."""
     dropout: float = 0.0
     attention_dropout: float = 0.0
     window: int | None = None
@@ -66,6 +69,7 @@ class TransformerConfig:
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more, less than 1")
+        check_heads(self.dim, self.n_heads, self.n_kv_heads or self.n_heads, self.head_dim)
 
     @property
     def inner_dim(self) -> int:
@@ -80,6 +84,16 @@ class TransformerConfig:
     def width_of_heads(self) -> int:
         """Length of one head's vector."""
         return self.head_dim or self.dim // self.n_heads
+
+    @property
+    def has_qkv_bias(self) -> bool:
+        """Whether queries, keys and values have a bias."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    @property
+    def has_out_bias(self) -> bool:
+        """Whether what attention gives has a bias."""
+        return self.bias if self.out_bias is None else self.out_bias
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""
@@ -100,3 +114,19 @@ class TransformerConfig:
                 f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             )
         return cls(**settings)
+
+
+def check_heads(dim: int, n_heads: int, n_kv_heads: int, head_dim: int | None) -> None:
+    """Raise ConfigError for heads that do not fit the width, or groups that do not fit them."""
+    if n_heads < 1 or n_kv_heads < 1:
+        raise ConfigError(f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}; give 1 or more")
+    if head_dim is None and dim % n_heads:
+        raise ConfigError(
+            f"dim is {dim}, which {n_heads} heads do not divide; give a multiple of {n_heads}, "
+            "other heads, or head_dim"
+        )
+    if n_heads % n_kv_heads:
+        raise ConfigError(
+            f"n_heads is {n_heads} and n_kv_heads {n_kv_heads}: each head of keys serves a whole "
+            "number of heads of queries; give a divisor of n_heads"
+        )

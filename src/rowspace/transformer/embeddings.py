@@ -7,6 +7,7 @@ BERT's (Devlin et al. 2019, figure 2).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
 from rowspace.errors import ConfigError, VocabularyError
-from rowspace.position.base import Position
+from rowspace.position import Learned, NoPosition, Position, Sinusoidal
 from rowspace.space.vectors import Vectors
 from rowspace.transformer.frozen import hold_frozen_rows
 
@@ -30,7 +31,7 @@ def check_token_ids(token_ids: Tensor, vocab_size: int) -> None:
     VocabularyError
         If an id is negative, or `vocab_size` or more.
     """
-    if token_ids.numel() == 0:
+    if token_ids.numel() == 0 or token_ids.is_meta:
         return
     smallest, largest = (int(extreme) for extreme in torch.aminmax(token_ids))
     if smallest < 0 or largest >= vocab_size:
@@ -104,7 +105,7 @@ class TokenEmbedding(nn.Module):
         self.sparse, self.padding_id, self.check_ids = sparse, padding_id, check_ids
         self.weight = nn.Parameter(torch.empty(_round_up(vocab_size, multiple), dim))
         self.register_buffer("frozen_ids", torch.empty(0, dtype=torch.int64), persistent=False)
-        self._held_weight: Tensor | None = None
+        self._held_weight: weakref.ref[Tensor] | None = None
         self.reset(std)
 
     @torch.no_grad()
@@ -180,9 +181,9 @@ class TokenEmbedding(nn.Module):
 
     def _hold(self) -> None:
         """Watch over the weight, which is another one once it was tied, copied or loaded."""
-        if self._held_weight is not self.weight:
+        if self._held_weight is None or self._held_weight() is not self.weight:
             hold_frozen_rows(self)
-            self._held_weight = self.weight
+            self._held_weight = weakref.ref(self.weight)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_held_weight": None}  # a copy's weight has no hooks
@@ -467,8 +468,6 @@ def to_vectors(embedding: TokenEmbedding, keys: Sequence[str]) -> Vectors:
 
 
 def _position_named(name: str, dim: int, max_length: int) -> Position:
-    from rowspace.position import Learned, NoPosition, Sinusoidal
-
     if name == "learned":
         return Learned(max_length, dim)
     if name == "sinusoidal":

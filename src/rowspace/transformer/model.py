@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rowspace.position import Position, make_position
+from rowspace.position import Position, make_position, scaling_from
 from rowspace.transformer.attention import Attention, Cache, view
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.embeddings import TransformerEmbeddings
@@ -39,7 +39,7 @@ class Transformer(nn.Module):
             config.dim,
             config.max_length,
             config.dropout,
-            position=_position_of(config, causal),
+            position=position_of(config, causal),
             layer_norm=config.embedding_norm,
             n_token_types=config.n_token_types,
             padding_id=config.padding_id,
@@ -105,11 +105,10 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
     ) -> list[Tensor]:
         """What each layer gives, (B, T, D): the embeddings first, the last one normed."""
-        n_past = 0
+        n_new, n_past = token_ids.shape[1], 0
         if cache is not None:
-            n_past = cache.length
-            mask = torch.ones_like(token_ids, dtype=torch.bool) if mask is None else mask
-            mask = cache.extend_mask(mask)
+            token_ids, n_past = self._go_on(cache, token_ids, mask)
+            mask = cache.mask
         seen = view(
             self.position,
             token_ids.shape[1],
@@ -126,7 +125,21 @@ class Transformer(nn.Module):
             x = block(x, seen, None if cache is None else cache.layers[i])
             outputs.append(x)
         outputs[-1] = self.norm(x)
-        return outputs
+        return [output[:, -n_new:] for output in outputs] if token_ids.shape[1] > n_new else outputs
+
+    def _go_on(self, cache: Cache, token_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, int]:
+        """The tokens to read, and how many before them the cache knows.
+
+        Where a longer text changes how earlier tokens are turned (dynamic NTK, LongRoPE), what the
+        layers made of them changes too, so that all are read anew.
+        """
+        old_length, n_past = cache.text_length, cache.n_tokens
+        cache.extend(token_ids, mask)
+        if not self.position.changes(old_length, cache.text_length):
+            return token_ids, n_past
+        cache.forget()
+        assert cache.token_ids is not None
+        return cache.token_ids, 0
 
 
 class LanguageModel(nn.Module):
@@ -302,7 +315,11 @@ def _head_of(transformer: Transformer, *, bias: bool) -> Head:
     return Head(weight, config.vocab_size, bias=bias)
 
 
-def _position_of(config: TransformerConfig, causal: bool) -> Position:
+def position_of(config: TransformerConfig, causal: bool) -> Position:
+    """The position that a config names."""
+    settings = dict(config.position_settings)
+    if isinstance(settings.get("scaling"), dict):
+        settings["scaling"] = scaling_from(settings["scaling"], max_length=config.max_length)
     return make_position(
         config.position,
         dim=config.dim,
@@ -310,12 +327,11 @@ def _position_of(config: TransformerConfig, causal: bool) -> Position:
         n_heads=config.n_heads,
         max_length=config.max_length,
         causal=causal,
-        **config.position_settings,
+        **settings,
     )
 
 
 def _block_of(config: TransformerConfig, causal: bool) -> Block:
-    qkv_bias = config.bias if config.qkv_bias is None else config.qkv_bias
     return Block(
         Attention(
             config.dim,
@@ -324,8 +340,8 @@ def _block_of(config: TransformerConfig, causal: bool) -> Block:
             head_dim=config.head_dim,
             causal=causal,
             window=config.window,
-            qkv_bias=qkv_bias,
-            out_bias=config.bias,
+            qkv_bias=config.has_qkv_bias,
+            out_bias=config.has_out_bias,
             dropout=config.attention_dropout,
         ),
         FeedForward(config.dim, config.inner_dim, activation=config.activation, bias=config.bias),

@@ -138,14 +138,14 @@ class Together(Optimizer):
 class _Parameters:
     """A model's parameters, by what an optimizer should do with them."""
 
-    tables: list[nn.Parameter]
-    """Weights of `TokenEmbedding` and `nn.Embedding`."""
+    sparse_tables: list[nn.Parameter]
+    """Weights of `TokenEmbedding` and `nn.Embedding` whose gradient is sparse."""
+    dense_tables: list[nn.Parameter]
+    """Those where it is not, or that are tied."""
     matrices: list[nn.Parameter]
     """Others of two or more dimensions."""
     others: list[nn.Parameter]
     """Biases and norms."""
-    has_sparse: bool
-    """Whether a table's gradient is sparse: it says so and is not tied."""
 
 
 def make_optimizer(
@@ -169,7 +169,8 @@ def make_optimizer(
         Only a module tells which parameters are tables and whether they are sparse; among bare
         parameters none is.
     name : {"adamw", "sgd", "adagrad", "sparse-adam", "rowwise-adagrad"}
-        The last two step the tables, without weight decay, and AdamW steps the rest.
+        Of the last two, sparse-adam steps the tables with sparse gradients and rowwise-adagrad all
+        tables, without weight decay, and AdamW steps the rest.
     lr : float
     weight_decay : float
         Of matrices; never of biases and norms.
@@ -200,28 +201,35 @@ def make_optimizer(
         raise ConfigError(f"optimizer is {name!r}; give one of {', '.join(OPTIMIZERS)}")
     _check_above_zero(lr=lr, table_lr=lr if table_lr is None else table_lr)
     split = _split(parameters)
-    _check_fits(split, name, weight_decay if decay_embeddings else 0.0, momentum)
-    groups = [
+    decay = weight_decay if decay_embeddings else 0.0
+    _check_fits(split, name, decay, momentum)
+    given: dict[str, Any] = {} if eps is None else {"eps": eps}
+    tables = split.sparse_tables + split.dense_tables
+    alone = {"sparse-adam": split.sparse_tables, "rowwise-adagrad": tables}.get(name, [])
+    groups = _with_parameters(
         {"params": split.matrices, "weight_decay": weight_decay},
         {"params": split.others, "weight_decay": 0.0},
-    ]
-    table: dict[str, Any] = {"params": split.tables, "lr": table_lr or lr}
-    given: dict[str, Any] = {} if eps is None else {"eps": eps}
-    if name in _FOR_TABLES:
-        parts = [_of_tables(name, table, betas, given)] if split.tables else []
-        if rest := _with_parameters(groups):
-            parts.append(_adamw(rest, lr, betas, fused, {}))
-        return parts[0] if len(parts) == 1 else Together(*parts)
-    table["weight_decay"] = weight_decay if decay_embeddings else 0.0
-    groups = _with_parameters([*groups, table])
-    if name == "adamw":
-        return _adamw(groups, lr, betas, fused, given)
+        {
+            "params": [weight for weight in tables if not _is_in(weight, alone)],
+            "weight_decay": decay,
+            "lr": table_lr or lr,
+        },
+    )
     if name == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=momentum)
-    return torch.optim.Adagrad(groups, lr=lr, **given)
+    if name == "adagrad":
+        return torch.optim.Adagrad(groups, lr=lr, **given)
+    if name == "adamw":
+        return _adamw(groups, lr, betas, fused, given)
+    first = _of_tables(name, alone, table_lr or lr, betas, given)
+    return Together(first, _adamw(groups, lr, betas, fused, {})) if groups else first
 
 
-def _with_parameters(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _is_in(weight: Tensor, weights: list[nn.Parameter]) -> bool:
+    return any(weight is other for other in weights)
+
+
+def _with_parameters(*groups: dict[str, Any]) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
@@ -242,28 +250,29 @@ def _adamw(
 
 
 def _of_tables(
-    name: str, table: dict[str, Any], betas: tuple[float, float], given: dict[str, Any]
+    name: str,
+    tables: list[nn.Parameter],
+    lr: float,
+    betas: tuple[float, float],
+    given: dict[str, Any],
 ) -> Optimizer:
     if name == "sparse-adam":
-        return torch.optim.SparseAdam([table], lr=table["lr"], betas=betas, **given)
-    return RowWiseAdagrad([table], lr=table["lr"], **given)
+        return torch.optim.SparseAdam(tables, lr=lr, betas=betas, **given)
+    return RowWiseAdagrad(tables, lr=lr, **given)
 
 
 def _split(parameters: nn.Module | Iterable[nn.Parameter]) -> _Parameters:
-    if not isinstance(parameters, nn.Module):
-        bare = [weight for weight in parameters if weight.requires_grad]
-        tables: dict[nn.Parameter, bool] = {}
-    else:
-        bare = [weight for weight in parameters.parameters() if weight.requires_grad]
-        tables = dict(_tables_of(parameters))
-    if not bare:
+    tables = dict(_tables_of(parameters)) if isinstance(parameters, nn.Module) else {}
+    everything = parameters.parameters() if isinstance(parameters, nn.Module) else parameters
+    learning = [weight for weight in everything if weight.requires_grad]
+    if not learning:
         raise ConfigError("no parameter wants a gradient, so nothing can be learnt; unfreeze some")
-    rest = [weight for weight in bare if weight not in tables]
+    rest = [weight for weight in learning if weight not in tables]
     return _Parameters(
-        tables=[weight for weight in bare if weight in tables],
+        sparse_tables=[weight for weight in learning if tables.get(weight, False)],
+        dense_tables=[weight for weight in learning if not tables.get(weight, True)],
         matrices=[weight for weight in rest if weight.dim() > 1],
         others=[weight for weight in rest if weight.dim() <= 1],
-        has_sparse=any(tables[weight] for weight in bare if weight in tables),
     )
 
 
@@ -280,23 +289,35 @@ def _tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
 
 
 def _check_fits(split: _Parameters, name: str, table_decay: float, momentum: float) -> None:
-    if split.has_sparse and name not in _TAKE_SPARSE:
+    if name == "sparse-adam" and not split.sparse_tables:
+        raise ConfigError(
+            "sparse-adam takes sparse gradients only, and no table has them: one needs sparse=True "
+            "and must not be tied to the head; give that, or adamw, or rowwise-adagrad"
+        )
+    if name == "rowwise-adagrad" and not split.dense_tables + split.sparse_tables:
+        raise ConfigError(
+            "rowwise-adagrad is for tables, and there is none; give the whole model, or use "
+            "RowWiseAdagrad itself"
+        )
+    if split.sparse_tables:
+        _check_takes_sparse(name, table_decay, momentum)
+
+
+def _check_takes_sparse(name: str, table_decay: float, momentum: float) -> None:
+    if name not in _TAKE_SPARSE:
         raise ConfigError(
             f"{name} cannot take a table's sparse gradients, which need "
             f"{', '.join(_TAKE_SPARSE[:-1])} or {_TAKE_SPARSE[-1]}; give one of these, or "
             "sparse=False"
         )
-    if name == "sparse-adam" and split.tables and not split.has_sparse:
-        raise ConfigError(
-            "sparse-adam takes sparse gradients only, and a table without sparse=True, or tied to "
-            "the head, has dense ones; give adamw or rowwise-adagrad, or untie it and set sparse"
-        )
-    if split.has_sparse and table_decay and name not in _FOR_TABLES:
+    if name in _FOR_TABLES:
+        return
+    if table_decay:
         raise ConfigError(
             f"weight_decay is {table_decay:g}, which moves every row, on a table with sparse "
             "gradients; give decay_embeddings=False, weight_decay=0 or sparse=False"
         )
-    if split.has_sparse and momentum:
+    if momentum:
         raise ConfigError(
             f"momentum is {momentum:g}, which moves rows that are not read, on a table with sparse "
             "gradients; give momentum=0 or sparse=False"

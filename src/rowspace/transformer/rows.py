@@ -21,6 +21,8 @@ from rowspace.errors import ConfigError
 from rowspace.transformer.embeddings import TokenEmbedding
 from rowspace.transformer.frozen import drop_rows
 
+_ROUNDING = 64 * torch.finfo(torch.float32).eps
+
 
 class Received:
     """What each row received so far, by one way."""
@@ -128,7 +130,7 @@ class RowRecord:
     @torch.no_grad()
     def _on_gradient(self, gradient: Tensor) -> None:
         self._fit()
-        rows, by_reading = self._take_pending(gradient)  # (k,), (k, D)
+        rows, by_reading, sizes = self._take_pending(gradient)  # (k,), (k, D), (k,)
         read_norms = _lengths(by_reading)
         self.read.add(rows, read_norms, self.n_passes)
         if gradient.is_sparse:  # the weight is not tied then
@@ -137,23 +139,27 @@ class RowRecord:
             gradient = drop_rows(gradient, self.table.frozen_ids)
             norms = _lengths(gradient)  # (n_rows,)
             self.total.add(slice(None), norms, self.n_passes)
-            norms[rows] = _lengths(_difference(gradient[rows], by_reading))
+            rest = _lengths(gradient[rows] - by_reading)
+            # What is left of summing in another order is no gradient.
+            norms[rows] = rest.masked_fill(rest <= _ROUNDING * sizes, 0.0)
             self.output.add(slice(None), norms, self.n_passes)
         self.n_passes += 1
 
-    def _take_pending(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows that were read, and the gradient of each."""
-        if not self._pending:
-            return like.new_zeros(0, dtype=torch.int64), like.new_zeros(0, self.table.dim)
+    def _take_pending(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows that were read, the gradient of each, and the summed lengths of its parts."""
+        nothing = torch.zeros(0, self.table.dim, device=like.device)
+        self._pending.append((self.table.frozen_ids[:0], nothing))
         ids = torch.cat([ids for ids, _ in self._pending])
         gradients = torch.cat([gradient.to(like.dtype) for _, gradient in self._pending])
         self._pending.clear()
         learns = ~torch.isin(ids, self.table.frozen_ids)
         if self.table.padding_id is not None:
             learns &= ids != self.table.padding_id
+        gradients = gradients[learns]
         rows, places = torch.unique(ids[learns], return_inverse=True)
-        sums = gradients.new_zeros(len(rows), gradients.shape[1])
-        return rows, sums.index_add_(0, places, gradients[learns])
+        sums = gradients.new_zeros(len(rows), self.table.dim).index_add_(0, places, gradients)
+        sizes = sums.new_zeros(len(rows), dtype=torch.float32)
+        return rows, sums, sizes.index_add_(0, places, _lengths(gradients))
 
     def _fit(self) -> None:
         n_old = len(self.start)
@@ -164,16 +170,9 @@ class RowRecord:
 
 
 def _lengths(gradients: Tensor) -> Tensor:
-    lengths: Tensor = torch.linalg.vector_norm(gradients, dim=1, dtype=torch.float32)
-    return lengths
-
-
-def _difference(total: Tensor, part: Tensor) -> Tensor:
-    """`total - part`, 0 where what is left is the rounding of sums in another order."""
-    rest = total - part
-    tiny = 64 * torch.finfo(rest.dtype).eps
-    is_rounding = _lengths(rest) <= tiny * _lengths(part)
-    return rest.masked_fill(is_rounding[:, None], 0.0)
+    exact = torch.promote_types(gradients.dtype, torch.float32)
+    lengths: Tensor = torch.linalg.vector_norm(gradients, dim=1, dtype=exact)
+    return lengths.float()
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ SEP_TOKENS = ("[SEP]", "</s>")
 UNKNOWN_TOKENS = ("[UNK]", "<unk>", "<|unknown|>")
 CHUNK_CHARACTERS = 1 << 10
 
-# Those that treat what follows a space as if it were a text of its own.
-_CUT_PRE_TOKENIZERS = {"ByteLevel", "BertPreTokenizer", "Split"}
+# Those that treat what follows a space as if it were a text of its own, the first also by
+# themselves.
+_CUTTING = {"BertPreTokenizer", "Split"}
+_CUT_PRE_TOKENIZERS = {*_CUTTING, "ByteLevel", "Digits", "Punctuation"}
 _CUT_NORMALIZERS = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"}
 
 
@@ -192,7 +194,7 @@ class SubwordTokenizer:
     ) -> list[list[int]]:
         encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=add_special_tokens)
         ids = [encoding.ids for encoding in encodings]
-        if self._has_only_characters:
+        if self._has_only_characters and self.unknown_id is None:
             for text, row in zip(texts, ids, strict=True):
                 if len(row) != len(text):  # the library leaves out what it does not know
                     self._check_characters(text)
@@ -253,19 +255,18 @@ class SubwordTokenizer:
     def _has_only_characters(self) -> bool:
         model = self._parts["model"]
         return bool(
-            model["type"] == "BPE"
-            and self._parts["pre_tokenizer"] is None
-            and not model["merges"]
-            and model["unk_token"] is None
+            model["type"] == "BPE" and self._parts["pre_tokenizer"] is None and not model["merges"]
         )
 
     @functools.cached_property
     def _can_be_cut(self) -> bool:
         if self._has_only_characters:
             return True
-        before = _types_of(self._parts["pre_tokenizer"], "pretokenizers")
-        changed = _types_of(self._parts["normalizer"], "normalizers")
-        return bool(before) and before <= _CUT_PRE_TOKENIZERS and changed <= _CUT_NORMALIZERS
+        before = _members(self._parts["pre_tokenizer"], "pretokenizers")
+        types = {part["type"] for part in before}
+        changed = {part["type"] for part in _members(self._parts["normalizer"], "normalizers")}
+        cuts = types & _CUTTING or any(part.get("use_regex") for part in before)
+        return bool(cuts) and types <= _CUT_PRE_TOKENIZERS and changed <= _CUT_NORMALIZERS
 
     # Its tokens
 
@@ -357,11 +358,12 @@ def _cut_after(text: str, place: int) -> int:
     return len(text)
 
 
-def _types_of(part: dict[str, Any] | None, members: str) -> set[str]:
-    """The types of a part of the JSON, those of a sequence one by one."""
+def _members(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """A part of the JSON, or where it is a sequence, the members of that."""
     if part is None:
-        return set()
-    return {inner["type"] for inner in part.get(members, [part])}
+        return []
+    members: list[dict[str, Any]] = part.get(name, [part])
+    return members
 
 
 def _is_inner(character: str) -> bool:

@@ -46,8 +46,14 @@ def _load_folder(folder: Path, lowercase: bool | None) -> Tokenizer:
 
 
 def _load_json(path: Path) -> Tokenizer:
+    text = _read(path)
     try:
-        return need("tokenizers").Tokenizer.from_str(_read(path))  # type: ignore[no-any-return]
+        model = json.loads(text)["model"]
+        pairs = [_pair(merge) for merge in model.get("merges", [])]
+        prefix = model.get("continuing_subword_prefix") or ""
+        _check_merges(path, model["vocab"], pairs, prefix)
+        tokenizer: Tokenizer = need("tokenizers").Tokenizer.from_str(text)
+        return tokenizer
     except FormatError:
         raise
     except Exception as error:  # the library raises nothing more precise
@@ -59,6 +65,7 @@ def _load_gpt2(vocabulary: Path, merges: Path) -> Tokenizer:
     try:
         ids = json.loads(_read(vocabulary))
         pairs = [_pair(line) for line in _read(merges).split("\n") if _is_merge(line)]
+        _check_merges(vocabulary.parent, ids, pairs)
         tokenizer = byte_level(need("tokenizers").models.BPE(vocab=ids, merges=pairs))
     except FormatError:
         raise
@@ -83,9 +90,21 @@ def _is_merge(line: str) -> bool:
     return bool(line.strip()) and not line.startswith("#version")
 
 
-def _pair(line: str) -> tuple[str, str]:
-    first, second = line.rstrip("\r").split(" ")
+def _pair(merge: str | list[str]) -> tuple[str, str]:
+    first, second = merge.rstrip("\r").split(" ") if isinstance(merge, str) else merge
     return first, second
+
+
+def _check_merges(
+    path: Path, ids: dict[str, int], pairs: list[tuple[str, str]], prefix: str = ""
+) -> None:
+    """See that what is joined, and what it becomes, are tokens: the library would panic."""
+    for first, second in pairs:
+        if not (first in ids and second in ids and first + second.removeprefix(prefix) in ids):
+            raise FormatError(
+                f"the tokenizer {path} joins {first} and {second}, which are not all in its "
+                "vocabulary; get it again"
+            )
 
 
 def _load_bert(path: Path, lowercase: bool | None) -> Tokenizer:

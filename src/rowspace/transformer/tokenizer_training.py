@@ -88,6 +88,8 @@ def _train_word_piece(
         raise ConfigError(
             f"special_tokens has no {UNKNOWN_TOKENS[0]}, which WordPiece needs; add it"
         )
+    if "-" in corpus.description()["paths"]:
+        raise CorpusError("WordPiece reads the text twice, and stdin only once; give a file")
     tokenizers = need("tokenizers")
     tokenizer = word_piece({}, lowercase)
     counts = _count_characters(corpus, tokenizer.normalizer.normalize_str)

@@ -238,8 +238,9 @@ class _Files:
             files.append(self._file(name, numbers))
         if files[0].n_tokens == sum(pieces.n_tokens):
             partial.replace(folder / self.names[0])
-            for name in self.names[1:]:
-                (folder / name).write_bytes(b"")
+            for file in files[1:]:
+                file.path.unlink(missing_ok=True)
+                file.path.touch()
         else:
             ends = np.cumsum(pieces.n_tokens) * files[0].dtype.itemsize
             for file, chosen in zip(files, (~held_out, held_out), strict=True):
@@ -282,6 +283,7 @@ def _copy_pieces(source: Path, target: Path, ends: NDArray[np.int64], chosen: An
     """Copy the bytes of the chosen pieces, which end at `ends`, one run of them after another."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]])))
     starts = np.concatenate([[0], ends])
+    target.unlink(missing_ok=True)  # whoever has mapped the old file keeps it whole
     with source.open("rb") as reading, target.open("wb") as writing:
         for first, last in edges.reshape(-1, 2):
             reading.seek(int(starts[first]))

@@ -1,0 +1,74 @@
+"""Options of the trainers: one for each setting, and where a run reads and writes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rowspace.cli.output import json_option
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def field_options(
+    fields: Iterable[dataclasses.Field[Any]],
+    helps: Mapping[str, str],
+    choices: Mapping[str, Sequence[str]],
+    defaults: Mapping[str, Any],
+) -> Callable[[Command], Command]:
+    """Add one option for each field of a config.
+
+    Parameters
+    ----------
+    fields : iterable of dataclasses.Field
+    helps, choices : mapping
+        By the name of a field: what it is, and what it may be.
+    defaults : mapping
+        Those that are other than the field's own.
+    """
+    shown = list(fields)
+
+    def add(command: Command) -> Command:
+        for field in reversed(shown):
+            default = defaults.get(field.name, field.default)
+            command = _option(field, default, helps[field.name], choices.get(field.name))(command)
+        return command
+
+    return add
+
+
+def _option(
+    field: dataclasses.Field[Any], default: Any, text: str, choices: Sequence[str] | None
+) -> Callable[[Command], Command]:
+    name = "--" + field.name.replace("_", "-")
+    if isinstance(default, bool):
+        name = f"{name}/--no-{name[2:]}"
+        return click.option(name, default=default, show_default=True, help=text)
+    kind: Any = type(default)
+    if default is None:
+        kind = next(k for k in (float, int, str) if k.__name__ in str(field.type))
+    if choices is not None:
+        kind = click.Choice(choices)
+    if default is None and field.default is not None:
+        text += " Chosen by the corpus if not given."
+    return click.option(
+        name, type=kind, default=default, show_default=default is not None, help=text
+    )
+
+
+def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:
+    """The options of every trainer, with `more` of one's own."""
+    options: tuple[Callable[[Command], Command], ...] = (
+        json_option,
+        click.option("--resume", is_flag=True, help="Go on with a run that was interrupted."),
+        *more,
+        click.option("--out", required=True, type=click.Path(path_type=Path), help="To write."),
+        click.argument("corpus", nargs=-1, required=True),
+    )
+    for option in options:
+        command = option(command)
+    return command

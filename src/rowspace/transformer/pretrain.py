@@ -1,0 +1,335 @@
+"""Pretraining: a corpus in, a language model or a masked one out.
+
+A tokenizer is learned from the corpus or given, the corpus becomes token ids on the disk, and a
+model is trained on them as GPT-2 (Radford et al. 2019) or BERT (Devlin et al. 2019). A run works in
+a folder beside its result, so that it can stop at any moment and go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rowspace.errors import ConfigError, RowspaceError
+from rowspace.files import write_folder_atomically
+from rowspace.machine import has_native_bfloat16
+from rowspace.position import POSITIONS
+from rowspace.text.corpus import Corpus
+from rowspace.text.runs import remember_run
+from rowspace.transformer.embeddings import count_parameters
+from rowspace.transformer.held_out import HeldOutText
+from rowspace.transformer.objectives import Model, NextToken, Objective
+from rowspace.transformer.optimizers import OPTIMIZERS, make_optimizer
+from rowspace.transformer.pretrain_config import PretrainConfig
+from rowspace.transformer.pretrained import (
+    HeldOutResult,
+    Pretrained,
+    PretrainReport,
+    TextSize,
+)
+from rowspace.transformer.rows import RowRecord, by_frequency
+from rowspace.transformer.token_neighbors import compare_tables
+from rowspace.transformer.tokenizer import SubwordTokenizer
+from rowspace.transformer.tokenizer_training import KINDS
+from rowspace.transformer.tokens import DESCRIPTION, TokenFile, load_tokens, prepare_tokens
+from rowspace.transformer.training import HeldOut, Parts, Run
+
+TOKENIZER, TOKENS, CHECKPOINT = "tokenizer.json", "tokens", "checkpoint"
+_N_SAMPLES = 3
+
+
+class LanguageModelTrainer:
+    """Trains a model from nothing on a corpus.
+
+    Parameters
+    ----------
+    config : PretrainConfig, optional
+    objective : Objective
+        `NextToken()` makes a `LanguageModel`, `HiddenTokens()` an `Encoder`.
+    **settings
+        The config's fields, where no config is given.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "text.txt")
+    >>> _ = path.write_text("the cat sat on the mat, the dog sat on the log\\n" * 200)
+    >>> trainer = LanguageModelTrainer(
+    ...     tokenizer="characters", dim=16, n_layers=1, n_heads=2, max_length=16, steps=5
+    ... )
+    >>> trainer.fit(path).report.n_steps
+    5
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig | None = None,
+        *,
+        objective: Objective | None = None,
+        **settings: Any,
+    ) -> None:
+        if config is not None and settings:
+            raise ConfigError("give a config or settings, not both")
+        self.config = config or PretrainConfig(**settings)
+        self.objective: Objective = NextToken() if objective is None else objective
+
+    def fit(
+        self, corpus: Corpus | Path | str, out: Path | str | None = None, *, resume: bool = False
+    ) -> Pretrained:
+        """Train, and save.
+
+        Parameters
+        ----------
+        corpus : path or Corpus
+        out : path, optional
+            A folder to be made. The run works in another beside it, with `.training` at its end,
+            which is removed when all is done. Without, nothing is saved.
+        resume : bool
+            Go on with the run that is there. It ends with the same bits as one that was never
+            stopped, given the same number of threads on the same machine.
+
+        Raises
+        ------
+        ConfigError
+            If a setting cannot work, `out` exists, there is a run that did not finish and it is
+            not to be resumed, or it is of other text or settings.
+        CorpusError
+            If the text cannot be read, or is shorter than `max_length`.
+        FormatError
+            If the tokenizer or the checkpoint is damaged.
+        KeyboardInterrupt
+            After Ctrl-C; the run is saved.
+        """
+        _check_names(self.config)
+        corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+        if out is None:
+            with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
+                return self._fit_in(corpus, Path(folder))
+        out = Path(out)
+        with _work_folder(out, resume) as work:
+            pretrained = self._fit_in(corpus, work)
+            pretrained.save(out)
+        shutil.rmtree(work)
+        return pretrained
+
+    def _fit_in(self, corpus: Corpus, work: Path) -> Pretrained:
+        """Train in a work folder, from where it was."""
+        read = f"{TOKENS}/{DESCRIPTION}"
+        more = {"objective": self.objective.name}
+        remember_run(work, corpus, self.config.without_machine(), more, read)
+        with _threads(self.config.threads):
+            corpus = _readable_twice(corpus, work)
+            tokenizer = self._tokenizer(corpus, work)
+            train, held_out = self._tokens(corpus, tokenizer, work)
+            return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+
+    def _tokenizer(self, corpus: Corpus, work: Path) -> SubwordTokenizer:
+        saved, kind = work / TOKENIZER, self.config.tokenizer
+        if saved.exists():
+            return SubwordTokenizer.load(saved)
+        if kind in KINDS:
+            tokenizer = SubwordTokenizer.train(
+                corpus,
+                kind,
+                vocab_size=self.config.vocab_size,
+                special_tokens=self.objective.special_tokens,
+            )
+        else:
+            tokenizer = SubwordTokenizer.load(kind)
+        tokenizer.save(work)
+        return tokenizer
+
+    def _tokens(
+        self, corpus: Corpus, tokenizer: SubwordTokenizer, work: Path
+    ) -> tuple[TokenFile, TokenFile]:
+        folder = work / TOKENS
+        if (folder / DESCRIPTION).exists():
+            return load_tokens(folder)
+        return prepare_tokens(corpus, tokenizer, folder, self.config.held_out)
+
+    def _train(
+        self,
+        tokenizer: SubwordTokenizer,
+        train: TokenFile,
+        held_out: TokenFile,
+        checkpoint: Path,
+    ) -> Pretrained:
+        config = self.config
+        device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        parts = self._parts(tokenizer, train, held_out, device)
+        identity = {
+            "tokens": [train.n_tokens, held_out.n_tokens],
+            "tokenizer": tokenizer.fingerprint,
+        }
+        run = Run(
+            config, parts, config.n_steps(train.n_tokens), identity, _precision(config, device)
+        )
+        run.fit(checkpoint)
+        if parts.record is not None:
+            parts.record.close()
+        parts.model.eval()
+        return Pretrained(parts.model, tokenizer, self._report(run, tokenizer, train, held_out))
+
+    def _parts(
+        self,
+        tokenizer: SubwordTokenizer,
+        train: TokenFile,
+        held_out: TokenFile,
+        device: torch.device,
+    ) -> Parts:
+        config, objective = self.config, self.objective
+        mode = "random" if config.epochs is None else "epoch"
+        model = self._new_model(tokenizer).to(device)
+        return Parts(
+            model,
+            make_optimizer(
+                model,
+                config.optimizer,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                betas=(0.9, config.beta2),
+            ),
+            objective.make_batches(train.open(), tokenizer, config, config.max_length, mode),
+            HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None,
+            RowRecord(model.transformer.embeddings.token) if config.row_record else None,
+        )
+
+    def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
+        """The model at the start, the same for the same seed; torch's own generator stays."""
+        config = self.config.model_config(tokenizer.vocab_size, padding_id=tokenizer.padding_id)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            return self.objective.make_model(config)
+
+    def _report(
+        self, run: Run, tokenizer: SubwordTokenizer, train: TokenFile, held_out: TokenFile
+    ) -> PretrainReport:
+        config, model, record = self.config, run.parts.model, run.parts.record
+        n_parameters = count_parameters(model)
+        shown = held_out if held_out.n_tokens > 1 else train
+        report = PretrainReport(
+            objective=self.objective.name,
+            config=config,
+            vocab_size=tokenizer.vocab_size,
+            n_parameters=n_parameters.total,
+            n_embedding_parameters=n_parameters.embedding,
+            train=TextSize.of(train),
+            held_out_text=TextSize.of(held_out),
+            n_steps=run.n_steps,
+            n_tokens_seen=run.n_steps * config.tokens_per_step,
+            seconds=run.seconds,
+            precision=str(run.precision).removeprefix("torch."),
+            n_threads=config.threads,
+            history=run.history,
+            held_out=run.held_out,
+            result=self._result(run, held_out),
+            samples=self.objective.samples(model, shown.open(), _N_SAMPLES, tokenizer, config.seed),
+        )
+        if record is None:
+            return report
+        counts = train.counts()
+        return dataclasses.replace(
+            report,
+            rows=by_frequency(record, counts),
+            neighbors=compare_tables(record.start, record.table.weight, counts, tokenizer),
+        )
+
+    def _result(self, run: Run, held_out: TokenFile) -> HeldOutResult | None:
+        """The loss on all that was held out, in full precision."""
+        text = run.parts.held_out
+        if text is None:
+            return None
+        loss = text.loss(run.parts.model)
+        assert loss is not None
+        per_text = self.objective.predicts_all
+        return HeldOutResult(
+            loss=loss,
+            perplexity=HeldOut(run.n_steps, loss).perplexity,
+            word_perplexity=held_out.word_perplexity(loss) if per_text else None,
+            bits_per_byte=held_out.bits_per_byte(loss) if per_text else None,
+        )
+
+
+def _check_names(config: PretrainConfig) -> None:
+    """See that the names are known before the text is read."""
+    if config.position not in POSITIONS:
+        raise ConfigError(f"position is {config.position!r}; give one of {', '.join(POSITIONS)}")
+    if config.optimizer not in OPTIMIZERS:
+        raise ConfigError(f"optimizer is {config.optimizer!r}; give one of {', '.join(OPTIMIZERS)}")
+    if config.tokenizer not in KINDS and not Path(config.tokenizer).exists():
+        raise ConfigError(
+            f"tokenizer is {config.tokenizer!r}, which is no file or folder; give the path of one, "
+            f"or of {', '.join(KINDS)} what to train"
+        )
+
+
+@contextlib.contextmanager
+def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
+    """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
+    work = out.with_name(out.name + ".training")
+    if out.exists():
+        raise ConfigError(f"{out} exists; give another --out, or remove it")
+    if work.exists() and not resume:
+        raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    is_new = not work.exists()
+    try:
+        yield work
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except RowspaceError:
+        if is_new:  # the same again would fail again, and with other settings it cannot go on
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    """Let torch use so many, and then as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _precision(config: PretrainConfig, device: torch.device) -> torch.dtype:
+    """What matrices are multiplied in."""
+    if config.precision != "auto":
+        return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and has_native_bfloat16() else torch.float32
+
+
+def _readable_twice(corpus: Corpus, work: Path) -> Corpus:
+    """A corpus that can be read once for its subwords and once for their ids: stdin is kept."""
+    once = [path for path, _ in corpus.files() if not path.is_file()]
+    if not once:
+        return corpus
+    kept = work / "corpus"
+    if not kept.exists():
+        with write_folder_atomically(kept) as folder:
+            for number, path in enumerate(once):
+                _copy(path, folder / f"{number}.txt")
+    paths = [
+        kept / f"{once.index(path)}.txt" if path in once else path for path, _ in corpus.files()
+    ]
+    return Corpus(paths, corpus.documents, corpus.encoding, corpus.errors)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with target.open("wb") as writing:
+        if str(source) == "-":
+            shutil.copyfileobj(sys.stdin.buffer, writing)
+        else:
+            with source.open("rb") as reading:
+                shutil.copyfileobj(reading, writing)

@@ -1,0 +1,330 @@
+"""The steps of pretraining: batch, gradients, optimizer, and now and then a look at the loss.
+
+What a step does depends on the seed, its number and the weights alone, dropout included, so that a
+run which was stopped anywhere goes on from its last checkpoint and ends with the same bits, given
+the same number of threads on the same machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rowspace.errors import ConfigError
+from rowspace.progress import Tracker, track
+from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
+from rowspace.transformer.held_out import TOKENS_WHILE_TRAINING, HeldOutText
+from rowspace.transformer.interrupts import deferred_interrupts
+from rowspace.transformer.loss import IGNORED
+from rowspace.transformer.objectives import Model, StepBatches
+from rowspace.transformer.pretrain_config import PretrainConfig
+from rowspace.transformer.rows import RowRecord
+from rowspace.transformer.schedule import learning_rate_at
+
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The mean loss of the steps since the entry before."""
+
+    step: int
+    """Steps taken when it was noted."""
+    loss: float
+    """Nats per predicted token."""
+    learning_rate: float
+    """Of the last of them."""
+    gradient_norm: float
+    """Of the last of them, before it was clipped."""
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The loss on text that nothing was learnt from."""
+
+    step: int
+    loss: float
+    """Nats per predicted token."""
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): among how many equally likely tokens the loss would be a guess."""
+        return math.exp(min(self.loss, 700.0))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is put together from."""
+
+    model: Model
+    optimizer: torch.optim.Optimizer
+    batches: StepBatches
+    held_out: HeldOutText | None
+    record: RowRecord | None = None
+    """Of the table of tokens."""
+
+
+class Run:
+    """One run of `n_steps`: how far it is, and how well it does.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+    parts : Parts
+    n_steps : int
+    identity : dict
+        What must be equal for a checkpoint to fit.
+    precision : torch.dtype
+        bfloat16 multiplies matrices in it; the weights stay float32.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        parts: Parts,
+        n_steps: int,
+        identity: dict[str, Any],
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.config, self.parts, self.n_steps = config, parts, n_steps
+        self.precision = precision
+        self.identity = {**identity, "n_steps": n_steps, "precision": str(precision)}
+        self.step = 0
+        self.history: list[Entry] = []
+        self.held_out: list[HeldOut] = []
+        self.seconds = 0.0
+        self._rates = [float(group["lr"]) for group in parts.optimizer.param_groups]
+        self._parameters = [p for p in parts.model.parameters() if p.requires_grad]
+        self._device = self._parameters[0].device
+        self._autocast = _autocast(self._device, precision)
+        self._loss = torch.zeros((), device=self._device)  # summed since the last entry
+        self._norm = torch.zeros((), device=self._device)
+        self._noted = (0, time.monotonic())  # step and time of the last entry
+
+    def fit(self, checkpoint: Path | None = None) -> None:
+        """Take the steps that are left, from the checkpoint on if there is one.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C, when the step is done and saved.
+        ConfigError
+            If the loss is no longer a number.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self.restore(checkpoint)
+        with (
+            track("training", total=self.n_steps) as tracker,
+            deferred_interrupts() as is_interrupted,
+            torch.random.fork_rng(devices=_devices(self._device), device_type=self._device.type),
+        ):
+            saved = time.monotonic()
+            self._noted = (self.step, saved)
+            self._show(tracker)
+            while self._evaluate_if_due(tracker, is_interrupted) and self.step < self.n_steps:
+                self._take_step(tracker)
+                if is_interrupted():
+                    break
+                if checkpoint is not None and self._is_save_due(saved):
+                    self.save(checkpoint)
+                    saved = time.monotonic()
+            if is_interrupted() and checkpoint is not None:
+                self.save(checkpoint)
+            if is_interrupted():
+                raise KeyboardInterrupt
+
+    # One step
+
+    def _take_step(self, tracker: Tracker) -> None:
+        config, optimizer, started = self.config, self.parts.optimizer, time.monotonic()
+        rate = learning_rate_at(
+            self.step, self.n_steps, config.warmup, config.learning_rate, config.min_learning_rate
+        )
+        for group, full in zip(optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = full * (rate / config.learning_rate)
+        if config.dropout:
+            torch.manual_seed(mix(config.seed, self.step))
+        token_ids, targets = (
+            part.to(self._device) for part in self.parts.batches.batch_at(self.step)
+        )
+        self._loss += accumulate(
+            self.parts.model, token_ids, targets, config.accumulation, self._autocast
+        )
+        self._norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.clip or math.inf)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.step % config.log_every == 0 or self.step == self.n_steps:
+            self._note_entry(rate)
+            self._show(tracker)
+        self.seconds += time.monotonic() - started
+
+    def _note_entry(self, rate: float) -> None:
+        """Read the loss, which waits for the device; so this is not done at each step."""
+        n_steps = (self.step - 1) % self.config.log_every + 1
+        loss = float(self._loss) / n_steps
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the loss of step {self.step:,} is {loss}: training diverged; give a "
+                f"learning_rate below {self.config.learning_rate}, or a longer warmup"
+            )
+        step, then = self._noted
+        self._noted = (self.step, time.monotonic())
+        speed = (self.step - step) * self.config.tokens_per_step / (self._noted[1] - then)
+        self.history.append(Entry(self.step, loss, rate, float(self._norm), speed))
+        self._loss = torch.zeros((), device=self._device)
+
+    def _show(self, tracker: Tracker) -> None:
+        note = ""
+        if self.history:
+            last = self.history[-1]
+            note = f"loss {last.loss:.3f}, {last.tokens_per_second / 1e3:.1f} k tokens/s"
+        if self.held_out:
+            held_out = self.held_out[-1]
+            note += f", held out {held_out.loss:.3f} (perplexity {held_out.perplexity:,.1f})"
+        tracker.set(self.step, note.removeprefix(", "))
+
+    def _evaluate_if_due(self, tracker: Tracker, is_interrupted: Callable[[], bool]) -> bool:
+        """Measure the held-out loss where this step wants it; tells whether to go on."""
+        every = self.config.evaluate_every
+        is_due = self.step == self.n_steps or bool(every and self.step % every == 0)
+        is_done = bool(self.held_out) and self.held_out[-1].step == self.step
+        if self.parts.held_out is None or not is_due or is_done:
+            return True
+        started = time.monotonic()
+        self.parts.model.eval()
+        with self._autocast():
+            loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
+        self.parts.model.train()
+        if loss is None:
+            return False
+        self.held_out.append(HeldOut(self.step, loss))
+        self._noted = (self._noted[0], self._noted[1] + time.monotonic() - started)
+        self._show(tracker)
+        return True
+
+    # Checkpoints
+
+    def _is_save_due(self, saved: float) -> bool:
+        if self.step == self.n_steps:
+            return True
+        every = self.config.checkpoint_every
+        if every is not None:
+            return self.step % every == 0
+        return time.monotonic() - saved >= CHECKPOINT_SECONDS
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state, replacing an older one when it is safe on the disk."""
+        state = {
+            "identity": self.identity,
+            "step": self.step,
+            "seconds": self.seconds,
+            "n_passes": 0 if self.parts.record is None else self.parts.record.n_passes,
+            "history": [dataclasses.asdict(entry) for entry in self.history],
+            "held_out": [dataclasses.asdict(entry) for entry in self.held_out],
+        }
+        tensors = {"loss": self._loss, **record_tensors(self.parts.record)}
+        save_checkpoint(folder, self.parts.model, self.parts.optimizer, tensors, state)
+
+    def restore(self, folder: Path) -> None:
+        """Go on from what `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            If it is damaged, or of another run.
+        """
+        tensors, state = load_checkpoint(
+            folder, self.parts.model, self.parts.optimizer, self.identity
+        )
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.history[:] = [Entry(**entry) for entry in state["history"]]
+        self.held_out[:] = [HeldOut(**entry) for entry in state["held_out"]]
+        self._loss.copy_(tensors["loss"])
+        for name, tensor in record_tensors(self.parts.record).items():
+            tensor.copy_(tensors[name])
+        if self.parts.record is not None:
+            self.parts.record.n_passes = state["n_passes"]
+
+
+def accumulate(
+    model: Model,
+    token_ids: Tensor,
+    targets: Tensor,
+    n_parts: int,
+    autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> Tensor:
+    """Gradients of a batch's mean loss, gone through in parts: the same as all at once.
+
+    Parameters
+    ----------
+    model : LanguageModel or Encoder
+    token_ids, targets : (B, T) int64 tensors
+    n_parts : int
+        A divisor of B.
+    autocast : callable
+        Makes the context of the forward pass.
+
+    Returns
+    -------
+    () float32 tensor
+        The mean loss.
+    """
+    if n_parts == 1:
+        with autocast():
+            loss = model.loss(token_ids, targets)
+        loss.backward()
+        return loss.detach()
+    counts = (targets != IGNORED).view(n_parts, -1).sum(dim=1)  # (n_parts,) predicted tokens
+    shares = counts / counts.sum().clamp(min=1)  # a masked model's parts may weigh differently
+    total = torch.zeros((), device=token_ids.device)
+    for part, part_targets, share in zip(
+        token_ids.chunk(n_parts), targets.chunk(n_parts), shares, strict=True
+    ):
+        with autocast():
+            loss = model.loss(part, part_targets) * share
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+def mix(seed: int, number: int) -> int:
+    """A seed for one step out of the run's (splitmix64)."""
+    x = (seed * 0x9E3779B97F4A7C15 + (number + 1) * 0xD1B54A32D192ED03) % 2**64
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return (x ^ x >> 31) % 2**63
+
+
+def _autocast(
+    device: torch.device, precision: torch.dtype
+) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+    if precision == torch.float32:
+        return contextlib.nullcontext
+    return lambda: torch.autocast(device.type, dtype=precision)
+
+
+def _devices(device: torch.device) -> list[int]:
+    """Those whose random numbers are put back besides the processor's."""
+    return [] if device.type == "cpu" else [device.index or 0]
+
+
+def record_tensors(record: RowRecord | None) -> dict[str, Tensor]:
+    """What a record has counted, by name; its start is that of the run."""
+    if record is None:
+        return {}
+    return {
+        f"rows.{way}.{name}": tensor
+        for way in ("read", "output", "total")
+        for name, tensor in vars(getattr(record, way)).items()
+    }

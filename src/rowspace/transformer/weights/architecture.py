@@ -1,0 +1,87 @@
+"""What has to be known of a foreign architecture to read it: settings and tensors' names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rowspace.errors import FormatError
+from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.weights.sources import Sources
+
+Foreign = dict[str, Any]
+"""What a Hugging Face `config.json` holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """How one kind of Hugging Face model becomes ours."""
+
+    config: Callable[[Foreign], TransformerConfig]
+    """Our settings from its `config.json`."""
+    sources: Callable[[TransformerConfig], Sources]
+    """Where each of our tensors is, by the names of the model with a head, less `prefix`."""
+    prefix: str
+    """What its names begin with when it was saved with a head, and do not when without."""
+    causal: bool = True
+    head: str
+    """One tensor that only a model with a head has; for the message if it is not there."""
+    spare: str = r"$^"
+    """A pattern of names that are left: tables worked out anew, heads of other tasks."""
+    endings: tuple[tuple[str, str], ...] = ()
+    """Older endings of names, and what they are called here."""
+
+    def ours(self, name: str) -> str:
+        """A name of the file as `sources` has it."""
+        name = name.removeprefix(self.prefix)
+        for old, new in self.endings:
+            if name.endswith(old):
+                return name.removesuffix(old) + new
+        return name
+
+    def is_spare(self, name: str) -> bool:
+        """Whether a tensor, by its name in `sources`, is left on purpose."""
+        return re.search(self.spare, name) is not None
+
+
+def need(foreign: Foreign, name: str) -> Any:
+    """A setting that a `config.json` must have.
+
+    Raises
+    ------
+    FormatError
+        If it has not.
+    """
+    if foreign.get(name) is None:
+        raise FormatError(
+            f"the config.json of this {foreign.get('model_type')} model has no {name!r}; "
+            "download it again"
+        )
+    return foreign[name]
+
+
+def check_one_of(foreign: Foreign, name: str, default: Any, *known: Any) -> Any:
+    """A setting, of the values that are read.
+
+    Raises
+    ------
+    FormatError
+        If it has another.
+    """
+    value = foreign.get(name, default)
+    if value not in known:
+        names = " or ".join(repr(value) for value in known)
+        raise FormatError(
+            f"the config.json of this {foreign.get('model_type')} model has {name} {value!r}, and "
+            f"only {names} is read; run it with transformers"
+        )
+    return value
+
+
+def padding_of(foreign: Foreign, default: int | None = None) -> int | None:
+    """The id of padding; None where the file's is none of the vocabulary (-1 in old LLaMA)."""
+    padding_id = foreign.get("pad_token_id", default)
+    known = padding_id is not None and 0 <= padding_id < need(foreign, "vocab_size")
+    return padding_id if known else None

@@ -1,0 +1,158 @@
+"""Hugging Face folders read into our modules: `config.json` and safetensors.
+
+An architecture is a file here and a line in `ARCHITECTURES`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from rowspace.errors import FormatError
+from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.model import Encoder, LanguageModel, Transformer
+from rowspace.transformer.weights.architecture import Architecture, Foreign
+from rowspace.transformer.weights.bert import BERT
+from rowspace.transformer.weights.build import of_transformer, read_model
+from rowspace.transformer.weights.checkpoint import CONFIG, Checkpoint, open_checkpoint, read_json
+from rowspace.transformer.weights.gpt2 import GPT2
+from rowspace.transformer.weights.llama import LLAMA, MISTRAL, PHI3, QWEN2
+from rowspace.transformer.weights.sources import Sources, refuse_unknown
+
+ARCHITECTURES = {
+    "llama": LLAMA,
+    "mistral": MISTRAL,
+    "qwen2": QWEN2,
+    "phi3": PHI3,
+    "gpt2": GPT2,
+    "bert": BERT,
+}
+"""What is read, by the `model_type` of a `config.json`."""
+
+
+def config_from(foreign: Foreign) -> TransformerConfig:
+    """Our settings of a Hugging Face model.
+
+    Parameters
+    ----------
+    foreign : dict
+        What its `config.json` holds.
+
+    Raises
+    ------
+    FormatError
+        If the architecture, or a part of it, is not read.
+
+    Examples
+    --------
+    >>> config_from({"model_type": "gpt2", "vocab_size": 50257, "n_embd": 768, "n_layer": 12,
+    ...              "n_head": 12, "n_positions": 1024}).activation
+    'gelu-tanh'
+    """
+    return _architecture_of(foreign).config(foreign)
+
+
+def load_pretrained(
+    folder: Path | str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> LanguageModel | Encoder:
+    """Read a Hugging Face model: LLaMA, Mistral, Qwen2, Phi-3, GPT-2, or BERT.
+
+    Parameters
+    ----------
+    folder : path
+        With `config.json` and `model.safetensors`, whole or in shards.
+    dtype, device
+        Of the model's tensors, whatever the file's are.
+
+    Returns
+    -------
+    LanguageModel or Encoder
+        In evaluation mode; an Encoder of BERT, with its head of masked words.
+
+    Raises
+    ------
+    FormatError
+        If the architecture is not read, a tensor is missing, unknown or of another shape, or the
+        head is not there.
+    """
+    folder = Path(folder)
+    foreign = read_json(folder / CONFIG)
+    architecture, config = _architecture_of(foreign), config_from(foreign)
+    kind = LanguageModel if architecture.causal else Encoder
+    with _open(folder, architecture, config) as (checkpoint, sources):
+        _check_head(checkpoint, architecture, sources)
+        return read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
+
+
+def load_transformer(
+    folder: Path | str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Transformer:
+    """Read a Hugging Face model less its head: token ids to vectors.
+
+    Parameters
+    ----------
+    folder : path
+        As `load_pretrained` takes it; what was saved without a head is read too, such as the
+        encoders of sentence-transformers.
+    dtype, device
+        Of the model's tensors, whatever the file's are.
+
+    Raises
+    ------
+    FormatError
+        If the architecture is not read, or a tensor is missing, unknown or of another shape.
+    """
+    folder = Path(folder)
+    foreign = read_json(folder / CONFIG)
+    architecture, config = _architecture_of(foreign), config_from(foreign)
+    with _open(folder, architecture, config) as (checkpoint, sources):
+        return read_model(
+            lambda: Transformer(config, causal=architecture.causal),
+            checkpoint,
+            of_transformer(sources),
+            dtype=dtype,
+            device=device,
+        )
+
+
+@contextlib.contextmanager
+def _open(
+    folder: Path, architecture: Architecture, config: TransformerConfig
+) -> Iterator[tuple[Checkpoint, Sources]]:
+    sources = architecture.sources(config)
+    with open_checkpoint(folder) as checkpoint:
+        checkpoint.rename(architecture.ours)
+        # A tied head may be stored all the same.
+        refuse_unknown(
+            checkpoint,
+            sources,
+            lambda name: name == architecture.head or architecture.is_spare(name),
+        )
+        yield checkpoint, sources
+
+
+def _architecture_of(foreign: Foreign) -> Architecture:
+    kind = foreign.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise FormatError(
+            f"the config.json has model_type {kind!r}, and only {', '.join(ARCHITECTURES)} are "
+            "read; run it with transformers"
+        )
+    if foreign.get("quantization_config"):
+        raise FormatError(
+            f"this {kind} model is quantized (quantization_config), and only floats are read; give "
+            "the checkpoint before it was quantized"
+        )
+    return ARCHITECTURES[kind]
+
+
+def _check_head(checkpoint: Checkpoint, architecture: Architecture, sources: Sources) -> None:
+    wanted = {part.name for parts in sources.values() for part in parts}
+    if architecture.head in wanted and architecture.head not in checkpoint.names:
+        raise FormatError(
+            f"{checkpoint.path} was saved without its head ({architecture.head} is missing), so it "
+            "predicts no token; load_transformer reads the rest"
+        )
