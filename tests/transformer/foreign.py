@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -68,12 +70,16 @@ def write(folder: Path, kind: str, **settings: Any) -> Path:
 
 def logits(folder: Path, token_ids: Tensor, **inputs: Tensor) -> Tensor:
     """What `transformers` says, of a model that saw no text before: some remember the longest."""
-    kind = json.loads((folder / "config.json").read_text())["model_type"]
-    auto = _AUTO.get(kind, transformers.AutoModelForCausalLM)
-    model = auto.from_pretrained(folder, dtype=torch.float32).eval()
+    model = copy.deepcopy(_load(folder, (folder / "config.json").read_text()))
     with torch.no_grad():
         found: Tensor = model(token_ids, **inputs).logits
     return found
+
+
+@functools.cache
+def _load(folder: Path, config: str) -> Any:
+    auto = _AUTO.get(json.loads(config)["model_type"], transformers.AutoModelForCausalLM)
+    return auto.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 def text(n_tokens: int, n_texts: int = 1) -> Tensor:

@@ -57,21 +57,9 @@ class Checkpoint:
         return tuple(self._files[name].get_slice(name).get_shape())
 
     def read(self, name: str) -> Tensor:
-        """One tensor.
-
-        Raises
-        ------
-        FormatError
-            If it is not of floats: a quantized model, as a rule.
-        """
+        """One tensor."""
         name = self._names[name]
         tensor: Tensor = self._files[name].get_tensor(name)
-        if not tensor.is_floating_point():
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise FormatError(
-                f"{self.path}: the tensor {name!r} is of {kind}, and only floats are read; give "
-                "the checkpoint before it was quantized"
-            )
         return tensor
 
 

@@ -16,13 +16,21 @@ from safetensors.torch import save_file
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_folder_atomically, write_json
 from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.embeddings import TokenEmbedding
 from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.weights.build import read_model
-from rowspace.transformer.weights.checkpoint import CONFIG, TENSORS, open_checkpoint, read_json
+from rowspace.transformer.weights.checkpoint import (
+    CONFIG,
+    TENSORS,
+    Checkpoint,
+    open_checkpoint,
+    read_json,
+)
 from rowspace.transformer.weights.pretrained import load_pretrained
 from rowspace.transformer.weights.sources import Part, refuse_unknown
 
 FORMAT = 1
+_FROZEN = ".frozen_ids"
 KINDS: dict[str, type[LanguageModel] | type[Encoder]] = {"lm": LanguageModel, "mlm": Encoder}
 
 
@@ -48,12 +56,23 @@ def save_model(model: LanguageModel | Encoder, folder: Path | str) -> None:
 
 def write_model(model: LanguageModel | Encoder, folder: Path) -> None:
     """Write a model's two files into a folder that is there, as one that is being written."""
+    _check_scaling(model.config)
     kind = next(name for name, type_ in KINDS.items() if isinstance(model, type_))
     content = {"rowspace": FORMAT, "kind": kind, "config": model.config.as_dict()}
     write_json(folder / CONFIG, content)
-    # Parameters that are shared come once here, under their first name.
-    tensors = {name: value.detach().contiguous() for name, value in model.named_parameters()}
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if model.config.is_tied:
+        del tensors["head.weight"]
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
+
+
+def _check_scaling(config: TransformerConfig) -> None:
+    scaling = config.position_settings.get("scaling")
+    if not isinstance(scaling, dict | None):
+        raise ConfigError(
+            f"the position's scaling is {scaling}, which has no form on disk; give it as a "
+            'config.json does, such as {"rope_type": "linear", "factor": 4}'
+        )
 
 
 def load_model(
@@ -93,8 +112,19 @@ def load_model(
         with torch.device("meta"):
             names = [name for name, _ in kind(config).named_parameters()]
         sources = {name: [Part(name)] for name in names}
-        refuse_unknown(checkpoint, sources, lambda name: False)
-        return read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
+        refuse_unknown(checkpoint, sources, lambda name: name.endswith(_FROZEN))
+        model = read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
+        _freeze(model, checkpoint)
+    return model
+
+
+def _freeze(model: LanguageModel | Encoder, checkpoint: Checkpoint) -> None:
+    """Keep the rows where they are that were kept when the model was saved."""
+    for name in checkpoint.names:
+        if name.endswith(_FROZEN):
+            table = model.get_submodule(name.removesuffix(_FROZEN))
+            assert isinstance(table, TokenEmbedding)
+            table.freeze(checkpoint.read(name))
 
 
 def _described(

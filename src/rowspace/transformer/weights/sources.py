@@ -69,9 +69,20 @@ def _read(checkpoint: Checkpoint, parts: list[Part], into: Tensor) -> Tensor:
         rows = into[start : start + n_rows]
         start += n_rows
         _check(checkpoint, part, tuple(rows.T.shape if part.is_transposed else rows.shape))
-        tensor = checkpoint.read(part.name)
+        tensor = _read_floats(checkpoint, part.name)
         rows.copy_(tensor.T if part.is_transposed else tensor)
     return into
+
+
+def _read_floats(checkpoint: Checkpoint, name: str) -> Tensor:
+    tensor = checkpoint.read(name)
+    if not tensor.is_floating_point():
+        raise FormatError(
+            f"{checkpoint.path}: the tensor {checkpoint.name_in_file(name)!r} is of "
+            f"{str(tensor.dtype).removeprefix('torch.')}, and only floats are read; give the "
+            "checkpoint before it was quantized"
+        )
+    return tensor
 
 
 def _check(checkpoint: Checkpoint, part: Part, wanted: tuple[int, ...]) -> None:
