@@ -114,7 +114,7 @@ class LanguageModelTrainer:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
                 return self._fit_in(corpus, Path(folder))
         out = Path(out)
-        with _work_folder(out, resume) as work:
+        with work_folder(out, resume) as work:
             pretrained = self._fit_in(corpus, work)
             pretrained.save(out)
         shutil.rmtree(work)
@@ -125,11 +125,15 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with _threads(self.config.threads):
-            corpus = _readable_twice(corpus, work)
-            tokenizer = self._tokenizer(corpus, work)
-            train, held_out = self._tokens(corpus, tokenizer, work)
+        with limited_threads(self.config.threads):
+            tokenizer, train, held_out = self.prepare(corpus, work)
             return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+
+    def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
+        """The tokenizer and the token ids, to train on and held out; in `work` from then on."""
+        corpus = _readable_twice(corpus, work)
+        tokenizer = self._tokenizer(corpus, work)
+        return tokenizer, *self._tokens(corpus, tokenizer, work)
 
     def _tokenizer(self, corpus: Corpus, work: Path) -> SubwordTokenizer:
         saved, kind = work / TOKENIZER, self.config.tokenizer
@@ -170,7 +174,7 @@ class LanguageModelTrainer:
             "tokenizer": tokenizer.fingerprint,
         }
         run = Run(
-            config, parts, config.n_steps(train.n_tokens), identity, _precision(config, device)
+            config, parts, config.n_steps(train.n_tokens), identity, precision_of(config, device)
         )
         run.fit(checkpoint)
         if parts.record is not None:
@@ -272,7 +276,7 @@ def _check_names(config: PretrainConfig) -> None:
 
 
 @contextlib.contextmanager
-def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
+def work_folder(out: Path, resume: bool) -> Iterator[Path]:
     """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
     work = out.with_name(out.name + ".training")
     if out.exists():
@@ -291,7 +295,7 @@ def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def limited_threads(n_threads: int) -> Iterator[None]:
     """Let torch use so many, and then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
@@ -301,7 +305,7 @@ def _threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _precision(config: PretrainConfig, device: torch.device) -> torch.dtype:
+def precision_of(config: PretrainConfig, device: torch.device) -> torch.dtype:
     """What matrices are multiplied in."""
     if config.precision != "auto":
         return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
