@@ -61,7 +61,7 @@ def write(folder: Path, kind: str, **settings: Any) -> Path:
     model = model_class(config(**{**usual, **settings}))
     for parameter in model.parameters():
         if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=1.3 * parameter.shape[-1] ** -0.5)
+            torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
         else:
             parameter.data += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(folder)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rowspace.errors import ConfigError
 from rowspace.transformer.embeddings import TokenEmbedding
+from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.rows import Received, RowRecord, by_frequency
 from tests.naive_rows import parts_of_tied_gradient
 
@@ -143,6 +144,23 @@ def test_a_record_changes_nothing_about_training() -> None:
         _train(recorded, _batches(5))
     _train(plain, _batches(5))
     assert torch.equal(recorded.weight, plain.weight)
+
+
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_a_record_of_a_model_adds_up_to_the_gradient_of_its_table(is_tied: bool) -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(
+        vocab_size=13, dim=8, n_layers=1, n_heads=2, max_length=8, is_tied=is_tied, row_multiple=8
+    )
+    ids = torch.tensor([[1, 2, 1, 5, 7], [3, 3, 2, 1, 0]])
+    with RowRecord(model.transformer.embeddings.token) as record:
+        model.loss(ids[:, :-1], ids[:, 1:]).backward()  # type: ignore[no-untyped-call]
+    gradient = model.transformer.embeddings.token.weight.grad
+    assert gradient is not None
+    torch.testing.assert_close(record.total.norms, gradient.norm(dim=1))
+    is_read = [int(row in (1, 2, 3, 5)) for row in range(16)]
+    assert record.read.n_updates.tolist() == is_read
+    assert record.output.n_updates.tolist() == [int(is_tied)] * 13 + [0] * 3
 
 
 def test_bands_average_what_their_rows_received() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -154,7 +155,8 @@ def _tell(report: PretrainReport, out: Path) -> None:
     for sample in report.samples:
         _tell_sample(sample, report.objective)
     click.echo(f"the model is in {out}; see {out / 'report.html'}")
-    click.echo(f"try: rowspace neighbors {out} TOKEN")
+    token = report.neighbors[0].key if report.neighbors else "TOKEN"
+    click.echo(f"try: rowspace neighbors {out} {shlex.quote(token)}")
 
 
 def _loss_line(report: PretrainReport) -> str:

@@ -27,10 +27,10 @@ from rowspace.evaluate.window_loss import (
     sliding_windows,
 )
 from rowspace.position import NTK, DynamicNTK, Linear, RoPE, Scaling, YaRN
+from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.objectives import NextToken
-from rowspace.transformer.optimizers import make_optimizer
-from rowspace.transformer.pretrain import precision_of
+from rowspace.transformer.pretrain import optimizer_for, precision_of
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.training import Parts, Run
@@ -119,25 +119,16 @@ def train_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = LanguageModel(config.model_config(text.tokenizer.vocab_size)).to(device)
-    optimizer = make_optimizer(
-        model,
-        config.optimizer,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(0.9, config.beta2),
-    )
     batches = NextToken().make_batches(
         text.train, text.tokenizer, config, config.max_length, "random"
     )
+    precision = precision_of(config, device)
+    gradients, _ = make_gradients(model, config, precision, record=False)
+    parts = Parts(model, gradients, optimizer_for(model, config), batches, None)
     identity = {"tokens": len(text.train), "tokenizer": text.tokenizer.fingerprint}
-    run = Run(
-        config,
-        Parts(model, optimizer, batches, None),
-        config.n_steps(len(text.train)),
-        identity,
-        precision_of(config, device),
-    )
-    run.fit(checkpoint)
+    run = Run(config, parts, config.n_steps(len(text.train)), identity, precision)
+    with contextlib.closing(gradients):
+        run.fit(checkpoint)
     return model.eval()
 
 

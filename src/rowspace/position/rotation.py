@@ -18,6 +18,9 @@ from torch import Tensor
 from rowspace.errors import ConfigError
 from rowspace.position.base import Rotation
 
+LAYOUTS = ("half", "interleaved")
+BLOCK = 1 << 18  # values of bfloat16 widened at once, 1 MiB in float32
+
 
 def exact_device(device: torch.device) -> torch.device:
     """Where float64 is worked out for `device`: there, but for Apple's, which has none."""
@@ -106,7 +109,7 @@ class _TurnHalves(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
         ctx.save_for_backward(cos, sin)
         ctx.sign = sign
-        return _half_in_place(x, cos, sin, sign)
+        return _turn_halves(x, cos, sin, sign)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -127,8 +130,20 @@ class _TurnInterleaved(torch.autograd.Function):
         return _TurnInterleaved.apply(gradients[0], back), None  # type: ignore[no-untyped-call]
 
 
-def _half_in_place(x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
-    """One new tensor and three passes over it, where cat and neg would make four."""
+def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
+    """By blocks of time where the processor widens bfloat16, so that these stay in its cache."""
+    if x.dtype == cos.dtype or x.device.type != "cpu" or x.numel() <= BLOCK:
+        return _turn_block(x, cos, sin, sign)
+    out = torch.empty_like(x)
+    n_tokens = max(1, BLOCK * x.shape[-2] // x.numel())
+    blocks = (torch.split(tensor, n_tokens, dim=-2) for tensor in (out, x, cos, sin))
+    for turned, part, part_cos, part_sin in zip(*blocks, strict=True):
+        turned.copy_(_turn_block(part, part_cos, part_sin, sign))
+    return out
+
+
+def _turn_block(x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
+    """One new tensor and two passes over it, where cat and neg would make three more."""
     half = sin.shape[-1]
     wide = x.to(cos.dtype)
     out = wide * cos  # (B, H, T, head_dim)
@@ -158,9 +173,6 @@ def _interleaved_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.to(cos.dtype).reshape(*x.shape[:-1], -1, 2).unbind(-1)
     turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1)
     return turned.flatten(-2).to(x.dtype)
-
-
-LAYOUTS = ("half", "interleaved")
 
 
 def check_rotation(head_dim: int, rotary_dim: int, layout: str, base: float) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from rowspace.position.base import Placement, Position
 from rowspace.transformer.config import check_heads
+from rowspace.transformer.mixing import mix_by_products, prefers_products
 
 
 @dataclass
@@ -286,6 +287,12 @@ class Attention(nn.Module):
     def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, seen: View) -> Tensor:
         """What each token takes, (B, T, n_heads · head_dim)."""
         scores = seen.scores
+        dropout = self.dropout if self.training else 0.0
+        if not dropout and prefers_products(queries, keys):
+            mixed = mix_by_products(
+                queries, keys, values, scores, is_causal=seen.is_causal, scale=self.scale
+            )
+            return mixed.transpose(1, 2).flatten(2)
         if scores is not None and scores.is_floating_point():
             scores = scores.to(
                 queries.dtype
@@ -295,7 +302,7 @@ class Attention(nn.Module):
             keys,
             values,
             attn_mask=scores,
-            dropout_p=self.dropout if self.training else 0.0,
+            dropout_p=dropout,
             is_causal=seen.is_causal,
             scale=self.scale,
             enable_gqa=self.n_kv_heads != self.n_heads,

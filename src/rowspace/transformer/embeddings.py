@@ -30,6 +30,10 @@ def check_token_ids(token_ids: Tensor, vocab_size: int) -> None:
     ------
     VocabularyError
         If an id is negative, or `vocab_size` or more.
+
+    Examples
+    --------
+    >>> check_token_ids(torch.tensor([0, 99]), vocab_size=100)
     """
     if token_ids.numel() == 0 or token_ids.is_meta:
         return
@@ -219,8 +223,8 @@ class TokenEmbedding(nn.Module):
         A row of zeros, or one far from the others, can take probability from every old token; a
         typical one cannot (Hewitt 2021).
 
-        The weight stays the same `Parameter`, longer, so that a head tied to it has the new tokens
-        too; its gradient is dropped.
+        The weight stays the same `Parameter`, longer, so that a head tied to it has the new rows
+        too (a `Head` scores as many as its `vocab_size` says); its gradient is dropped.
 
         Parameters
         ----------
@@ -433,6 +437,11 @@ def count_parameters(module: nn.Module) -> ParameterCount:
     """Count the parameters of a model, tied ones once.
 
     A head that is tied to the table counts as the table; one of its own is no embedding.
+
+    Examples
+    --------
+    >>> count_parameters(torch.nn.Sequential(TokenEmbedding(10, 4), torch.nn.Linear(4, 2)))
+    ParameterCount(total=50, embedding=40)
     """
     total = sum(parameter.numel() for parameter in module.parameters())
     tables = {
@@ -462,6 +471,11 @@ def to_vectors(embedding: TokenEmbedding, keys: Sequence[str]) -> Vectors:
     ------
     ConfigError
         If there are more or fewer keys than tokens, or one occurs twice.
+
+    Examples
+    --------
+    >>> to_vectors(TokenEmbedding(3, 8), ["cat", "dog", "car"])
+    Vectors(3 keys, dim 8)
     """
     rows = embedding.weight.detach()[: embedding.vocab_size]
     return Vectors(keys, rows.to("cpu", torch.float32, copy=True).numpy())

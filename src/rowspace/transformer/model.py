@@ -269,7 +269,9 @@ class MaskedTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) to (…, D)."""
-        return self.norm(activate(self.activation, self.linear(x)))  # type: ignore[no-any-return]
+        x = activate(self.activation, self.linear(x))
+        # Autocast gives bfloat16 here, which a norm with float32 weights takes the slow way.
+        return self.norm(x.to(self.linear.weight.dtype))  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):

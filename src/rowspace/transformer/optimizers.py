@@ -196,6 +196,13 @@ def make_optimizer(
     ------
     ConfigError
         If the name is unknown, or the optimizer cannot take such gradients.
+
+    Examples
+    --------
+    >>> table = TokenEmbedding(100, 8, sparse=True)
+    >>> optimizer = make_optimizer(torch.nn.Sequential(table), "rowwise-adagrad", lr=0.1)
+    >>> table(torch.tensor([1, 2])).sum().backward()
+    >>> optimizer.step()
     """
     if name not in OPTIMIZERS:
         raise ConfigError(f"optimizer is {name!r}; give one of {', '.join(OPTIMIZERS)}")

@@ -21,13 +21,13 @@ import torch
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.files import write_folder_atomically
 from rowspace.machine import has_native_bfloat16
-from rowspace.position import POSITIONS
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run
 from rowspace.transformer.embeddings import count_parameters
+from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
 from rowspace.transformer.objectives import Model, NextToken, Objective
-from rowspace.transformer.optimizers import OPTIMIZERS, make_optimizer
+from rowspace.transformer.optimizers import make_optimizer
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.pretrained import (
     HeldOutResult,
@@ -35,7 +35,7 @@ from rowspace.transformer.pretrained import (
     PretrainReport,
     TextSize,
 )
-from rowspace.transformer.rows import RowRecord, by_frequency
+from rowspace.transformer.rows import by_frequency
 from rowspace.transformer.token_neighbors import compare_tables
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokenizer_training import KINDS
@@ -78,7 +78,11 @@ class LanguageModelTrainer:
     ) -> None:
         if config is not None and settings:
             raise ConfigError("give a config or settings, not both")
-        self.config = config or PretrainConfig(**settings)
+        try:
+            self.config = config or PretrainConfig(**settings)
+        except TypeError as error:
+            names = ", ".join(field.name for field in dataclasses.fields(PretrainConfig))
+            raise ConfigError(f"{error}; the settings are {names}") from error
         self.objective: Objective = NextToken() if objective is None else objective
 
     def fit(
@@ -108,7 +112,7 @@ class LanguageModelTrainer:
         KeyboardInterrupt
             After Ctrl-C; the run is saved.
         """
-        _check_names(self.config)
+        _check_settings(self.config, self.objective)
         corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
         if out is None:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
@@ -168,15 +172,15 @@ class LanguageModelTrainer:
     ) -> Pretrained:
         config = self.config
         device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        parts = self._parts(tokenizer, train, held_out, device)
+        precision = precision_of(config, device)
+        parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
             "tokens": [train.n_tokens, held_out.n_tokens],
             "tokenizer": tokenizer.fingerprint,
         }
-        run = Run(
-            config, parts, config.n_steps(train.n_tokens), identity, precision_of(config, device)
-        )
-        run.fit(checkpoint)
+        run = Run(config, parts, config.n_steps(train.n_tokens), identity, precision)
+        with contextlib.closing(parts.gradients):
+            run.fit(checkpoint)
         if parts.record is not None:
             parts.record.close()
         parts.model.eval()
@@ -188,23 +192,15 @@ class LanguageModelTrainer:
         train: TokenFile,
         held_out: TokenFile,
         device: torch.device,
+        precision: torch.dtype,
     ) -> Parts:
         config, objective = self.config, self.objective
         mode = "random" if config.epochs is None else "epoch"
+        batches = objective.make_batches(train.open(), tokenizer, config, config.max_length, mode)
+        text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
-        return Parts(
-            model,
-            make_optimizer(
-                model,
-                config.optimizer,
-                lr=config.learning_rate,
-                weight_decay=config.weight_decay,
-                betas=(0.9, config.beta2),
-            ),
-            objective.make_batches(train.open(), tokenizer, config, config.max_length, mode),
-            HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None,
-            RowRecord(model.transformer.embeddings.token) if config.row_record else None,
-        )
+        gradients, record = make_gradients(model, config, precision, config.row_record)
+        return Parts(model, gradients, optimizer_for(model, config), batches, text, record)
 
     def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
         """The model at the start, the same for the same seed; torch's own generator stays."""
@@ -262,17 +258,34 @@ class LanguageModelTrainer:
         )
 
 
-def _check_names(config: PretrainConfig) -> None:
-    """See that the names are known before the text is read."""
-    if config.position not in POSITIONS:
-        raise ConfigError(f"position is {config.position!r}; give one of {', '.join(POSITIONS)}")
-    if config.optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer is {config.optimizer!r}; give one of {', '.join(OPTIMIZERS)}")
+def _check_settings(config: PretrainConfig, objective: Objective) -> None:
+    """See that there can be such a model before the text is read, which may take long."""
+    with torch.device("meta"):  # which takes no memory
+        model = objective.make_model(config.model_config(config.vocab_size))
+    optimizer_for(model, config)
     if config.tokenizer not in KINDS and not Path(config.tokenizer).exists():
         raise ConfigError(
             f"tokenizer is {config.tokenizer!r}, which is no file or folder; give the path of one, "
             f"or of {', '.join(KINDS)} what to train"
         )
+    try:
+        torch.empty(1, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise ConfigError(
+            f"device is {config.device!r}, which torch cannot use here ({reason}); give cpu"
+        ) from error
+
+
+def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that a config names."""
+    return make_optimizer(
+        model,
+        config.optimizer,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, config.beta2),
+    )
 
 
 @contextlib.contextmanager

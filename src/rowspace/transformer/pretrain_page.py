@@ -49,9 +49,9 @@ def loss_plot(report: PretrainReport) -> Plot:
 def rate_plot(report: PretrainReport) -> Plot:
     """The learning rate of each noted step."""
     return step_plot(
-        [(entry.step, entry.learning_rate) for entry in report.history],
+        [(entry.step, 1000 * entry.learning_rate) for entry in report.history],
         "Learning rate",
-        "learning rate",
+        "learning rate, thousandths",
     )
 
 

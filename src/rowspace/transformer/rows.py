@@ -7,7 +7,7 @@ every row some. Mixing the two hides that rare tokens are hardly ever read, so t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,10 @@ class RowRecord:
         """(n_rows, dim): the table when the record began."""
         device = table.weight.device
         self.read, self.output, self.total = (Received(table.n_rows, device) for _ in range(3))
-        self._pending: list[tuple[Tensor, Tensor]] = []
+        self._pending: list[list[tuple[Tensor, Tensor]]] = []
         self._watched: Tensor | None = None
-        self._handles: list[RemovableHandle] = [table.register_forward_hook(self._on_read)]
+        self._handles: list[RemovableHandle] = []
+        self._listen(table)
         self._watch()
 
     def close(self) -> None:
@@ -108,6 +109,26 @@ class RowRecord:
         distance = self.table.weight.detach().float() - self.start.float()
         return _lengths(distance)
 
+    def listen_to(self, copies: Iterable[TokenEmbedding]) -> None:
+        """Take in what copies of the table read, whose gradients are added up in the table's own.
+
+        No hook of the table sees a backward pass of its copies: call `end_pass` after each.
+        """
+        for table in copies:
+            self._listen(table)
+
+    def end_pass(self, *, is_only_read: bool = False) -> None:
+        """End a pass of copies, the sum of whose gradients is the table's.
+
+        Parameters
+        ----------
+        is_only_read : bool
+            Whether the weight has no use but reading. All gradient is by reading then, also where
+            the copies' numbers are too short for their sums to tell.
+        """
+        assert self.table.weight.grad is not None
+        self._add_pass(self.table.weight.grad, is_only_read=is_only_read)
+
     # What the hooks do. Gradients of reads come first in a backward pass, the weight's comes last.
 
     def _watch(self) -> None:
@@ -116,24 +137,34 @@ class RowRecord:
             handle = self.table.weight.register_hook(self._on_gradient)  # type: ignore[no-untyped-call]
             self._handles.append(handle)
 
-    def _on_read(self, _: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if not output.requires_grad:
-            return
-        self._watch()
-        ids = inputs[0].flatten()  # (N,)
+    def _listen(self, table: TokenEmbedding) -> None:
+        pending: list[tuple[Tensor, Tensor]] = []  # its own, so that threads keep an order
+        self._pending.append(pending)
 
-        def keep(gradient: Tensor) -> None:
-            self._pending.append((ids, gradient.reshape(len(ids), -1)))  # (N, D)
+        def on_read(_: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if not output.requires_grad:
+                return
+            if table is self.table:
+                self._watch()
+            ids = inputs[0].flatten()  # (N,)
 
-        output.register_hook(keep)  # type: ignore[no-untyped-call]
+            def keep(gradient: Tensor) -> None:
+                pending.append((ids, gradient.reshape(len(ids), -1)))  # (N, D)
+
+            output.register_hook(keep)  # type: ignore[no-untyped-call]
+
+        self._handles.append(table.register_forward_hook(on_read))
+
+    def _on_gradient(self, gradient: Tensor) -> None:
+        self._add_pass(gradient)
 
     @torch.no_grad()
-    def _on_gradient(self, gradient: Tensor) -> None:
+    def _add_pass(self, gradient: Tensor, *, is_only_read: bool = False) -> None:
         self._fit()
         rows, by_reading, sizes = self._take_pending(gradient)  # (k,), (k, D), (k,)
         read_norms = _lengths(by_reading)
         self.read.add(rows, read_norms, self.n_passes)
-        if gradient.is_sparse:  # the weight is not tied then
+        if is_only_read or gradient.is_sparse:  # which it is where the weight is not tied
             self.total.add(rows, read_norms, self.n_passes)
         else:
             gradient = drop_rows(gradient, self.table.frozen_ids)
@@ -148,10 +179,12 @@ class RowRecord:
     def _take_pending(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The rows that were read, the gradient of each, and the summed lengths of its parts."""
         nothing = torch.zeros(0, self.table.dim, device=like.device)
-        self._pending.append((self.table.frozen_ids[:0], nothing))
-        ids = torch.cat([ids for ids, _ in self._pending])
-        gradients = torch.cat([gradient.to(like.dtype) for _, gradient in self._pending])
-        self._pending.clear()
+        pending = [(self.table.frozen_ids[:0], nothing)]
+        for reads in self._pending:
+            pending += reads
+            reads.clear()
+        ids = torch.cat([ids for ids, _ in pending])
+        gradients = torch.cat([gradient.to(like.dtype) for _, gradient in pending])
         learns = ~torch.isin(ids, self.table.frozen_ids)
         if self.table.padding_id is not None:
             learns &= ids != self.table.padding_id
@@ -220,6 +253,15 @@ def by_frequency(
     ------
     ConfigError
         If there is not one count a token, or the edges do not rise.
+
+    Examples
+    --------
+    >>> table = TokenEmbedding(4, 2)
+    >>> with RowRecord(table) as record:
+    ...     table(torch.tensor([0, 0, 1])).sum().backward()
+    >>> bands = by_frequency(record, [2, 1, 0, 0], edges=[0, 1])
+    >>> [(band.lowest, band.n_rows, band.reads) for band in bands]
+    [(0, 2, 0.0), (1, 2, 1.0)]
     """
     vocab_size = record.table.vocab_size
     frequency = torch.as_tensor(np.asarray(counts)).to(record.start.device)

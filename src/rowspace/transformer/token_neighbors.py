@@ -24,6 +24,9 @@ class TokenNeighbors:
     """A token and its nearest ones by cosine."""
 
     token: str
+    """As it stands in a text, with its spaces visible."""
+    key: str
+    """As the vocabulary spells it."""
     count: int
     before: Sequence[tuple[str, float]]
     after: Sequence[tuple[str, float]]
@@ -54,7 +57,7 @@ def compare_tables(
         )
     ]
     return [
-        TokenNeighbors(names[i], int(counts[ids[i]]), *pair)
+        TokenNeighbors(names[i], tokenizer.tokens[ids[i]], int(counts[ids[i]]), *pair)
         for i, *pair in zip(chosen, *found, strict=True)
     ]
 

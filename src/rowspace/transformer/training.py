@@ -7,7 +7,6 @@ the same number of threads on the same machine.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -22,9 +21,9 @@ from torch import Tensor
 from rowspace.errors import ConfigError
 from rowspace.progress import Tracker, track
 from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
+from rowspace.transformer.gradients import Gradients
 from rowspace.transformer.held_out import TOKENS_WHILE_TRAINING, HeldOutText
 from rowspace.transformer.interrupts import deferred_interrupts
-from rowspace.transformer.loss import IGNORED
 from rowspace.transformer.objectives import Model, StepBatches
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.rows import RowRecord
@@ -67,6 +66,7 @@ class Parts:
     """What a run is put together from."""
 
     model: Model
+    gradients: Gradients
     optimizer: torch.optim.Optimizer
     batches: StepBatches
     held_out: HeldOutText | None
@@ -104,9 +104,7 @@ class Run:
         self.held_out: list[HeldOut] = []
         self.seconds = 0.0
         self._rates = [float(group["lr"]) for group in parts.optimizer.param_groups]
-        self._parameters = [p for p in parts.model.parameters() if p.requires_grad]
-        self._device = self._parameters[0].device
-        self._autocast = _autocast(self._device, precision)
+        self._device = parts.model.head.weight.device
         self._loss = torch.zeros((), device=self._device)  # summed since the last entry
         self._norm = torch.zeros((), device=self._device)
         self._noted = (0, time.monotonic())  # step and time of the last entry
@@ -157,12 +155,9 @@ class Run:
         token_ids, targets = (
             part.to(self._device) for part in self.parts.batches.batch_at(self.step)
         )
-        self._loss += accumulate(
-            self.parts.model, token_ids, targets, config.accumulation, self._autocast
-        )
-        self._norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.clip or math.inf)
+        self._loss += self.parts.gradients.gradients(token_ids, targets)
+        self._norm = self.parts.gradients.clip(config.clip or math.inf)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
         self.step += 1
         if self.step % config.log_every == 0 or self.step == self.n_steps:
             self._note_entry(rate)
@@ -203,8 +198,7 @@ class Run:
             return True
         started = time.monotonic()
         self.parts.model.eval()
-        with self._autocast():
-            loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
+        loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
         self.parts.model.train()
         if loss is None:
             return False
@@ -257,61 +251,12 @@ class Run:
             self.parts.record.n_passes = state["n_passes"]
 
 
-def accumulate(
-    model: Model,
-    token_ids: Tensor,
-    targets: Tensor,
-    n_parts: int,
-    autocast: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
-) -> Tensor:
-    """Gradients of a batch's mean loss, gone through in parts: the same as all at once.
-
-    Parameters
-    ----------
-    model : LanguageModel or Encoder
-    token_ids, targets : (B, T) int64 tensors
-    n_parts : int
-        A divisor of B.
-    autocast : callable
-        Makes the context of the forward pass.
-
-    Returns
-    -------
-    () float32 tensor
-        The mean loss.
-    """
-    if n_parts == 1:
-        with autocast():
-            loss = model.loss(token_ids, targets)
-        loss.backward()
-        return loss.detach()
-    counts = (targets != IGNORED).view(n_parts, -1).sum(dim=1)  # (n_parts,) predicted tokens
-    shares = counts / counts.sum().clamp(min=1)  # a masked model's parts may weigh differently
-    total = torch.zeros((), device=token_ids.device)
-    for part, part_targets, share in zip(
-        token_ids.chunk(n_parts), targets.chunk(n_parts), shares, strict=True
-    ):
-        with autocast():
-            loss = model.loss(part, part_targets) * share
-        loss.backward()
-        total += loss.detach()
-    return total
-
-
 def mix(seed: int, number: int) -> int:
     """A seed for one step out of the run's (splitmix64)."""
     x = (seed * 0x9E3779B97F4A7C15 + (number + 1) * 0xD1B54A32D192ED03) % 2**64
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
     return (x ^ x >> 31) % 2**63
-
-
-def _autocast(
-    device: torch.device, precision: torch.dtype
-) -> Callable[[], contextlib.AbstractContextManager[Any]]:
-    if precision == torch.float32:
-        return contextlib.nullcontext
-    return lambda: torch.autocast(device.type, dtype=precision)
 
 
 def _devices(device: torch.device) -> list[int]:

@@ -156,6 +156,12 @@ def test_a_foreign_model_can_be_saved_as_ours(foreign: Make, tmp_path: Path) -> 
         assert torch.equal(load_model(tmp_path / "ours")(ids), model(ids))
 
 
+def test_what_reads_hugging_face_alone_says_what_reads_ours(tmp_path: Path) -> None:
+    save_model(LanguageModel(_config()), tmp_path / "model")
+    with pytest.raises(FormatError, match="folder that save_model wrote; load_model reads it"):
+        load_pretrained(tmp_path / "model")
+
+
 def test_a_scaling_that_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
     from rowspace.position import Linear
 

@@ -40,6 +40,7 @@ LLAMAS: dict[str, tuple[str, dict[str, Any]]] = {
         {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 0},
     ),
     "phi3": ("phi3", {"pad_token_id": 0}),
+    "phi3 with a window": ("phi3", {"pad_token_id": 0, "sliding_window": 9}),
     "phi3, partly turned": ("phi3", {"pad_token_id": 0, "partial_rotary_factor": 0.5}),
 }
 OTHERS: dict[str, tuple[str, dict[str, Any]]] = {

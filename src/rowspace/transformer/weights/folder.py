@@ -43,6 +43,11 @@ def save_model(model: LanguageModel | Encoder, folder: Path | str) -> None:
     ----------
     model : LanguageModel or Encoder
     folder : path
+
+    Raises
+    ------
+    ConfigError
+        If `folder` is a file, or the config has a scaling that is no dict.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():

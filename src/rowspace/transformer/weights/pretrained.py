@@ -136,6 +136,8 @@ def _open(
 
 def _architecture_of(foreign: Foreign) -> Architecture:
     kind = foreign.get("model_type")
+    if "rowspace" in foreign:
+        raise FormatError("this is a folder that save_model wrote; load_model reads it")
     if kind not in ARCHITECTURES:
         raise FormatError(
             f"the config.json has model_type {kind!r}, and only {', '.join(ARCHITECTURES)} are "

@@ -8,6 +8,7 @@ from rowspace.errors import FormatError
 from rowspace.transformer.weights.architecture import Foreign
 
 _ORIGINAL = "original_max_position_embeddings"
+_NOT_SCALING = ("type", "rope_theta", "partial_rotary_factor")
 
 
 def rope_settings(foreign: Foreign, head_dim: int) -> dict[str, Any]:
@@ -24,9 +25,6 @@ def rope_settings(foreign: Foreign, head_dim: int) -> dict[str, Any]:
     }
     scaling = {name: value for name, value in given.items() if name not in _NOT_SCALING}
     return settings | ({"scaling": scaling} if scaling["rope_type"] != "default" else {})
-
-
-_NOT_SCALING = ("type", "rope_theta", "partial_rotary_factor")
 
 
 def _parameters(foreign: Foreign) -> dict[str, Any]:
