@@ -96,6 +96,13 @@ class ExtrapolationConfig:
                 f"held_out is {self.held_out}, and losses are measured on it; give more than 0, "
                 "at most 0.5"
             )
+        if not self.base > 0:
+            raise ConfigError(f"base is {self.base}; give more than 0")
+        if not self.beta_fast > self.beta_slow > 0:
+            raise ConfigError(
+                f"beta_fast is {self.beta_fast} and beta_slow {self.beta_slow}; give the first "
+                "more than the second, and both more than 0"
+            )
         self.training(self.positions[0], 1)  # it checks its own part
 
     def _check_lengths(self) -> None:
