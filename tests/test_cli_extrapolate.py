@@ -30,9 +30,8 @@ def test_it_prints_tables_and_tells_of_each_model_on_stderr(
     ran = run_main("extrapolate", corpus, *TINY, "--positions", "learned, alibi", "--out", out)
     assert ran.code == 0, ran
     lines = ran.out.splitlines()
-    assert lines[0].split() == [
-        *["perplexity", "in", "windows", "of", "8", "16", "ratio", "sliding", "against", "it"]
-    ]
+    titles = "perplexity in windows of 8 16 ratio sliding against it"
+    assert " ".join(lines[0].split()) == titles
     assert lines[1].startswith("learned")
     assert "refused beyond 8" in lines[1]
     assert lines[2].startswith("alibi")

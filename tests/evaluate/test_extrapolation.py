@@ -118,7 +118,7 @@ def test_finished_models_are_not_trained_again(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[tuple[str, int]] = []
-    original = extrapolation.run_model
+    original = extrapolation_run.run_model
 
     def recording(config: Any, text: Any, position: str, seed: int, folder: Path) -> list[Measured]:
         trained.append((position, seed))

@@ -55,13 +55,13 @@ def _lengths(context: click.Context, parameter: click.Parameter, value: str) -> 
     help="Tokens of a window to read at once, with commas between.",
 )
 @click.option("--seeds", default=3, show_default=True, help="Models of each method.")
-@click.option("--steps", default=500, show_default=True, help="Steps of training.")
-@click.option("--batch-size", default=32, show_default=True, help="Texts of one step.")
-@click.option("--learning-rate", default=2e-3, show_default=True, help="Highest step size.")
-@click.option("--vocab-size", default=4096, show_default=True, help="Tokens of the tokenizer.")
-@click.option("--dim", default=128, show_default=True, help="Length of a token's vector.")
+@click.option("--steps", default=1500, show_default=True, help="Steps of training.")
+@click.option("--batch-size", default=16, show_default=True, help="Texts of one step.")
+@click.option("--learning-rate", default=4e-3, show_default=True, help="Highest step size.")
+@click.option("--vocab-size", default=2048, show_default=True, help="Tokens of the tokenizer.")
+@click.option("--dim", default=64, show_default=True, help="Length of a token's vector.")
 @click.option("--n-layers", default=4, show_default=True, help="Layers.")
-@click.option("--n-heads", default=4, show_default=True, help="Heads of attention.")
+@click.option("--n-heads", default=2, show_default=True, help="Heads of attention.")
 @click.option(
     "--scalings",
     default="linear,ntk,dynamic,yarn",
@@ -83,9 +83,9 @@ def _lengths(context: click.Context, parameter: click.Parameter, value: str) -> 
     "--finetune-length", type=int, help="Tokens of a text in that; the longest window if not given."
 )
 @click.option("--base", default=10_000.0, show_default=True, help="Of RoPE's and xPos's angles.")
-@click.option("--beta-fast", default=4.0, show_default=True, help="YaRN: turns that need no help.")
-@click.option("--beta-slow", default=1.0, show_default=True, help="YaRN: turns that need it all.")
-@click.option("--eval-tokens", default=131_072, show_default=True, help="Tokens told, at most.")
+@click.option("--beta-fast", default=8.0, show_default=True, help="YaRN: turns that need no help.")
+@click.option("--beta-slow", default=0.5, show_default=True, help="YaRN: turns that need it all.")
+@click.option("--eval-tokens", default=65_536, show_default=True, help="Tokens told, at most.")
 @click.option(
     "--stride", type=int, help="Of sliding windows; a quarter of --train-length if not given."
 )

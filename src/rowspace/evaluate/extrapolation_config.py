@@ -41,7 +41,7 @@ class ExtrapolationConfig:
     """Tokens of a window that is read at once."""
     seeds: int = 3
     """Models of each method, from different random numbers."""
-    eval_tokens: int = 131_072
+    eval_tokens: int = 65_536
     """Held-out tokens to measure on, at most."""
     stride: int | None = None
     """Tokens from one sliding window to the next; a quarter of `train_length` if not given."""
@@ -55,21 +55,21 @@ class ExtrapolationConfig:
     """Tokens of a text in that; the longest of `eval_lengths` if not given."""
     base: float = 10_000.0
     """Of RoPE, xPos and sinusoidal positions."""
-    beta_fast: float = 4.0
+    beta_fast: float = 8.0
     """Of YaRN: turns within `train_length` from which a pair stays as it is."""
-    beta_slow: float = 1.0
+    beta_slow: float = 0.5
     """Of YaRN: turns up to which a pair is interpolated."""
     dynamic_factor: float = 2.0
     """Of dynamic NTK; 1 would be NTK by what the text needs."""
-    dim: int = 128
+    dim: int = 64
     n_layers: int = 4
-    n_heads: int = 4
-    vocab_size: int = 4096
+    n_heads: int = 2
+    vocab_size: int = 2048
     """Tokens of the tokenizer, which is learned from the text."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Texts of one step in training; fewer where they are longer."""
-    steps: int = 500
-    learning_rate: float = 2e-3
+    steps: int = 1500
+    learning_rate: float = 4e-3
     held_out: float = 0.05
     """Share of the text that nothing is learned from."""
     precision: str = "auto"

@@ -94,12 +94,11 @@ def run_model(
     KeyboardInterrupt
         After Ctrl-C; training is saved.
     """
-    training = config.training(position, seed)
-    model = train_model(training, text, folder / "trained")
-    measure = _Measurement(config, text, training)
+    model = train_model(config.training(position, seed), text, folder / "trained")
+    measure = _Measurement(config, text)
     found = [measure.plain(model, position)]
     if position == "rope":
-        found += [measure.scaled(model, scaling) for scaling in config.scalings]
+        found += [measure.scaled(model, scaling, found[0]) for scaling in config.scalings]
         if config.tuned_steps:
             for scaling in config.finetune_scalings:
                 tuned = _tuned(config, text, model, scaling, seed, folder / f"tuned-{scaling}")
@@ -176,47 +175,40 @@ class _Measurement:
 
     config: ExtrapolationConfig
     text: Text
-    training: PretrainConfig
 
     def plain(self, model: LanguageModel, position: str) -> Measured:
         """As it was trained."""
-        return self._measured(model, position, is_tuned=False)
+        limit = model.transformer.position.max_length
+        lengths = [n for n in self.config.lengths if limit is None or n <= limit]
+        read = {length: self._read(model, length) for length in lengths}
+        return self._measured(position, read, self._slide(model))
 
-    def scaled(self, model: LanguageModel, scaling: str) -> Measured:
-        """At each length with the factor that takes it there, none at the training length."""
-        trained_at = self.config.train_length
-        of_length = {
-            length: _rope(self.config, model, scaling, length / trained_at)
-            for length in self.config.lengths
-        }
-        return self._measured(model, f"rope + {scaling}", is_tuned=False, of_length=of_length)
+    def scaled(self, model: LanguageModel, scaling: str, plain: Measured) -> Measured:
+        """At each length with the factor that takes it there; at that of training as `plain`."""
+        shortest = self.config.train_length
+        read = {}
+        for length in self.config.lengths[1:]:
+            with _with_position(model, _rope(self.config, model, scaling, length / shortest)):
+                read[length] = self._read(model, length)
+        found = self._measured(f"rope + {scaling}", read, plain.sliding)
+        losses = {**found.losses, shortest: plain.losses[shortest]}
+        return dataclasses.replace(found, losses=losses, places=found.places or plain.places)
 
     def tuned(self, model: LanguageModel, scaling: str) -> Measured:
         """With the one factor that training went on with."""
         name = "rope" if scaling == UNSCALED else f"rope + {scaling}"
-        return self._measured(model, name, is_tuned=True)
+        return dataclasses.replace(self.plain(model, name), is_tuned=True)
 
-    def _measured(
-        self,
-        model: LanguageModel,
-        method: str,
-        *,
-        is_tuned: bool,
-        of_length: dict[int, RoPE] | None = None,
-    ) -> Measured:
-        limit = model.transformer.position.max_length
-        read: dict[int, PlaceLosses] = {}
-        for length in self.config.lengths:
-            if limit is None or length <= limit:
-                with _with_position(model, (of_length or {}).get(length)):
-                    read[length] = self._read(model, length)
+    def _measured(self, method: str, read: dict[int, PlaceLosses], sliding: float) -> Measured:
+        places = []
+        if read:
+            longest = max(read)
+            places = [
+                (first, stop, read[longest].between(first, stop))
+                for first, stop in place_buckets(longest)
+            ]
         losses = {n: read[n].loss if n in read else None for n in self.config.lengths}
-        longest = max(read)
-        places = [
-            (first, last, read[longest].between(first, last))
-            for first, last in place_buckets(longest)
-        ]
-        return Measured(method, is_tuned, losses, self._slide(model), places)
+        return Measured(method, False, losses, sliding, places)
 
     def _read(self, model: LanguageModel, length: int) -> PlaceLosses:
         windows = disjoint_windows(self.text.n_measured, length)
@@ -230,11 +222,11 @@ class _Measurement:
 
 
 @contextlib.contextmanager
-def _with_position(model: LanguageModel, position: RoPE | None) -> Iterator[None]:
+def _with_position(model: LanguageModel, position: RoPE) -> Iterator[None]:
     """Let the model use another position for a while."""
     embeddings = model.transformer.embeddings
     own = embeddings.position
-    embeddings.position = own if position is None else position
+    embeddings.position = position
     try:
         yield
     finally:
