@@ -189,7 +189,7 @@ def test_held_out_text_shorter_than_a_window_is_refused_before_training(corpus: 
         ({"finetune_share": 1.5}, "finetune_share is 1.5; give a share from 0"),
         ({"held_out": 0.0}, "held_out is 0.0, and losses are measured on it"),
         ({"base": 0.0}, "base is 0.0; give more than 0"),
-        ({"beta_fast": 1.0}, "beta_fast is 1.0 and beta_slow 1.0"),
+        ({"beta_fast": 0.5}, "beta_fast is 0.5 and beta_slow 0.5"),
     ],
 )
 def test_settings_that_cannot_work_are_told(settings: dict[str, Any], message: str) -> None:

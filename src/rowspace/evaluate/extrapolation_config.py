@@ -59,7 +59,7 @@ class ExtrapolationConfig:
     """Of YaRN: turns within `train_length` from which a pair stays as it is."""
     beta_slow: float = 0.5
     """Of YaRN: turns up to which a pair is interpolated."""
-    dynamic_factor: float = 2.0
+    dynamic_factor: float = 8.0
     """Of dynamic NTK; 1 would be NTK by what the text needs."""
     dim: int = 64
     n_layers: int = 4

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from rowspace.evaluate.extrapolation_results import MethodResult, Results, Spread
+from rowspace.evaluate.extrapolation_results import MethodResult, Results, Spread, spread_text
 from rowspace.space.pages import page_template
 from rowspace.space.plots import Plot, Series, curves_plot
 from rowspace.version import __version__
@@ -26,7 +26,7 @@ def render_page(name: str, results: Results, seconds: float, made: datetime) -> 
     """
     return page_template("rowspace.evaluate", "extrapolation.html").render(
         name=name,
-        spread=spread_text,
+        spread=_number,
         results=results,
         config=results.config,
         times=results.config.longest / results.config.train_length,
@@ -48,12 +48,8 @@ def render_page(name: str, results: Results, seconds: float, made: datetime) -> 
     )
 
 
-def spread_text(spread: Spread | None, digits: int = 1) -> str:
-    """Mean and spread, the latter left out where there is none."""
-    if spread is None:
-        return "–"
-    text = f"{spread.mean:,.{digits}f}"
-    return f"{text} ± {spread.std:,.{digits}f}" if spread.std else text
+def _number(spread: Spread | None, digits: int = 1) -> str:
+    return "–" if spread is None else spread_text(spread, digits)
 
 
 def length_plot(results: Results, methods: Sequence[MethodResult], title: str) -> Plot | None:
@@ -122,8 +118,8 @@ def findings(results: Results) -> list[str]:
     times = results.config.longest / results.config.train_length
     read = [method for method in results.positions if method.ratio is not None]
     said = [
-        f"{method.name}: {spread_text(method.ratio, 2)} times the perplexity at {times:g} times "
-        f"the length, {spread_text(method.against_sliding, 2)} times that of sliding windows"
+        f"{method.name}: {_number(method.ratio, 2)} times the perplexity at {times:g} times "
+        f"the length, {_number(method.against_sliding, 2)} times that of sliding windows"
         for method in sorted(read, key=lambda method: method.ratio.mean if method.ratio else 0)
     ]
     refused = [

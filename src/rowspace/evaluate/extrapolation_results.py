@@ -160,7 +160,7 @@ def table_lines(results: Results) -> list[str]:
             method.name,
             *(_cell(method, method.perplexity[length]) for length in config.lengths),
             _ratio_cell(method.ratio),
-            _spread(method.sliding, 1),
+            spread_text(method.sliding, 1),
             _ratio_cell(method.against_sliding),
         ]
         for method in results.methods
@@ -178,15 +178,17 @@ def table_lines(results: Results) -> list[str]:
 def _cell(method: MethodResult, spread: Spread | None) -> str:
     if spread is None:
         return f"refused beyond {method.refused_beyond:,}"
-    return _spread(spread, 1)
+    return spread_text(spread, 1)
 
 
 def _ratio_cell(ratio: Spread | None) -> str:
-    return "" if ratio is None else _spread(ratio, 3)
+    return "" if ratio is None else spread_text(ratio, 3)
 
 
-def _spread(spread: Spread, digits: int) -> str:
-    return f"{spread.mean:,.{digits}f} ± {spread.std:,.{digits}f}"
+def spread_text(spread: Spread, digits: int = 1) -> str:
+    """Mean and spread, the latter left out where there is none."""
+    text = f"{spread.mean:,.{digits}f}"
+    return f"{text} ± {spread.std:,.{digits}f}" if spread.std else text
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

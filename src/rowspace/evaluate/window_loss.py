@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import EvaluationError
 from rowspace.transformer.model import LanguageModel
+from rowspace.transformer.replicas import single_threads
 
 BATCH_TOKENS = 1 << 12
 """Read at a time, if not one window is longer: with 4,096 words their logits take 64 MiB."""
@@ -96,11 +97,10 @@ def sliding_windows(n_predicted: int, length: int, stride: int) -> list[Window]:
     return windows
 
 
-@torch.no_grad()
 def place_losses(
     model: LanguageModel, ids: NDArray[np.integer], windows: Sequence[Window]
 ) -> PlaceLosses:
-    """Read a text in windows.
+    """Read a text in windows, on a processor in as many threads as torch is set to.
 
     Parameters
     ----------
@@ -117,12 +117,17 @@ def place_losses(
     """
     length = max(len(window) for window in windows)
     totals, counts = np.zeros(length), np.zeros(length, dtype=np.int64)
-    for batch in _batches(windows):
-        losses = _losses(model, ids, batch)  # (B, T)
-        for row, window in zip(losses, batch, strict=True):
-            counted = slice(window.n_skipped, len(window))
-            totals[counted] += row[counted]
-            counts[counted] += 1
+    batches = list(_batches(windows))
+    # Threads of which each reads its own windows: inside small operations they would wait for
+    # each other at the end of each.
+    n_threads = torch.get_num_threads() if model.head.weight.device.type == "cpu" else 1
+    with single_threads(n_threads) as pool:
+        found = pool.map(lambda batch: _losses(model, ids, batch), batches)
+        for batch, losses in zip(batches, found, strict=True):  # (B, T), in the text's order
+            for row, window in zip(losses, batch, strict=True):
+                counted = slice(window.n_skipped, len(window))
+                totals[counted] += row[counted]
+                counts[counted] += 1
     return PlaceLosses(totals, counts)
 
 
@@ -139,6 +144,7 @@ def _batches(windows: Sequence[Window]) -> Iterator[list[Window]]:
         yield batch
 
 
+@torch.no_grad()
 def _losses(
     model: LanguageModel, ids: NDArray[np.integer], batch: Sequence[Window]
 ) -> NDArray[np.float64]:
