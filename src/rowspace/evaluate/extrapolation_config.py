@@ -145,6 +145,11 @@ class ExtrapolationConfig:
         """Steps for which training goes on; 0 for none."""
         return round(self.finetune_share * self.steps)
 
+    @property
+    def tuned_batch_size(self) -> int:
+        """Texts of one step then: as many tokens as before, but two texts at least."""
+        return max(2, self.batch_size * self.train_length // self.tuned_length)
+
     def training(self, position: str, seed: int) -> PretrainConfig:
         """What one model is trained with."""
         return PretrainConfig(
@@ -168,12 +173,11 @@ class ExtrapolationConfig:
         return dataclasses.replace(self.training(self.positions[0], 1), held_out=self.held_out)
 
     def finetuning(self, position: str, seed: int) -> PretrainConfig:
-        """What training goes on with at `tuned_length`: as many tokens a step, smaller steps."""
-        tokens_per_step = self.batch_size * self.train_length
+        """What training goes on with at `tuned_length`: smaller steps, of as many tokens."""
         return dataclasses.replace(
             self.training(position, seed),
             max_length=self.tuned_length,
-            batch_size=max(1, tokens_per_step // self.tuned_length),
+            batch_size=self.tuned_batch_size,
             steps=max(1, self.tuned_steps),
             learning_rate=self.learning_rate * 0.3,
             warmup=max(1, self.tuned_steps // 10),

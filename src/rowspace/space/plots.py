@@ -338,7 +338,7 @@ def _labels(ends: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Where names are written: at the right, as far apart as lines must be, and in the order of
     the curves' ends; above the end of a curve that stops before."""
     _, top, right, bottom = CURVES_BOX
-    labels = [(x, y - _LINE_HEIGHT) for x, y in ends]
+    labels = [(x, y - 2 * _LINE_HEIGHT) for x, y in ends]
     whole = sorted((y, i) for i, (x, y) in enumerate(ends) if x > right - 1)
     lowest = bottom + _LINE_HEIGHT
     places: list[float] = []
