@@ -48,6 +48,29 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = rowspace.nothing
 
 
+def test_the_names_of_a_transformer_are_there_and_some_load_no_torch() -> None:
+    from rowspace import transformer
+
+    for name in transformer.__all__:
+        assert getattr(transformer, name).__name__ == name
+        assert name in dir(transformer)
+        assert getattr(transformer, name).__doc__, name
+    names = "PretrainConfig, SubwordTokenizer, TransformerConfig"
+    assert "torch" not in _modules_after(f"from rowspace.transformer import {names}")
+    with pytest.raises(AttributeError, match=r"'rowspace\.transformer' has no attribute 'none'"):
+        _ = transformer.none
+
+
+def test_without_torch_a_transformer_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from rowspace.errors import MissingExtraError\n"
+        "try: from rowspace.transformer import LanguageModel\n"
+        "except MissingExtraError as error: print('[torch]' in str(error))"
+    )
+    assert "True" in _modules_after(program)
+
+
 def test_the_names_of_a_space_are_there_and_load_no_geometry() -> None:
     from rowspace import space
 

@@ -1,6 +1,9 @@
-"""Packages that only some features need: what is said where they are missing."""
+"""Packages that the base install does not bring: what is said where they are missing."""
 
 from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from rowspace.errors import MissingExtraError
 
@@ -16,3 +19,21 @@ def missing_torch(feature: str) -> MissingExtraError:
     return MissingExtraError(
         f"{feature} needs torch, which is not installed; run: pip install 'rowspace[torch]'"
     )
+
+
+def need(package: str) -> Any:
+    """Import a package of the extra `torch`.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:  # it is there, and something else is amiss
+            raise
+        raise MissingExtraError(
+            f"the package {package} is not installed; run: pip install 'rowspace[torch]'"
+        ) from error

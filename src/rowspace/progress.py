@@ -26,6 +26,18 @@ class Tracker:
         """Say that `completed` units are done."""
         self._update(completed=completed, note=note)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a bar that someone may look at."""
+        return self._bar is not None
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar; does nothing when no bar is shown."""
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text(" ".join(text.split())))
+
     def _update(
         self,
         advance: float | None = None,

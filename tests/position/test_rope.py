@@ -10,7 +10,16 @@ from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 from rowspace.errors import ConfigError
-from rowspace.position import DynamicNTK, LongRoPE, Position, RoPE, Rotation, XPos, YaRN
+from rowspace.position import (
+    DynamicNTK,
+    LongRoPE,
+    Position,
+    RoPE,
+    Rotation,
+    XPos,
+    YaRN,
+    rotation_kernels,
+)
 from tests.naive_position import naive_frequencies, naive_turn, naive_zeta
 
 LAYOUTS = ["half", "interleaved"]
@@ -142,6 +151,54 @@ def test_batched_positions_turn_each_text_by_its_own() -> None:
         for row in range(2):
             alone = turns(rope, positions[row])[0](x[row : row + 1])
             torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rotary_dim", [8, 4])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_the_kernel_reads_any_order_of_memory(
+    dtype: torch.dtype, rotary_dim: int, n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation_kernels, "SMALLEST_SHARE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    fused = seeded(2, 5, 3, 4, 8, dtype=torch.float32).to(dtype)  # B, T, query-key-value, H, dim
+    views = [
+        fused[:, :, 1].transpose(1, 2),  # of a fused projection
+        fused[:, :, 0].transpose(1, 2).contiguous(),
+        fused[:, :, 2].permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1).transpose(1, 2)[:1],
+        fused[:1, :, 1, :1].expand(2, 5, 4, 8).transpose(1, 2),  # keys shared by heads
+        fused[:, :1, 1].transpose(1, 2).expand(2, 4, 5, 8),
+    ]
+    for positions in (torch.arange(5) + 50, torch.tensor([[0, 0, 1, 2, 3], [7, 8, 9, 10, 11]])):
+        for x in views:
+            rope = RoPE(8, rotary_dim=rotary_dim)
+            at = positions[: x.shape[0]] if positions.dim() == 2 else positions
+            turned, exact = turns(rope, at, dtype)[0](x), turns(rope, at)[0](x.double())
+            eps = torch.finfo(dtype).eps
+            torch.testing.assert_close(turned.double(), exact, rtol=eps, atol=1e-6)
+            leaf = x.detach().clone().requires_grad_()
+            back = torch.autograd.grad(turns(rope, at, dtype)[0](leaf), leaf, turned)[0]
+            torch.testing.assert_close(back, x, rtol=4 * eps, atol=2 * eps)  # a turn and back
+
+
+def test_the_kernel_keeps_what_is_not_a_number() -> None:
+    values = [float("nan"), float("inf"), 0.0, -0.0, 1e38, 2.0]
+    x = torch.tensor(values).repeat(1, 1, 1, 1).bfloat16()
+    x.view(torch.int16)[..., 0] = 0x7FFF  # the NaN whose rounding would carry over
+    rest = turns(RoPE(6, rotary_dim=2), torch.tensor([0]), torch.bfloat16)[0](x)
+    assert rest[..., 0].isnan().all()
+    assert torch.equal(rest[..., 2:], x[..., 2:])
+
+
+def test_tables_of_other_tokens_are_not_read_beyond_their_end() -> None:
+    turn = turns(RoPE(8), torch.arange(4), torch.float32)[0]
+    with pytest.raises(RuntimeError, match="must match"):
+        turn(torch.zeros(1, 1, 8, 8))
+    with pytest.raises(RuntimeError, match="must match"):
+        turns(RoPE(8), torch.zeros(2, 4, dtype=torch.int64), torch.float32)[0](
+            torch.zeros(4, 1, 4, 8)
+        )
+    assert turn(torch.zeros(0, 2, 4, 8)).shape == (0, 2, 4, 8)
 
 
 def bits(rope: RoPE, positions: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

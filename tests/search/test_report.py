@@ -23,7 +23,7 @@ from rowspace.search.report import (
     example_filter,
     write_report,
 )
-from rowspace.space.plots import epoch_plot, linear_ticks, log_ticks, rank_plot
+from rowspace.space.plots import epoch_plot, linear_ticks, log_ticks, rank_plot, step_plot
 from rowspace.space.projection import coordinates
 from rowspace.space.similarity import unit_rows
 from rowspace.space.vectors import Vectors
@@ -384,3 +384,16 @@ def test_the_example_filter_parses(name: str, kind: str) -> None:
     assert option == "--where"
     parse_filter(filter_)
     assert example_filter({}) is None
+
+
+def test_a_curve_over_steps_has_its_values_in_place() -> None:
+    plot = step_plot(
+        [(10, 4.0), (20, 2.0)], "Loss", "nats", second=[(0, 4.0)], reference=(4.0, "a guess")
+    )
+    left, top, right, bottom = plot.box
+    assert plot.points[1] == (right, (top + bottom) / 2, "step 20: 2.000")
+    assert plot.points[0][:2] == ((left + right) / 2, top)
+    assert plot.second == [(left, top, "step 0: 4.000")]
+    assert plot.reference == [(left, top), (right, top)]
+    many = step_plot([(step, 1.0) for step in range(10_000)], "Loss", "nats")
+    assert 300 < len(many.points) < 500

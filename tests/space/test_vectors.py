@@ -149,12 +149,13 @@ def test_what_it_holds(vectors: Vectors) -> None:
         ("Cat", "did you mean 'cat'"),
         ("new york", "did you mean 'New_York'"),
         ("caat", "did you mean 'cat'"),
-        ("qqqqqq", "among 3 keys; check its spelling"),
+        ("Tree", "did you mean 'Ġtree'"),
+        ("qqqqqq", "among 4 keys; check its spelling"),
         (1, "for a row by number use .matrix"),
     ],
 )
 def test_an_unknown_key_names_a_near_miss(asked: str, advice: str) -> None:
-    vectors = Vectors(["cat", "New_York", "cart"], np.eye(3))
+    vectors = Vectors(["cat", "New_York", "cart", "Ġtree"], np.eye(4))
     with pytest.raises(VocabularyError, match=advice):
         vectors[asked] if isinstance(asked, str) else vectors.get_vector(asked)
 

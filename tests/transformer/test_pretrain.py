@@ -196,6 +196,24 @@ def test_bfloat16_is_for_products_only(tmp_path: Path) -> None:
     assert done.report.history[-1].loss != exact.report.history[-1].loss
 
 
+def test_without_copies_a_run_is_the_same_but_for_rounding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of other devices than the processor."""
+    path = write_text(tmp_path)
+    expected = train(path, optimizer="sgd", accumulation=2)
+
+    def without_copies(model: Any, config: PretrainConfig, precision: torch.dtype, _: bool) -> Any:
+        return Whole(model, config.accumulation, precision), None
+
+    monkeypatch.setattr("rowspace.transformer.pretrain.make_gradients", without_copies)
+    done = train(path, optimizer="sgd", accumulation=2)
+    for one, other in zip(expected.report.history, done.report.history, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-4)
+    assert train(path, precision="bfloat16").report.result is not None
+
+
 def test_epochs_are_steps(tmp_path: Path) -> None:
     path = write_text(tmp_path)
     done = train(path, steps=None, epochs=0.5)
@@ -451,6 +469,9 @@ def test_a_checkpoint_of_another_shape_is_told(tmp_path: Path) -> None:
         ({"scaling": "linear", "scaling_factor": 2.0, "position": "t5"}, "'t5' has no scaling"),
         ({"device": "abacus"}, "device is 'abacus', which torch cannot use here"),
         ({"norm": "none"}, "norm is 'none'"),
+        ({"hidden_dim": 0}, "hidden_dim is 0; give 1 or more"),
+        ({"base": -1.0}, "base is -1"),
+        ({"n_kv_heads": 3}, "n_kv_heads"),
         ({"activation": "none"}, "activation is 'none'"),
     ],
 )

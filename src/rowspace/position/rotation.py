@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from rowspace.errors import ConfigError
 from rowspace.position.base import Rotation
 
 LAYOUTS = ("half", "interleaved")
-BLOCK = 1 << 18  # values of bfloat16 widened at once, 1 MiB in float32
 
 
 def exact_device(device: torch.device) -> torch.device:
@@ -59,10 +59,9 @@ def cos_and_sin(
 
 def make_rotation(cos: Tensor, sin: Tensor, head_dim: int, layout: str) -> Rotation:
     """The turn by these tables, (..., T, dim/2), of vectors whose values beyond `dim` stay."""
-    rest = (head_dim - 2 * cos.shape[-1]) // 2
     if layout == "half":
-        ones = cos.new_ones(*cos.shape[:-1], 2 * rest)
-        return HalfRotation(torch.cat((cos, cos, ones), dim=-1), sin)
+        return HalfRotation(cos.contiguous(), sin.contiguous())
+    rest = (head_dim - 2 * cos.shape[-1]) // 2
     ones, zeros = cos.new_ones(*cos.shape[:-1], rest), cos.new_zeros(*cos.shape[:-1], rest)
     return InterleavedRotation(torch.cat((cos, ones), dim=-1), torch.cat((sin, zeros), dim=-1))
 
@@ -72,9 +71,9 @@ class HalfRotation:
     """Turns value i with value i + dim/2."""
 
     cos: Tensor
-    """(T, head_dim) or (B, 1, T, head_dim): of both halves, then ones."""
-    sin: Tensor
     """(T, dim/2) or (B, 1, T, dim/2)."""
+    sin: Tensor
+    """As `cos`."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Turn `x`, (B, H, T, head_dim), in its own dtype."""
@@ -131,25 +130,26 @@ class _TurnInterleaved(torch.autograd.Function):
 
 
 def _turn_halves(x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
-    """By blocks of time where the processor widens bfloat16, so that these stay in its cache."""
-    if x.dtype == cos.dtype or x.device.type != "cpu" or x.numel() <= BLOCK:
-        return _turn_block(x, cos, sin, sign)
-    out = torch.empty_like(x)
-    n_tokens = max(1, BLOCK * x.shape[-2] // x.numel())
-    blocks = (torch.split(tensor, n_tokens, dim=-2) for tensor in (out, x, cos, sin))
-    for turned, part, part_cos, part_sin in zip(*blocks, strict=True):
-        turned.copy_(_turn_block(part, part_cos, part_sin, sign))
-    return out
+    """In one pass by a kernel on a processor, and by three operations elsewhere."""
+    if _has_kernel(x, cos):
+        from rowspace.position.rotation_kernels import turn_halves
 
-
-def _turn_block(x: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
-    """One new tensor and two passes over it, where cat and neg would make three more."""
+        return turn_halves(x, cos, sin, sign)
     half = sin.shape[-1]
     wide = x.to(cos.dtype)
-    out = wide * cos  # (B, H, T, head_dim)
+    ones = cos.new_ones(*cos.shape[:-1], x.shape[-1] - 2 * half)
+    out = wide * torch.cat((cos, cos, ones), dim=-1)  # (B, H, T, head_dim)
     out[..., :half].addcmul_(wide[..., half : 2 * half], sin, value=-sign)
     out[..., half : 2 * half].addcmul_(wide[..., :half], sin, value=sign)
     return out.to(x.dtype)
+
+
+def _has_kernel(x: Tensor, cos: Tensor) -> bool:
+    """Whether the kernel, which checks nothing, may have these; torch tells what does not fit."""
+    plain = type(x) in (Tensor, Parameter) and x.device.type == "cpu" and x.numel() > 0
+    narrow = x.dtype in (torch.float32, torch.bfloat16) and cos.dtype == torch.float32
+    fits = x.dim() == 4 and x.shape[-2:-1] == cos.shape[-2:-1]
+    return plain and narrow and fits and (cos.dim() == 2 or cos.shape[0] in (1, x.shape[0]))
 
 
 def _by_complex(x: Tensor, turns: Tensor) -> Tensor:
@@ -164,7 +164,6 @@ def _half_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """The same in operations that torch.compile fuses by itself."""
     half = sin.shape[-1]
     first, second, rest = x.to(cos.dtype).tensor_split((half, 2 * half), dim=-1)
-    cos = cos[..., :half]
     turned = (first * cos - second * sin, second * cos + first * sin, rest)
     return torch.cat(turned, dim=-1).to(x.dtype)
 

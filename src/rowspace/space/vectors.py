@@ -642,7 +642,8 @@ def _near_miss(key: str, find: Callable[[str], int | None]) -> str | None:
 
     spaced = key.strip().replace(" ", "_")
     cases = [key.strip(), key.lower(), key.capitalize(), key.title(), key.upper(), spaced]
-    cases += [space + key.strip() for space in ("Ġ", "▁")]  # subwords that begin a word
+    begins = ("Ġ", "▁")  # how subword tokenizers spell the space before a word
+    cases += [space + word for space in begins for word in (key.strip(), key.strip().lower())]
     near = rows([*cases, spaced.lower(), spaced.title()]) or rows(_one_edit(key.lower()))
     return min(near, key=near.__getitem__, default=None)
 

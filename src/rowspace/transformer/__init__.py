@@ -18,14 +18,20 @@ _HOMES = {
     "LanguageModelTrainer": "pretrain",
     "NextToken": "objectives",
     "PretrainConfig": "pretrain_config",
+    "RowRecord": "rows",
+    "RowWiseAdagrad": "optimizers",
     "SubwordTokenizer": "tokenizer",
     "TokenEmbedding": "embeddings",
     "TransformerConfig": "config",
     "TransformerEmbeddings": "embeddings",
-    "generate": "generate",
+    "by_frequency": "rows",
+    "count_parameters": "embeddings",
+    "extend_vocabulary": "vocabulary",
     "load_model": "weights",
+    "load_transformer": "weights",
     "make_optimizer": "optimizers",
     "save_model": "weights",
+    "to_vectors": "embeddings",
 }
 
 __all__ = sorted(_HOMES)
@@ -35,16 +41,22 @@ if TYPE_CHECKING:
     from rowspace.transformer.config import TransformerConfig as TransformerConfig
     from rowspace.transformer.embeddings import TokenEmbedding as TokenEmbedding
     from rowspace.transformer.embeddings import TransformerEmbeddings as TransformerEmbeddings
-    from rowspace.transformer.generate import generate as generate
+    from rowspace.transformer.embeddings import count_parameters as count_parameters
+    from rowspace.transformer.embeddings import to_vectors as to_vectors
     from rowspace.transformer.model import Encoder as Encoder
     from rowspace.transformer.model import LanguageModel as LanguageModel
     from rowspace.transformer.objectives import HiddenTokens as HiddenTokens
     from rowspace.transformer.objectives import NextToken as NextToken
+    from rowspace.transformer.optimizers import RowWiseAdagrad as RowWiseAdagrad
     from rowspace.transformer.optimizers import make_optimizer as make_optimizer
     from rowspace.transformer.pretrain import LanguageModelTrainer as LanguageModelTrainer
     from rowspace.transformer.pretrain_config import PretrainConfig as PretrainConfig
+    from rowspace.transformer.rows import RowRecord as RowRecord
+    from rowspace.transformer.rows import by_frequency as by_frequency
     from rowspace.transformer.tokenizer import SubwordTokenizer as SubwordTokenizer
+    from rowspace.transformer.vocabulary import extend_vocabulary as extend_vocabulary
     from rowspace.transformer.weights import load_model as load_model
+    from rowspace.transformer.weights import load_transformer as load_transformer
     from rowspace.transformer.weights import save_model as save_model
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError
-from rowspace.transformer.extras import need
+from rowspace.extras import need
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -272,7 +272,7 @@ class TokenEmbedding(nn.Module):
         self.weight.grad = None
         self.weight.data = torch.cat([self.weight, self.weight.new_zeros(n_rows - n_old, self.dim)])
         if optimizer is not None:
-            _grow_state(optimizer, self.weight, n_old)
+            grow_state(optimizer, self.weight, n_old)
 
     def extra_repr(self) -> str:
         """What `print` shows."""
@@ -295,7 +295,7 @@ def draw_like(
     return drawn
 
 
-def _grow_state(optimizer: Optimizer, weight: Tensor, n_old: int) -> None:
+def grow_state(optimizer: Optimizer, weight: Tensor, n_old: int) -> None:
     """Give rows added to a weight of `n_old` what the optimizer keeps for each: zeros."""
     state = optimizer.state.get(weight, {})
     for name, value in state.items():

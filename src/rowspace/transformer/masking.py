@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
+from rowspace.extras import need
 from rowspace.transformer.batches import MASKING, Batches, uniform
-from rowspace.transformer.extras import need
 from rowspace.transformer.tokenizer import MASK_TOKENS, SubwordTokenizer
 
 if TYPE_CHECKING:

@@ -200,7 +200,14 @@ class LanguageModelTrainer:
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
         gradients, record = make_gradients(model, config, precision, config.row_record)
-        return Parts(model, gradients, optimizer_for(model, config), batches, text, record)
+        optimizer = optimizer_for(model, config)
+        unseen = held_out.open()
+
+        def sample() -> str:
+            (first,) = objective.samples(model, unseen, 1, tokenizer, config.seed)
+            return f"{first.given} […] {first.made}" if objective.predicts_all else first.made
+
+        return Parts(model, gradients, optimizer, batches, text, record, sample)
 
     def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
         """The model at the start, the same for the same seed; torch's own generator stays."""
@@ -332,14 +339,13 @@ def _readable_twice(corpus: Corpus, work: Path) -> Corpus:
     once = [path for path, _ in corpus.files() if not path.is_file()]
     if not once:
         return corpus
+    kept_as = {path: f"{number}{path.suffix or '.txt'}" for number, path in enumerate(once)}
     kept = work / "corpus"
     if not kept.exists():
         with write_folder_atomically(kept) as folder:
-            for number, path in enumerate(once):
-                _copy(path, folder / f"{number}.txt")
-    paths = [
-        kept / f"{once.index(path)}.txt" if path in once else path for path, _ in corpus.files()
-    ]
+            for path, name in kept_as.items():
+                _copy(path, folder / name)
+    paths = [kept / kept_as[path] if path in kept_as else path for path, _ in corpus.files()]
     return Corpus(paths, corpus.documents, corpus.encoding, corpus.errors)
 
 

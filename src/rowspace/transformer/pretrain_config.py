@@ -85,7 +85,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "batch_size", "accumulation", "log_every"):
             self._check_count(name)
-        for name in ("steps", "checkpoint_every", "n_threads"):
+        for name in ("n_kv_heads", "hidden_dim", "steps", "checkpoint_every", "n_threads"):
             if getattr(self, name) is not None:
                 self._check_count(name)
         for name in ("warmup", "evaluate_every", "seed"):

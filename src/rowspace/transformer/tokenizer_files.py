@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowspace.errors import FormatError
-from rowspace.transformer.extras import need
+from rowspace.extras import need
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.extras import need
 from rowspace.progress import track
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.documents import parts_of, total_bytes
-from rowspace.transformer.extras import need
 from rowspace.transformer.tokenizer import CHUNK_CHARACTERS, UNKNOWN_TOKENS
 from rowspace.transformer.tokenizer_files import (
     BERT_TOKENS,

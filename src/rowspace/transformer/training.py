@@ -72,6 +72,8 @@ class Parts:
     held_out: HeldOutText | None
     record: RowRecord | None = None
     """Of the table of tokens."""
+    sample: Callable[[], str] | None = None
+    """What is shown of the model at each held-out loss, where someone looks."""
 
 
 class Run:
@@ -199,6 +201,8 @@ class Run:
         started = time.monotonic()
         self.parts.model.eval()
         loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
+        if tracker.is_shown and self.parts.sample is not None:
+            tracker.say(f"step {self.step:,}: {self.parts.sample()}")
         self.parts.model.train()
         if loss is None:
             return False
