@@ -39,7 +39,7 @@ def test_the_console_session_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     blocks = _blocks("console", page.read_text())
     lines = [line for block in blocks for line in block.splitlines() if line]
-    assert len(lines) > 3
+    assert lines
     for line in lines:
         assert line.startswith("$ rowspace ")
         arguments = shlex.split(line.removeprefix("$ rowspace "), comments=True)

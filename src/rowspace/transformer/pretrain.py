@@ -118,7 +118,7 @@ class LanguageModelTrainer:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
                 return self._fit_in(corpus, Path(folder))
         out = Path(out)
-        with _work_folder(out, resume) as work:
+        with work_folder(out, resume) as work:
             pretrained = self._fit_in(corpus, work)
             pretrained.save(out)
         shutil.rmtree(work)
@@ -129,11 +129,15 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with _threads(self.config.threads):
-            corpus = _readable_twice(corpus, work)
-            tokenizer = self._tokenizer(corpus, work)
-            train, held_out = self._tokens(corpus, tokenizer, work)
+        with limited_threads(self.config.threads):
+            tokenizer, train, held_out = self.prepare(corpus, work)
             return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+
+    def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
+        """The tokenizer and the token ids, to train on and held out; in `work` from then on."""
+        corpus = _readable_twice(corpus, work)
+        tokenizer = self._tokenizer(corpus, work)
+        return tokenizer, *self._tokens(corpus, tokenizer, work)
 
     def _tokenizer(self, corpus: Corpus, work: Path) -> SubwordTokenizer:
         saved, kind = work / TOKENIZER, self.config.tokenizer
@@ -168,7 +172,7 @@ class LanguageModelTrainer:
     ) -> Pretrained:
         config = self.config
         device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        precision = _precision(config, device)
+        precision = precision_of(config, device)
         parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
             "tokens": [train.n_tokens, held_out.n_tokens],
@@ -196,7 +200,7 @@ class LanguageModelTrainer:
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
         gradients, record = make_gradients(model, config, precision, config.row_record)
-        optimizer = _make_optimizer(model, config)
+        optimizer = optimizer_for(model, config)
         unseen = held_out.open()
 
         def sample() -> str:
@@ -265,7 +269,7 @@ def _check_settings(config: PretrainConfig, objective: Objective) -> None:
     """See that there can be such a model before the text is read, which may take long."""
     with torch.device("meta"):  # which takes no memory
         model = objective.make_model(config.model_config(config.vocab_size))
-    _make_optimizer(model, config)
+    optimizer_for(model, config)
     if config.tokenizer not in KINDS and not Path(config.tokenizer).exists():
         raise ConfigError(
             f"tokenizer is {config.tokenizer!r}, which is no file or folder; give the path of one, "
@@ -280,7 +284,8 @@ def _check_settings(config: PretrainConfig, objective: Objective) -> None:
         ) from error
 
 
-def _make_optimizer(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that a config names."""
     return make_optimizer(
         model,
         config.optimizer,
@@ -291,7 +296,7 @@ def _make_optimizer(model: Model, config: PretrainConfig) -> torch.optim.Optimiz
 
 
 @contextlib.contextmanager
-def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
+def work_folder(out: Path, resume: bool) -> Iterator[Path]:
     """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
     work = out.with_name(out.name + ".training")
     if out.exists():
@@ -310,7 +315,7 @@ def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def limited_threads(n_threads: int) -> Iterator[None]:
     """Let torch use so many, and then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
@@ -320,7 +325,7 @@ def _threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _precision(config: PretrainConfig, device: torch.device) -> torch.dtype:
+def precision_of(config: PretrainConfig, device: torch.device) -> torch.dtype:
     """What matrices are multiplied in."""
     if config.precision != "auto":
         return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
