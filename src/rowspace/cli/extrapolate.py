@@ -55,7 +55,7 @@ def _lengths(context: click.Context, parameter: click.Parameter, value: str) -> 
     help="Tokens of a window to read at once, with commas between.",
 )
 @click.option("--seeds", default=3, show_default=True, help="Models of each method.")
-@click.option("--steps", default=1600, show_default=True, help="Steps of training.")
+@click.option("--steps", default=1200, show_default=True, help="Steps of training.")
 @click.option("--batch-size", default=16, show_default=True, help="Texts of one step.")
 @click.option("--learning-rate", default=4e-3, show_default=True, help="Highest step size.")
 @click.option("--vocab-size", default=1024, show_default=True, help="Tokens of the tokenizer.")

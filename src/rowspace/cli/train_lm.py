@@ -35,6 +35,7 @@ _HELP = {
     "n_layers": "Layers.",
     "n_heads": "Heads of attention.",
     "n_kv_heads": "Heads of keys and values, each for several of queries; as n-heads if not given.",
+    "head_dim": "Width of a head; --dim over --n-heads if not given.",
     "hidden_dim": "Inner width of the feed-forward part; by --dim if not given.",
     "max_length": "Tokens of one text in training.",
     "position": "How the model knows which token stands where: learned, sinusoidal, rope, xpos, "

@@ -63,13 +63,17 @@ class ExtrapolationConfig:
     """Of dynamic NTK; 1 would be NTK by what the text needs."""
     dim: int = 64
     n_layers: int = 4
-    n_heads: int = 2
+    n_heads: int = 4
+    """Few heads have few of ALiBi's slopes: two have 1/16 and 1/256, none steep enough to single out
+    the token just before."""
+    head_dim: int | None = 32
+    """dim / n_heads if None, which would leave RoPE too few pairs to tell scalings apart."""
     vocab_size: int = 1024
     """Tokens of the tokenizer, which is learned from the text. They are few, so that a small model
     learns to use its context in minutes: until it does, nothing there can confuse it."""
     batch_size: int = 16
     """Texts of one step in training; fewer where they are longer."""
-    steps: int = 1600
+    steps: int = 1200
     learning_rate: float = 4e-3
     held_out: float = 0.05
     """Share of the text that nothing is learned from."""
@@ -192,7 +196,16 @@ class ExtrapolationConfig:
         return settings
 
 
-_PASSED_ON = ("dim", "n_layers", "n_heads", "vocab_size", "precision", "n_threads", "device")
+_PASSED_ON = (
+    "dim",
+    "n_layers",
+    "n_heads",
+    "head_dim",
+    "vocab_size",
+    "precision",
+    "n_threads",
+    "device",
+)
 
 
 def _check_names(setting: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:

@@ -28,6 +28,8 @@ class PretrainConfig:
     n_layers: int = 4
     n_heads: int = 4
     n_kv_heads: int | None = None
+    head_dim: int | None = None
+    """dim / n_heads if not given."""
     hidden_dim: int | None = None
     max_length: int = 128
     """Tokens of one text that the model is trained on."""
@@ -85,7 +87,14 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "batch_size", "accumulation", "log_every"):
             self._check_count(name)
-        for name in ("n_kv_heads", "hidden_dim", "steps", "checkpoint_every", "n_threads"):
+        for name in (
+            "n_kv_heads",
+            "head_dim",
+            "hidden_dim",
+            "steps",
+            "checkpoint_every",
+            "n_threads",
+        ):
             if getattr(self, name) is not None:
                 self._check_count(name)
         for name in ("warmup", "evaluate_every", "seed"):
@@ -198,6 +207,6 @@ class PretrainConfig:
 
 
 _MODEL_FIELDS = (
-    "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "max_length", "position", "norm",
+    "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position", "norm",
     "activation", "bias", "dropout", "is_tied",
 )  # fmt: skip
