@@ -61,7 +61,8 @@ def _lengths(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--vocab-size", default=1024, show_default=True, help="Tokens of the tokenizer.")
 @click.option("--dim", default=64, show_default=True, help="Length of a token's vector.")
 @click.option("--n-layers", default=4, show_default=True, help="Layers.")
-@click.option("--n-heads", default=2, show_default=True, help="Heads of attention.")
+@click.option("--n-heads", default=4, show_default=True, help="Heads of attention.")
+@click.option("--head-dim", default=32, show_default=True, help="Width of a head.")
 @click.option(
     "--scalings",
     default="linear,ntk,dynamic,yarn",

@@ -64,8 +64,8 @@ class ExtrapolationConfig:
     dim: int = 64
     n_layers: int = 4
     n_heads: int = 4
-    """Few heads have few of ALiBi's slopes: two have 1/16 and 1/256, none steep enough to single out
-    the token just before."""
+    """Few heads have few of ALiBi's slopes: two have 1/16 and 1/256, none steep enough to single
+    out the token just before."""
     head_dim: int | None = 32
     """dim / n_heads if None, which would leave RoPE too few pairs to tell scalings apart."""
     vocab_size: int = 1024

@@ -207,6 +207,6 @@ class PretrainConfig:
 
 
 _MODEL_FIELDS = (
-    "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position", "norm",
-    "activation", "bias", "dropout", "is_tied",
+    "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position",
+    "norm", "activation", "bias", "dropout", "is_tied",
 )  # fmt: skip
