@@ -41,7 +41,7 @@ _HELP = {
     "position": "How the model knows which token stands where: learned, sinusoidal, rope, xpos, "
     "alibi, t5 or none.",
     "base": "Of RoPE's angles; 10,000 if not given.",
-    "scaling": "How RoPE is stretched to longer texts: linear, dynamic or yarn.",
+    "scaling": "How RoPE is stretched to longer texts: linear, dynamic, yarn or ntk.",
     "scaling_factor": "By how much it is stretched.",
     "norm": "RMSNorm or LayerNorm.",
     "activation": "Of the feed-forward part: swiglu, gelu, gelu-tanh or relu.",

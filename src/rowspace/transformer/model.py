@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from rowspace.errors import ConfigError
-from rowspace.position import Position, make_position, scaling_from
+from rowspace.position import Position, Scaling, make_position, scaling_from
 from rowspace.transformer.attention import Attention, Cache, check_mask, view
 from rowspace.transformer.config import TransformerConfig, config_of
 from rowspace.transformer.embeddings import TransformerEmbeddings
@@ -341,8 +341,9 @@ def _head_of(transformer: Transformer, *, bias: bool) -> Head:
 def position_of(config: TransformerConfig, causal: bool) -> Position:
     """The position that a config names."""
     settings = dict(config.position_settings)
-    if isinstance(settings.get("scaling"), dict):
-        settings["scaling"] = scaling_from(settings["scaling"], max_length=config.max_length)
+    scaling = settings.get("scaling")
+    if scaling is not None and not isinstance(scaling, Scaling):
+        settings["scaling"] = scaling_from(scaling, max_length=config.max_length)
     return make_position(
         config.position,
         dim=config.dim,

@@ -11,7 +11,7 @@ from rowspace.errors import ConfigError
 from rowspace.machine import n_cores
 from rowspace.transformer.config import TransformerConfig
 
-SCALINGS = ("linear", "dynamic", "yarn")
+SCALINGS = ("linear", "dynamic", "yarn", "ntk")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STEPS = 2000
 
@@ -37,7 +37,7 @@ class PretrainConfig:
     base: float | None = None
     """Of RoPE's angles; its usual 10,000 if not given."""
     scaling: str | None = None
-    """How RoPE is stretched: linear, dynamic or yarn."""
+    """How RoPE is stretched: linear, dynamic, yarn or ntk."""
     scaling_factor: float | None = None
     """By how much."""
     norm: str = "rms"
