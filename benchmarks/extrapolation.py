@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--positions", default=",".join(POSITIONS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=ExtrapolationConfig.steps)
+    parser.add_argument("--eval-tokens", type=int, default=ExtrapolationConfig.eval_tokens)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=CACHE / "extrapolation")
     given = parser.parse_args()
@@ -82,6 +83,7 @@ def main() -> None:
         positions=tuple(given.positions.split(",")),
         seeds=given.seeds,
         steps=given.steps,
+        eval_tokens=given.eval_tokens,
         n_threads=given.threads,
     )
     corpus = Corpus(long_articles(N_WORDS), documents="blocks")
