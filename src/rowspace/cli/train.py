@@ -28,6 +28,7 @@ from rowspace.static.trainer import Trainer
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 from rowspace.text.phrases import SCORES
+from rowspace.text.runs import work_folder_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -169,9 +170,7 @@ def _run(
     """Train in a work folder beside `out`, save, and tell what happened."""
     if freeze and start is None:
         raise ConfigError("--freeze needs --start, the model whose vectors shall stay")
-    work = out.with_name(out.name + ".training")
-    if out.exists():
-        raise ConfigError(f"{out} exists; give another --out, or remove it")
+    work = work_folder_of(out)
     text = make_corpus(corpus, documents, encoding, errors)
     trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
     if work.exists() and not resume:

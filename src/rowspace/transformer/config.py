@@ -60,6 +60,9 @@ class TransformerConfig:
     padding_id: int | None = None
     row_multiple: int = 1
     """The table has a multiple of this many rows; those that no token has are never predicted."""
+    sparse: bool = False
+    """Whether reading gives the token table a sparse gradient; see `TokenEmbedding`. Only for an
+    untied one."""
     init_std: float = 0.02
 
     def __post_init__(self) -> None:

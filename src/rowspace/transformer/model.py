@@ -46,6 +46,7 @@ class Transformer(nn.Module):
             eps=config.norm_eps,
             std=config.init_std,
             multiple=config.row_multiple,
+            sparse=config.sparse,
         )
         self.blocks = nn.ModuleList(_block_of(config, causal) for _ in range(config.n_layers))
         # Post-norm ends in a norm already.
