@@ -133,7 +133,7 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with _threads(self.config.threads):
+        with _threads(self.config.threads), _memory_errors():
             corpus = _readable_twice(corpus, work)
             tokenizer = self._tokenizer(corpus, work)
             train, held_out = self._tokens(corpus, tokenizer, work)
@@ -373,6 +373,17 @@ def _threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Python's own error where torch gets no memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise MemoryError(_first_line(error)) from error
+        raise
 
 
 def _precision(config: PretrainConfig, device: torch.device) -> torch.dtype:
