@@ -136,8 +136,9 @@ def fasttext(**options: Any) -> None:
 
     The file is the official program's format, and so --start takes one of its own.
     """
-    if Path(options["out"]).suffix.lower() != ".bin":
-        raise ConfigError(f"a fastText model is a .bin file; give --out {options['out']}.bin")
+    out: Path = options["out"]
+    if out.name and out.suffix.lower() != ".bin":
+        raise ConfigError(f"a fastText model is a .bin file; give --out {out}.bin")
     _run(FastText, **options)
 
 

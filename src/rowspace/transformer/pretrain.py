@@ -275,7 +275,7 @@ def _check_settings(config: PretrainConfig, objective: Objective) -> None:
     except RuntimeError as error:
         raise ConfigError(
             f"a model of vocab_size {vocab_size:,}, dim {config.dim:,} and hidden_dim "
-            f"{config.hidden_dim} cannot be ({_first_line(error)}); give smaller ones"
+            f"{config.hidden_dim} cannot be ({_reason(error)}); give smaller ones"
         ) from error
     _make_optimizer(model, config)
     _check_device(config.device)
@@ -301,7 +301,7 @@ def _check_device(device: str | None) -> None:
         float(torch.ones(1, device=device))  # "meta" gives no number back
     except (RuntimeError, AssertionError, ImportError) as error:
         raise ConfigError(
-            f"device is {device!r}, which torch cannot use here ({_first_line(error)}); give cpu"
+            f"device is {device!r}, which torch cannot use here ({_reason(error)}); give cpu"
         ) from error
 
 
@@ -326,8 +326,8 @@ def _check_length(train: TokenFile, config: PretrainConfig) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
+def _reason(error: Exception) -> str:
+    return str(error).split("\n")[0].split(". ")[0]
 
 
 def _device_of(name: str | None) -> torch.device:
@@ -382,7 +382,7 @@ def _memory_errors() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            raise MemoryError(_first_line(error)) from error
+            raise MemoryError(_reason(error)) from error
         raise
 
 

@@ -123,7 +123,9 @@ class Run:
         """
         if checkpoint is not None and checkpoint.exists():
             self.restore(checkpoint)
+        checks: Any = torch.sparse.check_sparse_tensor_invariants
         with (
+            checks(checks.is_enabled()),  # left open, torch warns of its optimizers' sparse tensors
             track("training", total=self.n_steps) as tracker,
             deferred_interrupts() as is_interrupted,
             torch.random.fork_rng(devices=_devices(self._device), device_type=self._device.type),

@@ -66,6 +66,17 @@ def need(foreign: Foreign, name: str) -> int:
     return int(foreign[name])
 
 
+def either(foreign: Foreign, name: str, default: int) -> int:
+    """A number that a `config.json` may have; the default where it has none, or 0.
+
+    Raises
+    ------
+    FormatError
+        If it has something else in its place.
+    """
+    return need(foreign, name) if foreign.get(name) else default
+
+
 def check_one_of(foreign: Foreign, name: str, default: Any, *known: Any) -> Any:
     """A setting, of the values that are read.
 
