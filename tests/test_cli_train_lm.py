@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import rowspace as rs
+from rowspace.cli.train_lm import _HELP
+from rowspace.position import POSITIONS
 from rowspace.transformer.pretrain_config import PretrainConfig
 from tests.program import RunMain, finish, run_until_death, start, start_and_wait
 
@@ -24,9 +28,10 @@ OTHER: dict[str, Any] = {
     "tokenizer": "bpe", "vocab_size": 280, "dim": 16, "n_layers": 2, "n_heads": 2, "n_kv_heads": 1,
     "hidden_dim": 24, "max_length": 12, "position": "rope", "base": 500.0, "scaling": "yarn",
     "scaling_factor": 2.0, "norm": "layer", "activation": "gelu", "bias": True, "is_tied": False,
-    "dropout": 0.1, "mask_share": 0.2, "whole_words": True, "batch_size": 6, "accumulation": 2,
+    "sparse": True, "dropout": 0.1, "mask_share": 0.2, "whole_words": True,
+    "batch_size": 6, "accumulation": 2,
     "steps": None, "epochs": 0.1, "optimizer": "adagrad", "learning_rate": 0.01,
-    "min_learning_rate": 0.001, "warmup": 2, "beta2": 0.95, "weight_decay": 0.01, "clip": 0.5,
+    "min_learning_rate": 0.001, "warmup": 2, "beta2": 0.95, "weight_decay": 0.0, "clip": 0.5,
     "precision": "float32", "held_out": 0.25, "row_record": False, "log_every": 3,
     "evaluate_every": 5, "checkpoint_every": 7, "seed": 4, "n_threads": 1, "device": "cpu",
 }  # fmt: skip
@@ -99,7 +104,30 @@ def test_text_may_come_from_stdin(tmp_path: Path, run_main: RunMain) -> None:
     [
         (("--position", "nowhere"), "position 'nowhere' is not known; known are: none, learned"),
         (("--dim", "0"), "dim is 0; give 1 or more"),
-        (("--max-length", "100000"), "and a block of 100,000 takes 100,001"),
+        (
+            ("--max-length", "100000"),
+            "the text has 4,107 tokens to train on, and a max_length of 100,000 takes 100,001 with "
+            "the one that follows; give more text, or a max_length of 4,106 or less",
+        ),
+        (("--seed", "99999999999999999999"), "seed is 99999999999999999999; give 0 or more, less"),
+        (("--device", "meta"), "device is 'meta', which torch cannot use here"),
+        (("--device", "hpu"), "device is 'hpu', which torch cannot use here"),
+        (("--dim", "1000000000"), "dim 1,000,000,000 and hidden_dim None cannot be"),
+        (("--hidden-dim", "1" + "0" * 18), "and hidden_dim 1" + "0" * 18 + " cannot be"),
+        (("--dim", "1000000"), "parameters, which take 8 bytes each to train, and"),
+        (("--vocab-size", "999999999999", "--tokenizer", "bpe"), "give a smaller dim, vocab_size"),
+        (("--n-threads", "100000"), "n_threads is 100,000; give 1,024 or less"),
+        (("--base", "inf"), "base is inf; give a finite number above 0"),
+        (
+            ("--sparse",),
+            "sparse is given, but is_tied gives every row a gradient by the head; give",
+        ),
+        (("--sparse", "--no-is-tied"), "adamw cannot take a table's sparse gradients"),
+        (("--scaling", "yarn"), "scaling is 'yarn', but no scaling_factor is given; give 1 or"),
+        (
+            ("--optimizer", "sgd", "--learning-rate", "1e30", "--clip", "0"),
+            "at step 3, the loss is nan: training diverged; give a learning_rate below 1e+30",
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_one_line(
@@ -108,6 +136,57 @@ def test_settings_that_cannot_work_are_one_line(
     ran = run_main("train", "lm", write_text(tmp_path), "--out", tmp_path / "a", *QUICK, *arguments)
     assert message in ran.error()
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_more_epochs_than_can_be_are_one_line(tmp_path: Path, run_main: RunMain) -> None:
+    out = tmp_path / "a"
+    ran = run_main("train", "lm", write_text(tmp_path), "--out", out, "--epochs", "1e308")
+    assert ran.error() == "epochs is 1e+308; give more than 0, and at most 1,000,000"
+
+
+@pytest.mark.parametrize("kind", ["lm", "word2vec", "fasttext", "glove"])
+@pytest.mark.parametrize(("out", "shown"), [(".", "."), ("", "."), ("/", "/")])
+def test_what_is_no_name_to_write_is_one_line(
+    tmp_path: Path,
+    run_main: RunMain,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    out: str,
+    shown: str,
+) -> None:
+    text = write_text(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ran = run_main("train", kind, text, "--out", out)
+    assert ran.error() == (
+        f"out is '{shown}', which is no name; give the name of what is to be made"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_memory_that_runs_out_is_one_line(
+    tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_step(*_: Any) -> None:
+        torch.empty(1 << 60, dtype=torch.uint8)  # no machine has that much
+
+    monkeypatch.setattr("rowspace.transformer.training.Run._take_step", take_step)
+    ran = run_main("train", "lm", write_text(tmp_path), "--out", tmp_path / "a", *QUICK)
+    assert ran.error() == "out of memory; give a smaller corpus, vocabulary or dimension"
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_a_low_learning_rate_needs_no_other_setting(tmp_path: Path, run_main: RunMain) -> None:
+    ran = run_main(
+        "train", "lm", write_text(tmp_path), "--out", tmp_path / "a", *QUICK,
+        "--learning-rate", "1e-5", "--warmup", "0", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran
+    assert json.loads(ran.out)["history"][-1]["learning_rate"] == pytest.approx(1e-6)
+
+
+def test_help_names_every_position() -> None:
+    for name in POSITIONS:
+        assert name in re.split(r"[ ,.]+", _HELP["position"])
 
 
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path, run_main: RunMain) -> None:

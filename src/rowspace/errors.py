@@ -5,6 +5,7 @@ RowspaceError
 ├── CorpusError            text that cannot be read (also ValueError)
 ├── VocabularyError        a word or a vocabulary that is not there (also KeyError)
 ├── FormatError            a vector or model file that is not what it should be (also ValueError)
+├── TrainingError          training that diverged (also ArithmeticError)
 ├── EvaluationError        a task that cannot be scored (also ValueError)
 ├── FilterError            a `--where` expression that does not parse or fit (also ValueError)
 ├── MissingExtraError      a package that an optional feature needs (also ImportError)
@@ -40,6 +41,10 @@ class VocabularyError(RowspaceError, KeyError):
 
 class FormatError(RowspaceError, ValueError):
     """A vector or model file that is damaged or in another format."""
+
+
+class TrainingError(RowspaceError, ArithmeticError):
+    """Training that diverged: a loss, a gradient or a weight is no number any more."""
 
 
 class EvaluationError(RowspaceError, ValueError):

@@ -7,6 +7,9 @@ import ctypes
 import os
 from pathlib import Path
 
+MOST_THREADS = 1024
+"""That may be asked for: beyond it systems refuse, and libraries end the process."""
+
 
 def n_cores() -> int:
     """Cores that this process may use."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rowspace.errors import ConfigError
 from rowspace.transformer.embeddings import TokenEmbedding, TransformerEmbeddings
+from rowspace.transformer.frozen import drop_rows
 from rowspace.transformer.optimizers import OPTIMIZERS, RowWiseAdagrad, Together, make_optimizer
 from tests.naive_rows import moments_of_one_gradient, rowwise_adagrad
 
@@ -364,3 +365,16 @@ def test_a_tied_sparse_table_has_dense_gradients_and_adamw_takes_them() -> None:
     _run(model, make_optimizer(model, "adamw", lr=0.1, weight_decay=0.1), 2)
     assert model.table.weight.grad is not None
     assert not model.table.weight.grad.is_sparse
+
+
+def test_rows_are_dropped_from_a_sparse_gradient_without_a_warning() -> None:
+    ids, values = torch.tensor([[0, 1, 2]]), torch.ones(3, 2)
+    gradient = torch.sparse_coo_tensor(
+        ids, values, (3, 2), check_invariants=True, is_coalesced=True
+    )
+    torch.set_warn_always(True)  # else it warns once a process
+    try:
+        left = drop_rows(gradient, torch.tensor([1]))
+    finally:
+        torch.set_warn_always(False)
+    assert left.to_dense().tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]

@@ -18,7 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import rowspace as rs
-from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
+from rowspace.errors import (
+    ConfigError,
+    CorpusError,
+    FormatError,
+    RowspaceError,
+    TrainingError,
+    VocabularyError,
+)
 from rowspace.position import NTK, DynamicNTK, Linear, RoPE, YaRN
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.batches import Batches
@@ -108,14 +115,35 @@ def test_a_batch_in_parts_has_the_loss_and_gradients_of_the_whole(kind: type[Any
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("is_tied", [True, False])
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_copies_record_what_the_model_itself_would(n_threads: int, is_tied: bool) -> None:
+def test_clipping_sparse_gradients_counts_a_row_once() -> None:
     torch.manual_seed(0)
     shape: dict[str, Any] = {"vocab_size": 11, "dim": 8, "n_layers": 1, "n_heads": 2}
-    model = LanguageModel(**shape, max_length=8, is_tied=is_tied)
+    sparse, dense = (
+        Whole(LanguageModel(**shape, max_length=8, is_tied=False, sparse=is_sparse), 2)
+        for is_sparse in (True, False)
+    )
+    dense.model.load_state_dict(sparse.model.state_dict())
+    ids = torch.randint(3, (6, 8))  # each many times, in both parts
+    norms = []
+    for each in (sparse, dense):
+        each.gradients(ids, ids)
+        norms.append(each.clip(0.1))
+    torch.testing.assert_close(norms[0], norms[1])
+    for one, other in zip(sparse.model.parameters(), dense.model.parameters(), strict=True):
+        assert one.grad is not None
+        torch.testing.assert_close(one.grad.to_dense(), other.grad)
+
+
+@pytest.mark.parametrize(("is_tied", "sparse"), [(True, False), (False, False), (False, True)])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_copies_record_what_the_model_itself_would(
+    n_threads: int, is_tied: bool, sparse: bool
+) -> None:
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {"vocab_size": 11, "dim": 8, "n_layers": 1, "n_heads": 2}
+    model = LanguageModel(**shape, max_length=8, is_tied=is_tied, sparse=sparse)
     config = PretrainConfig(
-        n_threads=n_threads, is_tied=is_tied, batch_size=6, accumulation=3, precision="float32"
+        n_threads=n_threads, is_tied=is_tied, sparse=sparse, batch_size=6, accumulation=3
     )
     twin = copy.deepcopy(model)
     gradients, record = make_gradients(model, config, torch.float32, record=True)
@@ -213,6 +241,45 @@ def test_without_copies_a_run_is_the_same_but_for_rounding(
         assert other.loss == pytest.approx(one.loss, rel=1e-5)
         assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-4)
     assert train(path, precision="bfloat16").report.result is not None
+
+
+def test_sparse_gradients_change_nothing_but_how_rows_are_stepped(tmp_path: Path) -> None:
+    path = write_text(tmp_path)
+    settings: dict[str, Any] = {
+        "optimizer": "sgd",
+        "is_tied": False,
+        "weight_decay": 0.0,
+        "clip": 0.5,
+    }
+    settings |= {"learning_rate": 0.5, "accumulation": 2}
+    dense = train(path, **settings)
+    for n_threads in (1, 2):
+        sparse = train(path, **settings, sparse=True, n_threads=n_threads)
+        for one, other in zip(dense.report.history, sparse.report.history, strict=True):
+            assert other.loss == pytest.approx(one.loss, rel=1e-5)
+            assert other.gradient_norm == pytest.approx(one.gradient_norm, rel=1e-5)
+        for name, value in tensors(dense).items():
+            torch.testing.assert_close(tensors(sparse)[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_with_sparse_adam_a_token_that_is_not_read_stays(tmp_path: Path) -> None:
+    path = write_text(tmp_path)
+    SubwordTokenizer.train(Corpus(path), "characters", special_tokens=["<never>"]).save(tmp_path)
+    settings: dict[str, Any] = {"tokenizer": str(tmp_path), "optimizer": "sparse-adam"}
+    done = train(path, **settings, is_tied=False, sparse=True, n_threads=2, precision="bfloat16")
+    torch.manual_seed(1)
+    start = LanguageModel(done.report.config.model_config(done.report.vocab_size))
+    before, after = (m.transformer.embeddings.token.weight for m in (start, done.model))
+    never = done.tokenizer.special_tokens["<never>"]
+    moved = (before != after).any(dim=1)
+    assert not moved[never]
+    assert moved.sum() == len(moved) - 1
+    assert sum(band.reads > 0 for band in done.report.rows) == len(done.report.rows) - 1
+
+
+def test_the_lowest_learning_rate_is_a_tenth() -> None:
+    assert PretrainConfig(learning_rate=0.3).lowest_learning_rate == pytest.approx(0.03)
+    assert PretrainConfig(learning_rate=0.3, min_learning_rate=0.0).lowest_learning_rate == 0.0
 
 
 def test_epochs_are_steps(tmp_path: Path) -> None:
@@ -345,6 +412,7 @@ def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
         (NextToken(), {"n_threads": 2, "precision": "bfloat16", "batch_size": 5}),
         (NextToken(), {"epochs": 0.2, "steps": None, "accumulation": 2, "position": "learned"}),
         (NextToken(), {"optimizer": "rowwise-adagrad", "is_tied": False}),
+        (NextToken(), {"optimizer": "sparse-adam", "is_tied": False, "sparse": True}),
         (HiddenTokens(), {"dropout": 0.1, "position": "alibi"}),
     ],
 )
@@ -464,7 +532,12 @@ def test_a_checkpoint_of_another_shape_is_told(tmp_path: Path) -> None:
         ({"optimizer": "sparse-adam"}, "sparse-adam takes sparse gradients only"),
         ({"tokenizer": "nowhere"}, "tokenizer is 'nowhere', which is no file or folder"),
         ({"vocab_size": 10}, "vocab_size is 10, but the text's characters"),
-        ({"scaling": "linear"}, "scaling_factor is None; give 1 or more"),
+        ({"scaling": "linear"}, "scaling is 'linear', but no scaling_factor is given; give 1 or"),
+        ({"sparse": True, "optimizer": "sparse-adam"}, "sparse is given, but is_tied gives every"),
+        (
+            {"sparse": True, "is_tied": False, "optimizer": "sgd"},
+            r"weight_decay is 0\.1, which moves every row",
+        ),
         ({"scaling_factor": 2.0}, "scaling_factor is 2.0, but no scaling is named"),
         ({"scaling": "none"}, "scaling is 'none'; give one of linear, dynamic, yarn"),
         ({"scaling": "linear", "scaling_factor": 2.0, "position": "t5"}, "'t5' has no scaling"),
@@ -520,24 +593,103 @@ def test_too_little_text_is_told(tmp_path: Path, text: str, message: str) -> Non
 def test_a_text_shorter_than_a_block_is_told(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text("a short text")
-    message = "the text has 13 tokens, and a block of 16 takes 17"
+    message = "has 13 tokens to train on, and a max_length of 16 takes 17 .* max_length of 12 or"
     with pytest.raises(CorpusError, match=message):
         train(path, held_out=0.0)
 
 
-def test_a_tokenizer_without_a_mask_is_told(tmp_path: Path) -> None:
+def test_a_tokenizer_without_a_mask_is_told_before_the_text_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_text(tmp_path)
     SubwordTokenizer.train(Corpus(path), "characters").save(tmp_path / "given")
-    with pytest.raises(ConfigError, match="the tokenizer has no mask token"):
-        train(path, HiddenTokens(), tokenizer=str(tmp_path / "given"))
+    with monkeypatch.context() as patch:
+        patch.setattr("rowspace.transformer.pretrain.prepare_tokens", pytest.fail)
+        patch.setattr(Corpus, "files", pytest.fail)
+        with pytest.raises(ConfigError, match="the tokenizer has no mask token"):
+            train(path, HiddenTokens(), tokenizer=str(tmp_path / "given"))
     assert train(path, tokenizer=str(tmp_path / "given")).report.n_steps == 12
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     path = write_text(tmp_path)
     settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e30, "clip": 0.0, "warmup": 0}
-    with pytest.raises(ConfigError, match=r"training diverged; give a learning_rate below 1e\+30"):
+    message = r"training diverged; give a learning_rate below 1e\+30"
+    with pytest.raises(TrainingError, match=message) as caught:
         train(path, **settings)
+    assert isinstance(caught.value, RowspaceError)
+    assert isinstance(caught.value, ArithmeticError)
+
+
+def _no_loss(run: Run) -> None:
+    run._loss += math.nan
+
+
+def _no_norm(run: Run) -> None:
+    run._norm = torch.tensor(math.inf)
+
+
+@torch.no_grad()
+def _one_weight_is_no_number(run: Run) -> None:
+    run.parts.model.transformer.embeddings.token.weight[3, 2] = math.nan
+
+
+@torch.no_grad()
+def _weights_beyond_a_loss(run: Run) -> None:
+    run.parts.model.transformer.norm.weight.fill_(3e38)  # type: ignore[operator]
+    run.parts.model.head.weight.mul_(1e3)
+
+
+@pytest.mark.parametrize("step", [6, 12])
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (_no_loss, "the loss is nan"),
+        (_no_norm, "the norm of the gradient is inf"),
+        (_one_weight_is_no_number, r"a number of transformer\.embeddings\.token\.weight is nan"),
+        (_weights_beyond_a_loss, "the loss after the update is (nan|inf)"),
+    ],
+)
+def test_what_diverges_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, harm: Any, message: str
+) -> None:
+    original = Run._take_step
+
+    def take_step(self: Run, tracker: Any) -> None:
+        original(self, tracker)
+        if self.step == step:
+            harm(self)
+
+    monkeypatch.setattr(Run, "_take_step", take_step)
+    settings = {**TINY, "log_every": 5}
+    message = (
+        f"at step {step}, {message}: training diverged; .*a.training keeps the last checkpoint"
+    )
+    with pytest.raises(TrainingError, match=message):
+        LanguageModelTrainer(**settings).fit(write_text(tmp_path), tmp_path / "a")
+    state = json.loads((tmp_path / "a.training" / "checkpoint" / "state.json").read_text())
+    assert state["step"] == step - 3
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_checkpoint_outlives_any_error_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def report(*_: Any) -> None:
+        raise ConfigError("something else")
+
+    monkeypatch.setattr(LanguageModelTrainer, "_report", report)
+    with pytest.raises(ConfigError, match="something else"):
+        LanguageModelTrainer(**TINY).fit(write_text(tmp_path), tmp_path / "a")
+    assert (tmp_path / "a.training" / "checkpoint").is_dir()
+
+
+def test_a_held_out_loss_that_is_no_number_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowspace.transformer.held_out.HeldOutText.loss", lambda *_: math.inf)
+    with pytest.raises(TrainingError, match="at step 0, the held-out loss is inf"):
+        train(write_text(tmp_path))
 
 
 def test_a_text_beyond_a_learned_table_is_told(tmp_path: Path) -> None:

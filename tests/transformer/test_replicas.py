@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from rowspace.errors import ConfigError, VocabularyError
 from rowspace.transformer.loss import IGNORED
 from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.replicas import Replicas
+from rowspace.transformer.vocabulary import extend_vocabulary
 
 
 def small_model(position: str = "rope") -> LanguageModel:
@@ -86,6 +88,60 @@ def test_a_loaded_state_reaches_the_copies() -> None:
         torch.testing.assert_close(
             replicas.gradients(ids, targets), other.loss(ids, targets).detach()
         )
+
+
+@pytest.mark.parametrize("change", ["assigned", "extended", "frozen"])
+def test_weights_that_the_copies_no_longer_read_are_told(change: str) -> None:
+    model = small_model()
+    with Replicas(model, 2) as replicas:
+        replicas.gradients(*batch())
+        if change == "assigned":
+            model.load_state_dict(small_model().state_dict(), assign=True)
+        elif change == "extended":
+            extend_vocabulary(model, 3)
+        else:
+            model.transformer.embeddings.token.weight.requires_grad_(False)
+        with pytest.raises(ConfigError, match=r"token\.weight is no longer .*make Replicas anew"):
+            replicas.gradients(*batch())
+
+
+def test_copies_drop_out_where_the_model_does() -> None:
+    torch.manual_seed(1)
+    model = LanguageModel(vocab_size=11, dim=32, n_layers=1, n_heads=2, max_length=16, dropout=0.5)
+    ids, targets = batch()
+    with Replicas(model, 2) as replicas:
+        model.eval()
+        expected = model.loss(ids, targets).detach()
+        torch.testing.assert_close(replicas.gradients(ids, targets), expected)
+        model.train()
+        assert replicas.gradients(ids, targets) != replicas.gradients(ids, targets)
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_sparse_table_gets_the_gradient_of_a_dense_one(
+    precision: torch.dtype, n_rounds: int
+) -> None:
+    torch.manual_seed(1)
+    shape: dict[str, Any] = {"vocab_size": 11, "dim": 32, "n_layers": 1, "n_heads": 2}
+    models = [LanguageModel(**shape, is_tied=False, sparse=sparse) for sparse in (True, False)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        model.transformer.embeddings.token.freeze([4])
+    norms = []
+    for model in models:
+        with Replicas(model, 2, precision, n_rounds=n_rounds) as replicas:
+            replicas.gradients(*batch())
+            norms.append(replicas.clip(0.1))
+    rtol, atol = (0.02, 1e-3) if precision == torch.bfloat16 else (1e-5, 1e-7)
+    torch.testing.assert_close(norms[0], norms[1], rtol=1e-3, atol=0)
+    sparse, dense = (model.transformer.embeddings.token.weight.grad for model in models)
+    assert sparse is not None
+    assert sparse.is_sparse
+    assert sparse.is_coalesced()
+    assert sparse.dtype == torch.float32
+    torch.testing.assert_close(sparse.to_dense(), dense, rtol=rtol, atol=atol)
+    assert not sparse.to_dense()[4].any()
 
 
 def test_frozen_parameters_get_no_gradient() -> None:

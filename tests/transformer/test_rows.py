@@ -204,3 +204,8 @@ def test_bands_that_cannot_be_are_refused() -> None:
         by_frequency(record, range(12), edges=[5, 1])
     with pytest.raises(ConfigError, match=r"edges are \[\]"):
         by_frequency(record, range(12), edges=[])
+
+
+def test_a_table_that_does_not_learn_is_told() -> None:
+    with pytest.raises(ConfigError, match="has requires_grad=False, so no row gets a gradient"):
+        RowRecord(TokenEmbedding(5, 2).requires_grad_(False))

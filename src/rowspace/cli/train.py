@@ -28,6 +28,7 @@ from rowspace.static.trainer import Trainer
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
 from rowspace.text.phrases import SCORES
+from rowspace.text.runs import work_folder_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -135,8 +136,9 @@ def fasttext(**options: Any) -> None:
 
     The file is the official program's format, and so --start takes one of its own.
     """
-    if Path(options["out"]).suffix.lower() != ".bin":
-        raise ConfigError(f"a fastText model is a .bin file; give --out {options['out']}.bin")
+    out: Path = options["out"]
+    if out.name and out.suffix.lower() != ".bin":
+        raise ConfigError(f"a fastText model is a .bin file; give --out {out}.bin")
     _run(FastText, **options)
 
 
@@ -169,9 +171,7 @@ def _run(
     """Train in a work folder beside `out`, save, and tell what happened."""
     if freeze and start is None:
         raise ConfigError("--freeze needs --start, the model whose vectors shall stay")
-    work = out.with_name(out.name + ".training")
-    if out.exists():
-        raise ConfigError(f"{out} exists; give another --out, or remove it")
+    work = work_folder_of(out)
     text = make_corpus(corpus, documents, encoding, errors)
     trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
     if work.exists() and not resume:

@@ -38,8 +38,8 @@ _HELP = {
     "head_dim": "Width of a head; --dim over --n-heads if not given.",
     "hidden_dim": "Inner width of the feed-forward part; by --dim if not given.",
     "max_length": "Tokens of one text in training.",
-    "position": "How the model knows which token stands where: learned, sinusoidal, rope, xpos, "
-    "alibi, t5 or none.",
+    "position": "How the model knows which token stands where: learned, sinusoidal, rope, "
+    "rope-interleaved, xpos, alibi, t5 or none.",
     "base": "Of RoPE's angles; 10,000 if not given.",
     "scaling": "How RoPE is stretched to longer texts: linear, dynamic, yarn or ntk.",
     "scaling_factor": "By how much it is stretched.",
@@ -47,6 +47,8 @@ _HELP = {
     "activation": "Of the feed-forward part: swiglu, gelu, gelu-tanh or relu.",
     "bias": "Whether linear layers have a bias.",
     "is_tied": "Score tokens with the embedding's own matrix.",
+    "sparse": "Sparse gradients of the token table, which leave rows that are not read where they "
+    "are; with --no-is-tied, and sparse-adam, say.",
     "dropout": "Share dropped in training; 0.1 or 0.2 for a small text read many times.",
     "mask_share": "Share of the tokens to be told.",
     "whole_words": "Hide all tokens of a word, or none.",
@@ -57,7 +59,7 @@ _HELP = {
     "epochs": "Times to go through the text.",
     "optimizer": "adamw, sgd, adagrad, sparse-adam or rowwise-adagrad.",
     "learning_rate": "Highest step size.",
-    "min_learning_rate": "Step size at the end.",
+    "min_learning_rate": "Step size at the end; a tenth of the highest if not given.",
     "warmup": "Steps in which the step size rises.",
     "beta2": "How long AdamW remembers squared gradients.",
     "weight_decay": "How much AdamW shrinks matrices.",

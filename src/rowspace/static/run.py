@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_folder_atomically
-from rowspace.machine import n_cores, return_free_memory
+from rowspace.machine import MOST_THREADS, n_cores, return_free_memory
 from rowspace.progress import Tracker, track
 from rowspace.text.phrases import PhrasesConfig
 from rowspace.text.vocabulary import Vocabulary, VocabularyConfig
@@ -49,8 +49,10 @@ class RunConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.n_threads is not None and self.n_threads < 1:
             raise ConfigError(f"n_threads is {self.n_threads}; give 1 or more")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; give 0 or more")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"n_threads is {self.n_threads:,}; give {MOST_THREADS:,} or less")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more, less than 2**63")
         self.vocabulary_config()  # these check their own parts
         self.phrases_config()
 

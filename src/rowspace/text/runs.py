@@ -14,6 +14,21 @@ SETTINGS = "settings.json"
 FILES = "files.json"
 
 
+def work_folder_of(out: Path) -> Path:
+    """The folder beside `out` that a run works in until `out` is there.
+
+    Raises
+    ------
+    ConfigError
+        If `out` is there, or is no name of something to make.
+    """
+    if out.name in ("", ".."):  # as the current folder, which an empty name is too
+        raise ConfigError(f"out is '{out}', which is no name; give the name of what is to be made")
+    if out.exists():
+        raise ConfigError(f"{out} exists; give another --out, or remove it")
+    return out.with_name(out.name + ".training")
+
+
 def remember_run(
     folder: Path, corpus: Corpus, config: dict[str, Any], more: dict[str, Any], read: str
 ) -> None:

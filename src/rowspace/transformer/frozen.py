@@ -57,7 +57,11 @@ def drop_rows(gradient: Tensor, ids: Tensor) -> Tensor:
     (rows,) = gradient.indices()
     kept = ~torch.isin(rows, ids)
     return torch.sparse_coo_tensor(
-        rows[kept][None], gradient.values()[kept], gradient.shape, is_coalesced=True
+        rows[kept][None],
+        gradient.values()[kept],
+        gradient.shape,
+        is_coalesced=True,
+        check_invariants=False,  # they hold; left open, torch warns that it does not look
     )
 
 

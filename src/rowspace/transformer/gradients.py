@@ -12,7 +12,7 @@ from torch import Tensor
 from rowspace.transformer.loss import IGNORED
 from rowspace.transformer.objectives import Model
 from rowspace.transformer.pretrain_config import PretrainConfig
-from rowspace.transformer.replicas import Replicas
+from rowspace.transformer.replicas import Replicas, clip_together
 from rowspace.transformer.rows import RowRecord
 
 
@@ -112,7 +112,19 @@ class Whole:
 
     def clip(self, max_norm: float) -> Tensor:
         """Shrink the gradients to a norm of at most `max_norm`; gives the norm, ()."""
-        return torch.nn.utils.clip_grad_norm_(self.model.parameters(), max_norm)
+        weights = [weight for weight in self.model.parameters() if weight.grad is not None]
+        if not any(weight.grad.is_sparse for weight in weights if weight.grad is not None):
+            return torch.nn.utils.clip_grad_norm_(weights, max_norm)
+        return clip_together([_numbers_of(weight) for weight in weights], max_norm)
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def _numbers_of(weight: torch.nn.Parameter) -> Tensor:
+    """Those of its gradient; of a sparse one each row once, or its norm would be another."""
+    assert weight.grad is not None
+    if not weight.grad.is_sparse:
+        return weight.grad
+    weight.grad = weight.grad.coalesce()
+    return weight.grad.values()

@@ -26,6 +26,22 @@ _SHARE_MASKED = 0.8
 _SHARE_RANDOM = 0.1
 
 
+def mask_id_of(tokenizer: SubwordTokenizer) -> int:
+    """The id of the token that stands where one is hidden.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if tokenizer.mask_id is None:
+        raise ConfigError(
+            "the tokenizer has no mask token, so nothing can be hidden; "
+            f"train one with {MASK_TOKENS[0]} among its special tokens"
+        )
+    return tokenizer.mask_id
+
+
 class MaskedBatches:
     """Blocks of a text's tokens with some hidden, and what was there.
 
@@ -65,14 +81,9 @@ class MaskedBatches:
     ) -> None:
         if not 0 < share < 1:
             raise ConfigError(f"share is {share}; give a part of the tokens between 0 and 1")
-        if tokenizer.mask_id is None:
-            raise ConfigError(
-                "the tokenizer has no mask token, so nothing can be hidden; "
-                f"train one with {MASK_TOKENS[0]} among its special tokens"
-            )
+        self.mask_id = mask_id_of(tokenizer)
         self.batches = Batches(ids, batch_size, block_size, mode=mode, seed=seed)
         self.share = share
-        self.mask_id = tokenizer.mask_id
         self._is_special = np.zeros(tokenizer.vocab_size, dtype=np.bool_)
         self._is_special[list(tokenizer.special_tokens.values())] = True
         self._ordinary = np.flatnonzero(~self._is_special)

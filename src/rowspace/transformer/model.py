@@ -46,8 +46,8 @@ class Transformer(nn.Module):
             padding_id=config.padding_id,
             eps=config.norm_eps,
             std=config.init_std,
-            sparse=config.sparse,
             multiple=config.row_multiple,
+            sparse=config.sparse,
         )
         self.blocks = nn.ModuleList(_block_of(config, causal) for _ in range(config.n_layers))
         # Post-norm ends in a norm already.

@@ -17,7 +17,7 @@ from torch import Tensor
 from rowspace.transformer.batches import Batches
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.generation import generate
-from rowspace.transformer.masking import MaskedBatches
+from rowspace.transformer.masking import MaskedBatches, mask_id_of
 from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.tokenizer import SubwordTokenizer
@@ -68,6 +68,10 @@ class Objective(Protocol):
         """Those of a tokenizer that is trained for it; None for the usual ones of its kind."""
         ...
 
+    def check_tokenizer(self, tokenizer: SubwordTokenizer) -> None:
+        """Raise ConfigError for one that will not do."""
+        ...
+
     def make_model(self, config: TransformerConfig) -> Model:
         """A model that has learned nothing."""
         ...
@@ -102,6 +106,9 @@ class NextToken:
     """Each token predicts the next (Radford et al. 2018)."""
 
     name, predicts_all, special_tokens = "lm", True, None
+
+    def check_tokenizer(self, tokenizer: SubwordTokenizer) -> None:
+        """Any will do."""
 
     def make_model(self, config: TransformerConfig) -> LanguageModel:
         """A model that has learned nothing."""
@@ -147,6 +154,10 @@ class HiddenTokens:
 
     name, predicts_all = "mlm", False
     special_tokens = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+    def check_tokenizer(self, tokenizer: SubwordTokenizer) -> None:
+        """Raise ConfigError for one without a mask token."""
+        mask_id_of(tokenizer)
 
     def make_model(self, config: TransformerConfig) -> Encoder:
         """A model that has learned nothing."""

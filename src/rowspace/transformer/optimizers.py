@@ -269,7 +269,7 @@ def _of_tables(
 
 
 def _split(parameters: nn.Module | Iterable[nn.Parameter]) -> _Parameters:
-    tables = dict(_tables_of(parameters)) if isinstance(parameters, nn.Module) else {}
+    tables = dict(tables_of(parameters)) if isinstance(parameters, nn.Module) else {}
     everything = parameters.parameters() if isinstance(parameters, nn.Module) else parameters
     learning = [weight for weight in everything if weight.requires_grad]
     if not learning:
@@ -283,7 +283,7 @@ def _split(parameters: nn.Module | Iterable[nn.Parameter]) -> _Parameters:
     )
 
 
-def _tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
+def tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
     """Each table's weight, and whether its gradient is sparse."""
     n_uses: dict[nn.Parameter, int] = {}
     for part in module.modules():

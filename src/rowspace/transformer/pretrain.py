@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from rowspace.errors import ConfigError, RowspaceError
+from rowspace.errors import ConfigError, CorpusError, RowspaceError, TrainingError
 from rowspace.files import write_folder_atomically
-from rowspace.machine import has_native_bfloat16
+from rowspace.machine import available_memory, has_native_bfloat16
 from rowspace.text.corpus import Corpus
-from rowspace.text.runs import remember_run
+from rowspace.text.runs import remember_run, work_folder_of
 from rowspace.transformer.embeddings import count_parameters
 from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
@@ -44,6 +44,8 @@ from rowspace.transformer.training import HeldOut, Parts, Run
 
 TOKENIZER, TOKENS, CHECKPOINT = "tokenizer.json", "tokens", "checkpoint"
 _N_SAMPLES = 3
+_LEAST_BYTES = 8
+"""Of each parameter while training: it and its gradient, in float32."""
 
 
 class LanguageModelTrainer:
@@ -109,6 +111,8 @@ class LanguageModelTrainer:
             If the text cannot be read, or is shorter than `max_length`.
         FormatError
             If the tokenizer or the checkpoint is damaged.
+        TrainingError
+            If training diverged. The run stays where it has a checkpoint.
         KeyboardInterrupt
             After Ctrl-C; the run is saved.
         """
@@ -129,8 +133,9 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with limited_threads(self.config.threads):
+        with limited_threads(self.config.threads), _memory_errors():
             tokenizer, train, held_out = self.prepare(corpus, work)
+            _check_length(train, self.config)
             return self._train(tokenizer, train, held_out, work / CHECKPOINT)
 
     def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
@@ -171,7 +176,7 @@ class LanguageModelTrainer:
         checkpoint: Path,
     ) -> Pretrained:
         config = self.config
-        device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = _device_of(config.device)
         precision = precision_of(config, device)
         parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
@@ -267,21 +272,70 @@ class LanguageModelTrainer:
 
 def _check_settings(config: PretrainConfig, objective: Objective) -> None:
     """See that there can be such a model before the text is read, which may take long."""
-    with torch.device("meta"):  # which takes no memory
-        model = objective.make_model(config.model_config(config.vocab_size))
+    vocab_size = _check_tokenizer(config, objective)
+    try:
+        with torch.device("meta"):  # which takes no memory
+            model = objective.make_model(config.model_config(vocab_size))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"a model of vocab_size {vocab_size:,}, dim {config.dim:,} and hidden_dim "
+            f"{config.hidden_dim} cannot be ({_reason(error)}); give smaller ones"
+        ) from error
     optimizer_for(model, config)
-    if config.tokenizer not in KINDS and not Path(config.tokenizer).exists():
+    _check_device(config.device)
+    _check_memory(model, config.device)
+
+
+def _check_tokenizer(config: PretrainConfig, objective: Objective) -> int:
+    """See that a tokenizer that is given will do; tells how many tokens there are at most."""
+    if config.tokenizer in KINDS:
+        return config.vocab_size
+    if not Path(config.tokenizer).exists():
         raise ConfigError(
             f"tokenizer is {config.tokenizer!r}, which is no file or folder; give the path of one, "
             f"or of {', '.join(KINDS)} what to train"
         )
+    tokenizer = SubwordTokenizer.load(config.tokenizer)
+    objective.check_tokenizer(tokenizer)
+    return tokenizer.vocab_size
+
+
+def _check_device(device: str | None) -> None:
     try:
-        torch.empty(1, device=config.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
+        float(torch.ones(1, device=device))  # "meta" gives no number back
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ConfigError(
-            f"device is {config.device!r}, which torch cannot use here ({reason}); give cpu"
+            f"device is {device!r}, which torch cannot use here ({_reason(error)}); give cpu"
         ) from error
+
+
+def _check_memory(model: Model, device: str | None) -> None:
+    """Raise for a model that cannot be in memory with its gradients, whatever is done."""
+    n_parameters = count_parameters(model).total
+    free = available_memory() if _device_of(device).type == "cpu" else None
+    if free is not None and n_parameters * _LEAST_BYTES > free:
+        raise ConfigError(
+            f"the model has {n_parameters:,} parameters, which take {_LEAST_BYTES} bytes each to "
+            f"train, and {free / 1e9:,.1f} GB are free; give a smaller dim, vocab_size or n_layers"
+        )
+
+
+def _check_length(train: TokenFile, config: PretrainConfig) -> None:
+    n_tokens, length = train.n_tokens, config.max_length
+    if n_tokens <= length:
+        remedy = f", or a max_length of {n_tokens - 1:,} or less" if n_tokens > 2 else ""
+        raise CorpusError(
+            f"the text has {n_tokens:,} tokens to train on, and a max_length of {length:,} takes "
+            f"{length + 1:,} with the one that follows; give more text{remedy}"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return str(error).split("\n")[0].split(". ")[0]
+
+
+def _device_of(name: str | None) -> torch.device:
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
@@ -298,9 +352,7 @@ def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer
 @contextlib.contextmanager
 def work_folder(out: Path, resume: bool) -> Iterator[Path]:
     """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
-    work = out.with_name(out.name + ".training")
-    if out.exists():
-        raise ConfigError(f"{out} exists; give another --out, or remove it")
+    work = work_folder_of(out)
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
     is_new = not work.exists()
@@ -308,8 +360,11 @@ def work_folder(out: Path, resume: bool) -> Iterator[Path]:
         yield work
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
-    except RowspaceError:
-        if is_new:  # the same again would fail again, and with other settings it cannot go on
+    except (RowspaceError, MemoryError) as error:
+        if (work / CHECKPOINT).exists():
+            if isinstance(error, TrainingError):
+                raise TrainingError(f"{error}; {work} keeps the last checkpoint") from error
+        elif is_new:  # the same again would fail again, and with other settings it cannot go on
             shutil.rmtree(work, ignore_errors=True)
         raise
 
@@ -323,6 +378,17 @@ def limited_threads(n_threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Python's own error where torch gets no memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise MemoryError(_reason(error)) from error
+        raise
 
 
 def precision_of(config: PretrainConfig, device: torch.device) -> torch.dtype:

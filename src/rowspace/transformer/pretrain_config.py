@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowspace.errors import ConfigError
-from rowspace.machine import n_cores
+from rowspace.machine import MOST_THREADS, n_cores
 from rowspace.transformer.config import TransformerConfig
 
 SCALINGS = ("linear", "dynamic", "yarn", "ntk")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STEPS = 2000
+MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,9 @@ class PretrainConfig:
     activation: str = "swiglu"
     bias: bool = False
     is_tied: bool = True
+    sparse: bool = False
+    """Whether reading gives the token table a sparse gradient, which leaves the rows that are not
+    read where they are; for a table that is not tied, and an optimizer that takes it."""
     dropout: float = 0.0
     mask_share: float = 0.15
     """Share of the tokens that a masked model has to tell; a causal one does not use it."""
@@ -60,7 +64,8 @@ class PretrainConfig:
     each block begins anywhere."""
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
-    min_learning_rate: float = 1e-4
+    min_learning_rate: float | None = None
+    """At the end; a tenth of `learning_rate` if not given."""
     warmup: int = 100
     """Steps in which the learning rate rises."""
     beta2: float = 0.99
@@ -97,8 +102,12 @@ class PretrainConfig:
         ):
             if getattr(self, name) is not None:
                 self._check_count(name)
-        for name in ("warmup", "evaluate_every", "seed"):
+        for name in ("warmup", "evaluate_every"):
             self._check_range(name, 0, math.inf)
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed is {self.seed}; give 0 or more, less than 2**63")
+        if self.threads > MOST_THREADS:
+            raise ConfigError(f"n_threads is {self.n_threads:,}; give {MOST_THREADS:,} or less")
         self._check_range("max_length", 2, math.inf)
         self._check_range("weight_decay", 0, math.inf)
         self._check_range("clip", 0, math.inf)
@@ -118,6 +127,11 @@ class PretrainConfig:
             raise ConfigError(
                 f"precision is {self.precision!r}; give one of {', '.join(PRECISIONS)}"
             )
+        if self.sparse and self.is_tied:
+            raise ConfigError(
+                "sparse is given, but is_tied gives every row a gradient by the head; give is_tied "
+                "False (--no-is-tied), or leave sparse out"
+            )
         self.model_config(self.vocab_size)  # it checks its own part
 
     def _check_schedule(self) -> None:
@@ -126,11 +140,13 @@ class PretrainConfig:
                 f"steps is {self.steps} and epochs {self.epochs}, which say the same thing twice; "
                 "give one of them"
             )
-        if self.epochs is not None and not 0 < self.epochs < math.inf:
-            raise ConfigError(f"epochs is {self.epochs}; give more than 0")
+        if self.epochs is not None and not 0 < self.epochs <= MOST_EPOCHS:
+            raise ConfigError(
+                f"epochs is {self.epochs}; give more than 0, and at most {MOST_EPOCHS:,}"
+            )
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"learning_rate is {self.learning_rate}; give more than 0")
-        if not 0 <= self.min_learning_rate <= self.learning_rate:
+        if not 0 <= self.lowest_learning_rate <= self.learning_rate:
             raise ConfigError(
                 f"min_learning_rate is {self.min_learning_rate}; give 0 or more, and at most "
                 f"learning_rate, {self.learning_rate}"
@@ -156,6 +172,8 @@ class PretrainConfig:
     def _position_settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         if self.base is not None:
+            if not 0 < self.base < math.inf:
+                raise ConfigError(f"base is {self.base}; give a finite number above 0")
             settings["base"] = self.base
         if self.scaling is not None:
             settings["scaling"] = self._scaling()
@@ -171,7 +189,12 @@ class PretrainConfig:
             raise ConfigError(
                 f"scaling is {self.scaling!r}; give one of {', '.join(SCALINGS)}, or none"
             )
-        if self.scaling_factor is None or not 1 <= self.scaling_factor < math.inf:
+        if self.scaling_factor is None:
+            raise ConfigError(
+                f"scaling is {self.scaling!r}, but no scaling_factor is given; give 1 or more, by "
+                "how much RoPE is stretched"
+            )
+        if not 1 <= self.scaling_factor < math.inf:
             raise ConfigError(f"scaling_factor is {self.scaling_factor}; give 1 or more")
         return {
             "rope_type": self.scaling,
@@ -184,6 +207,13 @@ class PretrainConfig:
         if self.epochs is None:
             return self.steps or DEFAULT_STEPS
         return max(1, round(self.epochs * n_tokens / self.tokens_per_step))
+
+    @property
+    def lowest_learning_rate(self) -> float:
+        """The learning rate of the last step."""
+        if self.min_learning_rate is None:
+            return self.learning_rate / 10
+        return self.min_learning_rate
 
     @property
     def tokens_per_step(self) -> int:
@@ -209,4 +239,5 @@ class PretrainConfig:
 _MODEL_FIELDS = (
     "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position",
     "norm", "activation", "bias", "dropout", "is_tied",
+    "sparse",
 )  # fmt: skip

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rowspace.errors import ConfigError
 from rowspace.transformer.loss import IGNORED
+from rowspace.transformer.optimizers import tables_of
 
 
 class HasLoss(Protocol):
@@ -35,7 +37,8 @@ class Replicas:
 
     They take the place of `model.loss(…)` and `backward()` in a training loop; the optimizer goes
     on stepping `model`. Given the same number of copies the result is the same each time, but for
-    dropout, whose random numbers the threads draw as they come: use one copy with it.
+    dropout, whose random numbers the threads draw as they come: use one copy with it. A table that
+    is read with sparse gradients gets a sparse one here too.
 
     Parameters
     ----------
@@ -77,14 +80,17 @@ class Replicas:
             if n < 1:
                 raise ConfigError(f"{name} is {n}; give 1 or more")
         _check_no_hooks(model)
-        self._trained = [weight for weight in model.parameters() if weight.requires_grad]
+        self._learning = _learning_of(model)
         self._exact = _in_a_row(model)
+        self._places = _places_of(model)
         self.copies = [copy.deepcopy(model) for _ in range(n_replicas)]
+        self._copied = [_learning_of(one) for one in self.copies]
+        self._modules = [list(one.modules()) for one in (model, *self.copies)]
         self.n_rounds = n_rounds
         self._rounded = self._exact if precision == self._exact.dtype else self._exact.to(precision)
         for one in self.copies:
             _let_read(one, self._rounded)
-        self._total = torch.zeros(sum(weight.numel() for weight in self._trained))
+        self._total = torch.zeros(sum(weight.numel() for weight in self._learning.dense))
         self._pool = single_threads(n_replicas) if n_replicas > 1 else None
 
     def gradients(self, token_ids: Tensor, targets: Tensor) -> Tensor:
@@ -100,29 +106,54 @@ class Replicas:
         -------
         () float32 tensor
             The mean loss.
+
+        Raises
+        ------
+        ConfigError
+            If the model's weights are no longer the tensors that the copies read.
         """
+        self._follow()
         if self._rounded is not self._exact:
             self._rounded.copy_(self._exact)
         n, n_predicted = len(self.copies), max(1, _n_predicted(targets))
-        parts = list(zip(self.copies, token_ids.chunk(n), targets.chunk(n), strict=False))
+        texts = token_ids.chunk(n), targets.chunk(n)
+        parts = list(zip(self.copies, self._copied, *texts, strict=False))
 
-        def work(part: tuple[nn.Module, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        def work(part: tuple[nn.Module, _Learning, Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
             return _gradients(*part, n_predicted, self.n_rounds)
 
         if self._pool is None or len(parts) == 1:
             results = [work(part) for part in parts]
         else:
             results = list(self._pool.map(work, parts))
-        self._set([gradient for _, gradient in results])
+        dense, *sparse = zip(*(gradients for _, gradients in results), strict=True)
+        self._set(dense)
+        for weight, parts_of_one in zip(self._learning.sparse, sparse, strict=True):
+            weight.grad = _sum(parts_of_one)
         return torch.stack([loss for loss, _ in results]).sum()
 
-    def _set(self, gradients: list[Tensor]) -> None:
-        """Give the model's parameters the sum of the copies' gradients."""
+    def _follow(self) -> None:
+        """See that the copies read the model's weights, and train or not as it does."""
+        for name, owner, key, weight, address, learns in self._places:
+            now = owner._parameters[key]
+            if now is not weight or now.data_ptr() != address or now.requires_grad != learns:
+                raise ConfigError(
+                    f"{name} is no longer the tensor that these copies read (it was assigned, "
+                    "extended or frozen since); make Replicas anew"
+                )
+        model, *copies = self._modules
+        for one in copies:
+            for ours, theirs in zip(model, one, strict=True):
+                theirs.training = ours.training
+
+    def _set(self, gradients: Sequence[Tensor]) -> None:
+        """Give the model's parameters the sum of the copies' dense gradients."""
         self._total.copy_(gradients[0])
         for gradient in gradients[1:]:
             self._total += gradient
-        parts = torch.split(self._total, [weight.numel() for weight in self._trained])
-        for weight, part in zip(self._trained, parts, strict=True):
+        weights = self._learning.dense
+        parts = torch.split(self._total, [weight.numel() for weight in weights])
+        for weight, part in zip(weights, parts, strict=True):
             weight.grad = part.view(weight.shape)
 
     def clip(self, max_norm: float) -> Tensor:
@@ -130,9 +161,8 @@ class Replicas:
 
         The same as torch's `clip_grad_norm_`, in two operations in place of two a parameter.
         """
-        norm: Tensor = torch.linalg.vector_norm(self._total)
-        self._total *= (max_norm / (norm + 1e-6)).clamp(max=1.0)
-        return norm
+        sparse = [weight.grad for weight in self._learning.sparse if weight.grad is not None]
+        return clip_together([self._total, *(gradient.values() for gradient in sparse)], max_norm)
 
     def close(self) -> None:
         """End the threads."""
@@ -144,6 +174,61 @@ class Replicas:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def clip_together(gradients: Sequence[Tensor], max_norm: float) -> Tensor:
+    """Shrink tensors to a norm of at most `max_norm` of all numbers in them; gives the norm.
+
+    Of a sparse gradient, give the values, coalesced: each row once.
+    """
+    norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    norm: Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient *= scale
+    return norm
+
+
+class _Learning(NamedTuple):
+    """A model's weights that learn, by the layout of their gradients."""
+
+    dense: list[nn.Parameter]
+    sparse: list[nn.Parameter]
+
+
+def _learning_of(model: nn.Module) -> _Learning:
+    is_sparse = dict(tables_of(model))
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return _Learning(
+        [weight for weight in weights if not is_sparse.get(weight, False)],
+        [weight for weight in weights if is_sparse.get(weight, False)],
+    )
+
+
+class _Place(NamedTuple):
+    """Where a model has a weight, and what it was when copies were made."""
+
+    name: str
+    owner: nn.Module
+    key: str
+    weight: nn.Parameter
+    address: int
+    learns: bool
+
+
+def _places_of(model: nn.Module) -> list[_Place]:
+    return [
+        _Place(
+            f"{path}.{key}" if path else key,
+            owner,
+            key,
+            weight,
+            weight.data_ptr(),
+            weight.requires_grad,
+        )
+        for path, owner in model.named_modules()
+        for key, weight in owner.named_parameters(recurse=False)
+    ]
 
 
 def _check_no_hooks(model: nn.Module) -> None:
@@ -186,9 +271,15 @@ def _n_predicted(targets: Tensor) -> int:
 
 
 def _gradients(
-    model: Any, token_ids: Tensor, targets: Tensor, n_predicted: int, n_rounds: int
-) -> tuple[Tensor, Tensor]:
-    """These texts' share of the mean loss over `n_predicted` tokens, and its gradients in a row.
+    model: Any,
+    learning: _Learning,
+    token_ids: Tensor,
+    targets: Tensor,
+    n_predicted: int,
+    n_rounds: int,
+) -> tuple[Tensor, list[Tensor]]:
+    """These texts' share of the mean loss over `n_predicted` tokens, and its gradients: the dense
+    ones in a row, then each sparse one.
 
     Rounds are added up in float32, since a sum in bfloat16 forgets small ones.
     """
@@ -197,19 +288,39 @@ def _gradients(
         loss = model.loss(ids, wanted) * (_n_predicted(wanted) / n_predicted)
         loss.backward()
         losses.append(loss.detach().float())
-        gradient = _take_gradients(model)
-        total = gradient if total is None else total.float().add_(gradient)
+        gradients = _take_gradients(learning)
+        total = (
+            gradients
+            if total is None
+            else [_added(old, new) for old, new in zip(total, gradients, strict=True)]
+        )
     assert total is not None
     return torch.stack(losses).sum(), total
 
 
-def _take_gradients(model: nn.Module) -> Tensor:
-    """The gradients in a row; the model has none afterwards."""
-    parts = [
-        (weight.new_zeros(weight.shape) if weight.grad is None else weight.grad).reshape(-1)
-        for weight in model.parameters()
-        if weight.requires_grad
-    ]
-    for weight in model.parameters():
+def _take_gradients(learning: _Learning) -> list[Tensor]:
+    """Dense gradients in a row, then each sparse one; the weights have none afterwards."""
+    row = torch.cat([_gradient_of(weight).reshape(-1) for weight in learning.dense])
+    sparse = [_gradient_of(weight, torch.sparse_coo) for weight in learning.sparse]
+    for weight in learning.dense + learning.sparse:
         weight.grad = None
-    return torch.cat(parts)
+    return [row, *sparse]
+
+
+def _gradient_of(weight: Tensor, layout: torch.layout = torch.strided) -> Tensor:
+    if weight.grad is None:
+        return torch.zeros(weight.shape, dtype=weight.dtype, layout=layout)
+    return weight.grad
+
+
+def _added(one: Tensor, other: Tensor) -> Tensor:
+    """In float32, and in the place of `one` where that is."""
+    return one.float() + other.float() if one.is_sparse else one.float().add_(other)
+
+
+def _sum(gradients: Sequence[Tensor]) -> Tensor:
+    """The sum of sparse gradients in float32, each row once."""
+    total = gradients[0].float()
+    for gradient in gradients[1:]:
+        total = total + gradient.float()
+    return total.coalesce()

@@ -59,6 +59,11 @@ class RowRecord:
     ----------
     table : TokenEmbedding
 
+    Raises
+    ------
+    ConfigError
+        If the table's weight wants no gradient.
+
     Examples
     --------
     >>> table = TokenEmbedding(5, 2)
@@ -78,6 +83,11 @@ class RowRecord:
     """The sum of both gradients, which is what the optimizer sees."""
 
     def __init__(self, table: TokenEmbedding) -> None:
+        if not table.weight.requires_grad:
+            raise ConfigError(
+                "the table's weight has requires_grad=False, so no row gets a gradient to record; "
+                "set it to True, or keep single rows in place by freeze"
+            )
         self.table = table
         self.n_passes = 0
         """Backward passes so far."""

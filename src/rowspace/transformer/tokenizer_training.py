@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 KINDS = ("bpe", "wordpiece", "characters")
 END = "<|endoftext|>"
 N_BYTES = 256
+MOST_TOKENS = 10_000_000
+"""Of a vocabulary; the library ends the process where it cannot hold as many as it is told."""
 _MOST_CHARACTERS = 1000
 
 
@@ -45,6 +47,8 @@ def train_tokenizer(
     """Learn a vocabulary; as `SubwordTokenizer.train`."""
     if kind not in KINDS:
         raise ConfigError(f"the kind of tokenizer is {kind!r}; give one of {', '.join(KINDS)}")
+    if vocab_size > MOST_TOKENS:
+        raise ConfigError(f"vocab_size is {vocab_size:,}; give {MOST_TOKENS:,} or less")
     if min_frequency < 1:
         raise ConfigError(f"min_frequency is {min_frequency}; give 1 or more")
     need("tokenizers")

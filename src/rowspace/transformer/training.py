@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rowspace.errors import ConfigError
+from rowspace.errors import TrainingError
 from rowspace.progress import Tracker, track
 from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
 from rowspace.transformer.gradients import Gradients
@@ -118,12 +118,14 @@ class Run:
         ------
         KeyboardInterrupt
             After Ctrl-C, when the step is done and saved.
-        ConfigError
-            If the loss is no longer a number.
+        TrainingError
+            If the loss, the gradient or a weight is no longer a number.
         """
         if checkpoint is not None and checkpoint.exists():
             self.restore(checkpoint)
+        checks: Any = torch.sparse.check_sparse_tensor_invariants
         with (
+            checks(checks.is_enabled()),  # left open, torch warns of its optimizers' sparse tensors
             track("training", total=self.n_steps) as tracker,
             deferred_interrupts() as is_interrupted,
             torch.random.fork_rng(devices=_devices(self._device), device_type=self._device.type),
@@ -148,7 +150,11 @@ class Run:
     def _take_step(self, tracker: Tracker) -> None:
         config, optimizer, started = self.config, self.parts.optimizer, time.monotonic()
         rate = learning_rate_at(
-            self.step, self.n_steps, config.warmup, config.learning_rate, config.min_learning_rate
+            self.step,
+            self.n_steps,
+            config.warmup,
+            config.learning_rate,
+            config.lowest_learning_rate,
         )
         for group, full in zip(optimizer.param_groups, self._rates, strict=True):
             group["lr"] = full * (rate / config.learning_rate)
@@ -171,15 +177,19 @@ class Run:
         n_steps = (self.step - 1) % self.config.log_every + 1
         loss = float(self._loss) / n_steps
         if not math.isfinite(loss):
-            raise ConfigError(
-                f"the loss of step {self.step:,} is {loss}: training diverged; give a "
-                f"learning_rate below {self.config.learning_rate}, or a longer warmup"
-            )
+            raise self.diverged("the loss", loss)
         step, then = self._noted
         self._noted = (self.step, time.monotonic())
         speed = (self.step - step) * self.config.tokens_per_step / (self._noted[1] - then)
         self.history.append(Entry(self.step, loss, rate, float(self._norm), speed))
         self._loss = torch.zeros((), device=self._device)
+
+    def diverged(self, what: str, value: float) -> TrainingError:
+        """The error of something that is no number any more."""
+        return TrainingError(
+            f"at step {self.step:,}, {what} is {value}: training diverged; give a learning_rate "
+            f"below {self.config.learning_rate}, or a longer warmup"
+        )
 
     def _show(self, tracker: Tracker) -> None:
         note = ""
@@ -201,6 +211,8 @@ class Run:
         started = time.monotonic()
         self.parts.model.eval()
         loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
+        if loss is not None and not math.isfinite(loss):
+            raise self.diverged("the held-out loss", loss)
         if tracker.is_shown and self.parts.sample is not None:
             tracker.say(f"step {self.step:,}: {self.parts.sample()}")
         self.parts.model.train()
@@ -222,7 +234,14 @@ class Run:
         return time.monotonic() - saved >= CHECKPOINT_SECONDS
 
     def save(self, folder: Path) -> None:
-        """Write the whole state, replacing an older one when it is safe on the disk."""
+        """Write the whole state, replacing an older one when it is safe on the disk.
+
+        Raises
+        ------
+        TrainingError
+            If it would be that of a model that is lost. Nothing is written then.
+        """
+        self._check_numbers()
         state = {
             "identity": self.identity,
             "step": self.step,
@@ -233,6 +252,28 @@ class Run:
         }
         tensors = {"loss": self._loss, **record_tensors(self.parts.record)}
         save_checkpoint(folder, self.parts.model, self.parts.optimizer, tensors, state)
+
+    @torch.no_grad()
+    def _check_numbers(self) -> None:
+        """See that the loss and the gradient are numbers, and the weights that came of them."""
+        for what, value in (("the loss", self._loss), ("the norm of the gradient", self._norm)):
+            if not value.isfinite():
+                raise self.diverged(what, float(value))
+        for name, weight in self.parts.model.named_parameters():
+            if not (is_number := weight.isfinite()).all():
+                raise self.diverged(f"a number of {name}", float(weight[~is_number][0]))
+        self._check_next_loss()
+
+    def _check_next_loss(self) -> None:
+        """Weights may be numbers and too large for a loss: look at a part of the next batch."""
+        model, n = self.parts.model, self.config.batch_size // self.config.accumulation
+        token_ids, targets = self.parts.batches.batch_at(self.step)
+        was_training = model.training
+        model.eval()
+        loss = model.loss(token_ids[:n].to(self._device), targets[:n].to(self._device))
+        model.train(was_training)
+        if not loss.isfinite():
+            raise self.diverged("the loss after the update", float(loss))
 
     def restore(self, folder: Path) -> None:
         """Go on from what `save` wrote.

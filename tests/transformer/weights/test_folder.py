@@ -48,6 +48,10 @@ def _config(**settings: Any) -> TransformerConfig:
     return TransformerConfig(**{**small, **settings})
 
 
+def _changed(**settings: Any) -> dict[str, Any]:
+    return {"config": _config().as_dict() | settings}
+
+
 def _ids() -> Tensor:
     ids: Tensor = torch.randint(0, 41, (2, 20), generator=torch.Generator().manual_seed(5))
     return ids
@@ -236,6 +240,16 @@ def test_a_tensor_that_does_not_fit_is_named(
         ({"config": None}, "with a config; give a folder that save_model wrote"),
         ({"config": {"vocab_size": 41, "colour": "red"}}, "unknown settings colour"),
         ({"config": {"dim": 16}}, "vocab_size"),
+        (_changed(position_settings={"colour": 1}), "no model can be made of .*'colour'"),
+        (_changed(position_settings=None), "position_settings is None; give settings by name"),
+        (_changed(position_settings=[1]), r"position_settings is \[1\]; give settings by name"),
+        (_changed(hidden_dim=-3), "hidden_dim is -3; give 1 or more"),
+        (_changed(dim=1e3), r"dim is 1000\.0; give a whole number"),
+        (_changed(dim=10**12), "no model can be made of its settings .*overflow"),
+        (_changed(dim=True), "dim is True; give a whole number"),
+        (_changed(is_tied="no"), "is_tied is 'no'; give true or false"),
+        (_changed(dropout="a"), "dropout is 'a'; give a number"),
+        (_changed(position="nowhere"), "position 'nowhere' is not known"),
     ],
 )
 def test_a_config_that_cannot_be_is_named(
@@ -244,8 +258,46 @@ def test_a_config_that_cannot_be_is_named(
     save_model(LanguageModel(_config()), tmp_path / "model")
     path = tmp_path / "model" / CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(FormatError, match=message):
+    with pytest.raises(FormatError, match=message) as caught:
         load_model(tmp_path / "model")
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_size": "32"}, "hidden_size is '32'; give a whole number"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0; give 1 or more"),
+        ({"rope_scaling": "linear"}, "rope_scaling is 'linear'; give settings by name"),
+        ({"rope_scaling": [1]}, r"rope_scaling is \[1\]; give settings by name"),
+        ({"rope_theta": "x"}, "rope_theta is 'x'; give a number"),
+        ({"pad_token_id": "a"}, "pad_token_id is 'a'; give a whole number"),
+        ({"rms_norm_eps": "a"}, "norm_eps is 'a'; give a number"),
+        ({"intermediate_size": -1}, "intermediate_size is -1; give 1 or more"),
+        ({"num_key_value_heads": 3}, "n_heads is 4 and n_kv_heads 3"),
+        ({"num_key_value_heads": "2"}, "num_key_value_heads is '2'; give a whole number"),
+        ({"hidden_act": "gelu"}, "has hidden_act 'gelu', and only 'silu' is read"),
+    ],
+)
+def test_a_foreign_config_that_cannot_be_is_named(
+    copied: Make, change: dict[str, Any], message: str
+) -> None:
+    from tests.transformer.foreign import edit_config
+
+    folder = copied("llama")
+    edit_config(folder, lambda config: config.update({"rope_parameters": None} | change))
+    with pytest.raises(FormatError, match=message) as caught:
+        load_pretrained(folder)
+    assert str(caught.value).startswith(f"{folder / CONFIG}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("{}")
+    for load in (load_model, load_pretrained):
+        with pytest.raises(FormatError, match="file is a file; give the folder of a transformer"):
+            load(tmp_path / "file")
 
 
 def test_a_folder_without_safetensors_says_what_it_wants(copied: Make) -> None:

@@ -189,3 +189,32 @@ def test_a_folder_without_a_head_says_what_reads_it(foreign: Make, tmp_path: Pat
     transformers.AutoModel.from_pretrained(foreign("bert")).save_pretrained(tmp_path)
     with pytest.raises(FormatError, match=r"cls\.predictions\S* is missing.*load_transformer"):
         load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BertForSequenceClassification",
+        "BertForTokenClassification",
+        "BertForQuestionAnswering",
+        "LlamaForSequenceClassification",
+        "GPT2ForSequenceClassification",
+    ],
+)
+def test_a_model_with_the_head_of_another_task_is_read_without_it(
+    tmp_path: Path, name: str
+) -> None:
+    import transformers
+
+    from rowspace.errors import FormatError
+
+    config_class, _, usual = theirs.KINDS[name.split("For")[0].lower()]
+    torch.manual_seed(0)
+    model = getattr(transformers, name)(config_class(**{**usual, "pad_token_id": 0})).eval()
+    model.save_pretrained(tmp_path)
+    ids = theirs.text(20)
+    with torch.no_grad():
+        expected = model(ids, output_hidden_states=True).hidden_states[-1]
+        _close(load_transformer(tmp_path)(ids), expected)
+    with pytest.raises(FormatError, match=r"head of another task.*load_transformer reads the rest"):
+        load_pretrained(tmp_path)

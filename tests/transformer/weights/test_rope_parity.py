@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from rowspace.errors import ConfigError, FormatError  # noqa: E402
+from rowspace.errors import FormatError  # noqa: E402
 from rowspace.transformer.model import LanguageModel  # noqa: E402
 from rowspace.transformer.weights import config_from, load_pretrained  # noqa: E402
 from tests.transformer import foreign as theirs  # noqa: E402
@@ -204,7 +204,7 @@ def test_a_scaling_that_is_not_known_is_named(copied: Make) -> None:
     theirs.edit_config(
         folder, lambda config: config.update(rope_parameters={"rope_type": "spiral", "factor": 2})
     )
-    with pytest.raises(ConfigError, match="type 'spiral' is not known; known are: default, linear"):
+    with pytest.raises(FormatError, match="type 'spiral' is not known; known are: default, linear"):
         load_pretrained(folder)
 
 

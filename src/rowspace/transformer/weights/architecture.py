@@ -9,6 +9,7 @@ from typing import Any
 
 from rowspace.errors import FormatError
 from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.weights.settings import check_kind
 from rowspace.transformer.weights.sources import Sources
 
 Foreign = dict[str, Any]
@@ -46,20 +47,34 @@ class Architecture:
         return re.search(self.spare, name) is not None
 
 
-def need(foreign: Foreign, name: str) -> Any:
-    """A setting that a `config.json` must have.
+def need(foreign: Foreign, name: str) -> int:
+    """A number that a `config.json` must have.
 
     Raises
     ------
     FormatError
-        If it has not.
+        If it has not, or has something else in its place.
     """
     if foreign.get(name) is None:
         raise FormatError(
             f"the config.json of this {foreign.get('model_type')} model has no {name!r}; "
             "download it again"
         )
-    return foreign[name]
+    check_kind(name, foreign[name], "int")
+    if foreign[name] < 1:
+        raise FormatError(f"{name} is {foreign[name]}; give 1 or more, or download the file again")
+    return int(foreign[name])
+
+
+def either(foreign: Foreign, name: str, default: int) -> int:
+    """A number that a `config.json` may have; the default where it has none, or 0.
+
+    Raises
+    ------
+    FormatError
+        If it has something else in its place.
+    """
+    return need(foreign, name) if foreign.get(name) else default
 
 
 def check_one_of(foreign: Foreign, name: str, default: Any, *known: Any) -> Any:
@@ -83,5 +98,7 @@ def check_one_of(foreign: Foreign, name: str, default: Any, *known: Any) -> Any:
 def padding_of(foreign: Foreign, default: int | None = None) -> int | None:
     """The id of padding; None where the file's is none of the vocabulary (-1 in old LLaMA)."""
     padding_id = foreign.get("pad_token_id", default)
+    if padding_id is not None:
+        check_kind("pad_token_id", padding_id, "int")
     known = padding_id is not None and 0 <= padding_id < need(foreign, "vocab_size")
     return padding_id if known else None

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from rowspace.transformer.model import Encoder, LanguageModel, Transformer, position_of
-from rowspace.transformer.weights.checkpoint import Checkpoint
+from rowspace.transformer.weights.checkpoint import CONFIG, Checkpoint
+from rowspace.transformer.weights.settings import blamed_on
 from rowspace.transformer.weights.sources import Sources, fill
 
 _INNER = "transformer."
@@ -39,12 +40,18 @@ def read_model(
     Returns
     -------
     The model, in evaluation mode.
+
+    Raises
+    ------
+    FormatError
+        If the config describes no model, or a tensor is missing or does not fit.
     """
-    with torch.device("meta"):  # no memory, and no time spent on random numbers
-        model = make()
-    # Tables are in no file, and "meta" holds no numbers.
-    inner = _inner(model)
-    inner.embeddings.position = position_of(inner.config, inner.causal)
+    with blamed_on(checkpoint.path / CONFIG):
+        with torch.device("meta"):  # no memory, and no time spent on random numbers
+            model = make()
+        # Tables are in no file, and "meta" holds no numbers.
+        inner = _inner(model)
+        inner.embeddings.position = position_of(inner.config, inner.causal)
     _materialise_buffers(model)
     fill(model, checkpoint, sources, dtype=dtype, device=device)
     _tie_head(model)

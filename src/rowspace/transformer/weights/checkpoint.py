@@ -137,6 +137,8 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise FormatError(f"{path} is missing; give the folder of a transformer") from error
+    except NotADirectoryError as error:
+        raise FormatError(f"{path.parent} is a file; give the folder of a transformer") from error
     except ValueError as error:
         raise FormatError(f"{path} is not JSON ({error}); copy or download it again") from error
     if not isinstance(content, dict):

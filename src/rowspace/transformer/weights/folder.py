@@ -27,6 +27,7 @@ from rowspace.transformer.weights.checkpoint import (
     read_json,
 )
 from rowspace.transformer.weights.pretrained import load_pretrained
+from rowspace.transformer.weights.settings import blamed_on, check_kinds
 from rowspace.transformer.weights.sources import Part, refuse_unknown
 
 FORMAT = 1
@@ -114,7 +115,7 @@ def load_model(
         return load_pretrained(folder, dtype=dtype, device=device)
     kind, config = _described(folder, content)
     with open_checkpoint(folder) as checkpoint:
-        with torch.device("meta"):
+        with blamed_on(folder / CONFIG), torch.device("meta"):
             names = [name for name, _ in kind(config).named_parameters()]
         sources = {name: [Part(name)] for name in names}
         refuse_unknown(checkpoint, sources, lambda name: name.endswith(_FROZEN))
@@ -146,7 +147,7 @@ def _described(
             f"{folder / CONFIG}: its kind is {content.get('kind')!r}, and a model is of kind "
             f"{' or '.join(KINDS)} with a config; give a folder that save_model wrote"
         )
-    try:
-        return KINDS[content["kind"]], TransformerConfig.from_dict(content["config"])
-    except (ConfigError, TypeError) as error:
-        raise FormatError(f"{folder / CONFIG}: {error}") from error
+    settings = content["config"]
+    with blamed_on(folder / CONFIG):
+        check_kinds(settings)
+        return KINDS[content["kind"]], TransformerConfig.from_dict(settings)

@@ -15,6 +15,7 @@ from rowspace.transformer.weights.architecture import (
     Architecture,
     Foreign,
     check_one_of,
+    either,
     need,
     padding_of,
 )
@@ -28,14 +29,14 @@ def llama_config(foreign: Foreign) -> TransformerConfig:
     """Our settings of a LLaMA; `head_dim` may be set apart from the width."""
     check_one_of(foreign, "hidden_act", "silu", "silu")
     n_heads = need(foreign, "num_attention_heads")
-    head_dim = foreign.get("head_dim") or need(foreign, "hidden_size") // n_heads
+    head_dim = either(foreign, "head_dim", need(foreign, "hidden_size") // n_heads)
     attention_bias = bool(foreign.get("attention_bias", False))
     return TransformerConfig(
         vocab_size=need(foreign, "vocab_size"),
         dim=need(foreign, "hidden_size"),
         n_layers=need(foreign, "num_hidden_layers"),
         n_heads=n_heads,
-        n_kv_heads=foreign.get("num_key_value_heads") or n_heads,
+        n_kv_heads=either(foreign, "num_key_value_heads", n_heads),
         head_dim=head_dim,
         hidden_dim=need(foreign, "intermediate_size"),
         max_length=need(foreign, "max_position_embeddings"),

@@ -6,7 +6,8 @@ An architecture is a file here and a line in `ARCHITECTURES`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -17,9 +18,15 @@ from rowspace.transformer.model import Encoder, LanguageModel, Transformer
 from rowspace.transformer.weights.architecture import Architecture, Foreign
 from rowspace.transformer.weights.bert import BERT
 from rowspace.transformer.weights.build import of_transformer, read_model
-from rowspace.transformer.weights.checkpoint import CONFIG, Checkpoint, open_checkpoint, read_json
+from rowspace.transformer.weights.checkpoint import (
+    CONFIG,
+    Checkpoint,
+    open_checkpoint,
+    read_json,
+)
 from rowspace.transformer.weights.gpt2 import GPT2
 from rowspace.transformer.weights.llama import LLAMA, MISTRAL, PHI3, QWEN2
+from rowspace.transformer.weights.settings import blamed_on, check_kinds
 from rowspace.transformer.weights.sources import Sources, refuse_unknown
 
 ARCHITECTURES = {
@@ -79,11 +86,11 @@ def load_pretrained(
         head is not there.
     """
     folder = Path(folder)
-    foreign = read_json(folder / CONFIG)
-    architecture, config = _architecture_of(foreign), config_from(foreign)
+    architecture, config = _described(folder)
     kind = LanguageModel if architecture.causal else Encoder
     with _open(folder, architecture, config) as (checkpoint, sources):
         _check_head(checkpoint, architecture, sources)
+        _refuse_unknown(checkpoint, architecture, sources)
         return read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
 
 
@@ -96,7 +103,7 @@ def load_transformer(
     ----------
     folder : path
         As `load_pretrained` takes it; what was saved without a head is read too, such as the
-        encoders of sentence-transformers.
+        encoders of sentence-transformers, and what was fine-tuned with the head of another task.
     dtype, device
         Of the model's tensors, whatever the file's are.
 
@@ -106,9 +113,9 @@ def load_transformer(
         If the architecture is not read, or a tensor is missing, unknown or of another shape.
     """
     folder = Path(folder)
-    foreign = read_json(folder / CONFIG)
-    architecture, config = _architecture_of(foreign), config_from(foreign)
+    architecture, config = _described(folder)
     with _open(folder, architecture, config) as (checkpoint, sources):
+        _refuse_unknown(checkpoint, architecture, sources, _is_of_another_head)
         return read_model(
             lambda: Transformer(config, causal=architecture.causal),
             checkpoint,
@@ -118,6 +125,15 @@ def load_transformer(
         )
 
 
+def _described(folder: Path) -> tuple[Architecture, TransformerConfig]:
+    """What a folder's `config.json` says."""
+    foreign = read_json(folder / CONFIG)
+    with blamed_on(folder / CONFIG):
+        architecture, config = _architecture_of(foreign), config_from(foreign)
+        check_kinds(config.as_dict())
+        return architecture, config
+
+
 @contextlib.contextmanager
 def _open(
     folder: Path, architecture: Architecture, config: TransformerConfig
@@ -125,13 +141,25 @@ def _open(
     sources = architecture.sources(config)
     with open_checkpoint(folder) as checkpoint:
         checkpoint.rename(architecture.ours)
-        # A tied head may be stored all the same.
-        refuse_unknown(
-            checkpoint,
-            sources,
-            lambda name: name == architecture.head or architecture.is_spare(name),
-        )
         yield checkpoint, sources
+
+
+def _refuse_unknown(
+    checkpoint: Checkpoint,
+    architecture: Architecture,
+    sources: Sources,
+    is_left: Callable[[str], bool] = lambda name: False,
+) -> None:
+    def is_spare(name: str) -> bool:
+        # A tied head may be stored all the same.
+        return name == architecture.head or architecture.is_spare(name) or is_left(name)
+
+    refuse_unknown(checkpoint, sources, is_spare)
+
+
+def _is_of_another_head(name: str) -> bool:
+    """Whether a tensor is of the head that classifies texts or tokens, or finds answers."""
+    return re.match(r"(classifier|score|qa_outputs)\.", name) is not None
 
 
 def _architecture_of(foreign: Foreign) -> Architecture:
@@ -152,6 +180,11 @@ def _architecture_of(foreign: Foreign) -> Architecture:
 
 
 def _check_head(checkpoint: Checkpoint, architecture: Architecture, sources: Sources) -> None:
+    if other := [name for name in checkpoint.names if _is_of_another_head(name)]:
+        raise FormatError(
+            f"{checkpoint.path} has the head of another task ({other[0]}), so it predicts no "
+            "token; load_transformer reads the rest"
+        )
     wanted = {part.name for parts in sources.values() for part in parts}
     if architecture.head in wanted and architecture.head not in checkpoint.names:
         raise FormatError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from rowspace.errors import FormatError
 from rowspace.transformer.weights.architecture import Foreign
+from rowspace.transformer.weights.settings import check_kind
 
 _ORIGINAL = "original_max_position_embeddings"
 _NOT_SCALING = ("type", "rope_theta", "partial_rotary_factor")
@@ -30,6 +31,7 @@ def rope_settings(foreign: Foreign, head_dim: int) -> dict[str, Any]:
 def _parameters(foreign: Foreign) -> dict[str, Any]:
     """What a `config.json` says of RoPE, with the type and the trained length in it."""
     given = foreign.get("rope_parameters") or foreign.get("rope_scaling") or {}
+    check_kind("rope_parameters or rope_scaling", given, "dict")
     if nested := [name for name, value in given.items() if isinstance(value, dict)]:
         raise FormatError(
             f"this {foreign.get('model_type')} model turns some layers otherwise than others "
@@ -46,4 +48,6 @@ def _parameters(foreign: Foreign) -> dict[str, Any]:
 
 def _either(given: dict[str, Any], foreign: Foreign, name: str, default: float) -> float:
     """A number that stands among RoPE's parameters, or beside them in older files."""
-    return given.get(name) or foreign.get(name) or default
+    value = given.get(name) or foreign.get(name) or default
+    check_kind(name, value, "float")
+    return value
