@@ -26,7 +26,7 @@ QUICK = (
 )  # fmt: skip
 OTHER: dict[str, Any] = {
     "tokenizer": "bpe", "vocab_size": 280, "dim": 16, "n_layers": 2, "n_heads": 2, "n_kv_heads": 1,
-    "hidden_dim": 24, "max_length": 12, "position": "rope", "base": 500.0, "scaling": "yarn",
+    "head_dim": 4, "hidden_dim": 24, "max_length": 12, "position": "rope", "base": 500.0, "scaling": "yarn",
     "scaling_factor": 2.0, "norm": "layer", "activation": "gelu", "bias": True, "is_tied": False,
     "sparse": True, "dropout": 0.1, "mask_share": 0.2, "whole_words": True,
     "batch_size": 6, "accumulation": 2,
@@ -103,7 +103,7 @@ def test_text_may_come_from_stdin(tmp_path: Path, run_main: RunMain) -> None:
     ("arguments", "message"),
     [
         (("--position", "nowhere"), "position 'nowhere' is not known; known are: none, learned"),
-        (("--dim", "0"), "dim is 0; give 1 or more"),
+        (("--dim", "0"), "dim is 0; give a whole number, 1 or more"),
         (
             ("--max-length", "100000"),
             "the text has 4,107 tokens to train on, and a max_length of 100,000 takes 100,001 with "

@@ -98,7 +98,9 @@ class TransformerConfig:
 
     def _check_number(self, name: str, low: float, end: float) -> None:
         value = getattr(self, name)
-        if not isinstance(value, int | float) or not low <= value < end:  # also NaN
+        if not isinstance(value, int | float):
+            raise ConfigError(f"{name} is {value!r}; give a number")
+        if not low <= value < end:  # also NaN
             less = "" if end == math.inf else f", less than {end}"
             raise ConfigError(f"{name} is {value!r}; give {low} or more{less}")
 

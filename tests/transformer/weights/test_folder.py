@@ -240,7 +240,7 @@ def test_a_tensor_that_does_not_fit_is_named(
         ({"config": None}, "with a config; give a folder that save_model wrote"),
         ({"config": {"vocab_size": 41, "colour": "red"}}, "unknown settings colour"),
         ({"config": {"dim": 16}}, "vocab_size"),
-        (_changed(position_settings={"colour": 1}), "no model can be made of .*'colour'"),
+        (_changed(position_settings={"colour": 1}), "position 'rope' has no colour"),
         (_changed(position_settings=None), "position_settings is None; give settings by name"),
         (_changed(position_settings=[1]), r"position_settings is \[1\]; give settings by name"),
         (_changed(hidden_dim=-3), "hidden_dim is -3; give 1 or more"),
