@@ -26,7 +26,8 @@ QUICK = (
 )  # fmt: skip
 OTHER: dict[str, Any] = {
     "tokenizer": "bpe", "vocab_size": 280, "dim": 16, "n_layers": 2, "n_heads": 2, "n_kv_heads": 1,
-    "head_dim": 4, "hidden_dim": 24, "max_length": 12, "position": "rope", "base": 500.0, "scaling": "yarn",
+    "head_dim": 4, "hidden_dim": 24, "max_length": 12, "position": "rope",
+    "base": 500.0, "scaling": "yarn",
     "scaling_factor": 2.0, "norm": "layer", "activation": "gelu", "bias": True, "is_tied": False,
     "sparse": True, "dropout": 0.1, "mask_share": 0.2, "whole_words": True,
     "batch_size": 6, "accumulation": 2,
