@@ -39,7 +39,7 @@ def test_the_console_session_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     blocks = _blocks("console", page.read_text())
     lines = [line for block in blocks for line in block.splitlines() if line]
-    assert len(lines) > 3
+    assert lines
     for line in lines:
         assert line.startswith("$ rowspace ")
         arguments = shlex.split(line.removeprefix("$ rowspace "), comments=True)
@@ -71,7 +71,8 @@ def test_the_python_session_runs(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) == code.count("print(") + 2  # three hits
+        in_loops = 2 * code.count("for hit in")  # three hits
+        assert len(done.stdout.splitlines()) == code.count("print(") + in_loops
 
 
 @pytest.mark.slow

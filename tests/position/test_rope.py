@@ -20,6 +20,7 @@ from rowspace.position import (
     YaRN,
     rotation_kernels,
 )
+from rowspace.transformer.attention import view
 from tests.naive_position import naive_frequencies, naive_turn, naive_zeta
 
 LAYOUTS = ["half", "interleaved"]
@@ -201,6 +202,42 @@ def test_tables_of_other_tokens_are_not_read_beyond_their_end() -> None:
     assert turn(torch.zeros(0, 2, 4, 8)).shape == (0, 2, 4, 8)
 
 
+@pytest.mark.parametrize("is_compiling", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("make", ROTATIONS)
+def test_vectors_of_another_head_dim_are_refused(
+    make: Callable[[], Position],
+    dtype: torch.dtype,
+    is_compiling: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: is_compiling)
+    for turn in turns(make(), torch.arange(4), dtype):
+        for head_dim in (2, 6, 10, 16):
+            with pytest.raises(
+                ConfigError,
+                match=f"for a head_dim of 8 was given vectors of {head_dim}; "
+                f"make the position with head_dim {head_dim}, or give attention heads of 8",
+            ):
+                turn(torch.zeros(1, 2, 4, head_dim, dtype=dtype))
+        assert turn(torch.zeros(1, 2, 4, 8, dtype=dtype)).shape == (1, 2, 4, 8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("make", ROTATIONS)
+def test_vectors_are_turned_wherever_they_lie(
+    make: Callable[[], Position], dtype: torch.dtype
+) -> None:
+    wide = seeded(2, 3, 5, 17, dtype=torch.float32).to(dtype)
+    deep = seeded(8, 2, 3, 5, dtype=torch.float32).to(dtype)
+    views = [wide[..., :16:2], wide[..., 1:9], wide[..., :8], deep.permute(1, 2, 3, 0)]
+    flat = wide.flatten()[1:241].view(2, 3, 5, 8)  # in order, from an odd address on
+    for turn in turns(make(), torch.arange(5), dtype):
+        for x in (*views, flat):
+            found, right = turn(x), turn(x.clone(memory_format=torch.contiguous_format))
+            torch.testing.assert_close(found, right, rtol=0, atol=0)
+
+
 def bits(rope: RoPE, positions: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     cos, sin = rope.tables(positions, int(positions.max()) + 1, dtype)
     return torch.stack((cos, sin))
@@ -274,6 +311,27 @@ def test_a_text_that_grows_past_the_trained_length_turns_earlier_keys_anew(
     assert not RoPE(8, scaling=YaRN(2.0, 16)).turns_all_keys
 
 
+@pytest.mark.parametrize(
+    "scaling", [DynamicNTK(2.0, 16), LongRoPE((1.0,) * 4, (1.0, 2.0, 3.0, 4.0), 16, factor=4.0)]
+)
+def test_queries_that_are_all_the_keys_are_turned_as_they_are(
+    scaling: DynamicNTK | LongRoPE,
+) -> None:
+    rope, mask = RoPE(8, scaling=scaling), torch.tensor([[False, True, True], [True, True, True]])
+    for padding in (None, mask):
+        seen = view(
+            rope, 3, causal=True, device=torch.device("cpu"), dtype=torch.float32, mask=padding
+        )
+        assert seen.placement.turn_keys is seen.placement.turn_queries
+    ids = torch.arange(40)
+    for queries, keys in ((ids[:3], ids[1:4]), (ids[:3], ids[:6:2]), (ids[:3], ids[:3] + 5)):
+        placement = rope.place(queries, keys, 40, torch.float64)
+        assert placement.turn_keys is not None
+        right = rope.rotation(keys, 40, torch.float64)
+        x = seeded(1, 1, 3, 8)
+        assert torch.equal(placement.turn_keys(x), right(x))
+
+
 HF_SCALINGS = [
     ({"rope_type": "default"}, None),
     ({"rope_type": "dynamic", "factor": 3.0}, DynamicNTK(3.0, 64)),
@@ -332,6 +390,8 @@ def test_compiled_it_is_one_graph_and_the_same(make: Callable[[], Position]) -> 
         ({"head_dim": 8, "rotary_dim": 10}, "rotary_dim is 10"),
         ({"head_dim": 8, "layout": "meta"}, "layout is 'meta'; give one of half, interleaved"),
         ({"head_dim": 8, "base": 1.0}, "base is 1.0"),
+        ({"head_dim": 8, "base": float("inf")}, "base is inf; give a finite number above 1"),
+        ({"head_dim": 8, "scaling": "yarn"}, "scaling is 'yarn'; give one of rowspace.position"),
         ({"head_dim": 8, "precision": "bf16"}, "precision is 'bf16'; give one of float64, float32"),
     ],
 )

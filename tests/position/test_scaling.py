@@ -120,6 +120,10 @@ def test_a_checkpoint_without_scaling_has_none() -> None:
     assert scaling_from({"rope_theta": 1e6}) is None
 
 
+def test_ntk_has_a_name_of_our_own() -> None:
+    assert scaling_from({"rope_type": "ntk", "factor": 2.0}, max_length=64) == NTK(2.0)
+
+
 def test_older_names_are_read() -> None:
     assert scaling_from({"type": "linear", "factor": 2.0}) == Linear(2.0)
     config = {"type": "su", "short_factor": SHORT, "long_factor": LONG}
@@ -137,10 +141,28 @@ def test_older_names_are_read() -> None:
         ({"rope_type": "linear"}, "has no 'factor'; add it"),
         ({"rope_type": "dynamic", "factor": 2.0}, "has no 'original_max_position_embeddings'"),
         ({"rope_type": "linear", "factor": 0.5}, "factor is 0.5"),
+        ({"rope_type": "ntk"}, "has no 'factor'; add it"),
+        ({"rope_type": "linear", "factor": "2"}, "factor is '2'; give a number"),
+        ({"rope_type": "linear", "factor": math.nan}, "factor is nan; give a number"),
+        (
+            {"rope_type": "dynamic", "factor": 2.0, "original_max_position_embeddings": [8]},
+            r"original_max_position_embeddings is \[8\]; give a number",
+        ),
+        (
+            {"rope_type": "longrope", "short_factor": ["1"], "long_factor": [1.0]},
+            r"short_factor is \['1'\]; give a list of numbers",
+        ),
+        (
+            {"rope_type": "longrope", "short_factor": [1.0], "long_factor": 2.0},
+            "long_factor is 2.0; give a list of numbers",
+        ),
+        ({"rope_type": ["linear"]}, r"type \['linear'\] is not known"),
+        ("linear", "scaling is 'linear'; give it as a config.json does"),
+        ([{"rope_type": "linear"}], r"scaling is \[\{'rope_type': 'linear'\}\]; give it as a"),
         ({"full_attention": {"rope_type": "default"}}, "differ by layer .full_attention."),
     ],
 )
-def test_a_checkpoint_that_cannot_be_scaled_says_why(config: dict[str, Any], message: str) -> None:
+def test_a_checkpoint_that_cannot_be_scaled_says_why(config: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         scaling_from(config)
 
@@ -156,6 +178,8 @@ def test_a_single_pair_cannot_be_scaled_by_ntk() -> None:
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ConfigError, match="factor is nan"):
         Linear(math.nan)
+    with pytest.raises(ConfigError, match="factor is '2'; give how many times longer"):
+        NTK("2")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="original_length is 0"):
         DynamicNTK(2.0, 0)
     with pytest.raises(ConfigError, match=r"beta_fast is 1\.0 and beta_slow 32\.0"):

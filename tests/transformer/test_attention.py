@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rowspace.errors import ConfigError
-from rowspace.position import ALiBi, RoPE
+from rowspace.position import ALiBi, Position, RoPE
 from rowspace.transformer.attention import Attention, LayerCache
 from tests import naive_transformer as naive
 
@@ -128,3 +128,28 @@ def test_gradcheck() -> None:
 def test_heads_that_do_not_fit_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Attention(**settings)
+
+
+@pytest.mark.parametrize(
+    ("position", "message"),
+    [
+        (RoPE(4), "turns heads of 4, and these have 2"),
+        (ALiBi(5), "a bias for 5 heads, and there are 6"),
+    ],
+)
+def test_a_position_made_for_other_heads_is_refused(position: Position, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Attention(DIM, HEADS, position=position)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32, torch.bool])
+def test_a_mask_may_be_of_zeros_and_ones(kind: torch.dtype) -> None:
+    attention, x = _attention(), _text()
+    mask = (torch.arange(9) >= 3)[None]
+    torch.testing.assert_close(attention(x, mask=mask.to(kind)), attention(x, mask=mask))
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (2, 9), (9,)])
+def test_a_mask_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"the mask has the shape .*; give \(1, 9\)"):
+        _attention()(_text(), mask=torch.ones(shape, dtype=torch.bool))

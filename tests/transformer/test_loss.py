@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional
 
+from rowspace.errors import VocabularyError
 from rowspace.transformer.loss import linear_cross_entropy
 from tests import naive_transformer as naive
 
@@ -72,3 +75,46 @@ def test_autocast_gives_the_loss_of_bfloat16_and_float32_gradients() -> None:
     assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=2e-2)
     assert weight.grad is not None
     assert weight.grad.dtype == torch.float32
+
+
+def test_evaluation_works_out_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, weight, targets, _ = _inputs()
+    weight.requires_grad_()
+    seen: list[Any] = []
+    real = torch.zeros_like
+
+    def zeros_like(x: torch.Tensor, **settings: Any) -> torch.Tensor:
+        seen.append(x.shape)
+        return real(x, **settings)
+
+    monkeypatch.setattr(torch, "zeros_like", zeros_like)
+    with torch.no_grad():
+        linear_cross_entropy(hidden, weight, targets, chunk_tokens=4)
+    assert not seen  # no place for a gradient
+    linear_cross_entropy(hidden, weight, targets, chunk_tokens=4)
+    assert seen
+
+
+def test_a_scaled_loss_in_float16_keeps_its_gradient() -> None:
+    hidden, weight, targets, _ = (x.half() if x.is_floating_point() else x for x in _inputs())
+    exact = [x.double().requires_grad_() for x in (hidden, weight)]
+    torch.autograd.backward(linear_cross_entropy(exact[0], exact[1], targets))
+    leaves = [x.clone().requires_grad_() for x in (hidden, weight)]
+    loss = linear_cross_entropy(leaves[0], leaves[1], targets, chunk_tokens=5)
+    torch.autograd.backward(loss * 2.0**14)
+    for leaf, right in zip(leaves, exact, strict=True):
+        assert leaf.grad is not None
+        assert right.grad is not None
+        difference = (leaf.grad.double() / 2.0**14 - right.grad).norm() / right.grad.norm()
+        assert difference < 2e-3
+
+
+@pytest.mark.parametrize(("wrong", "shown"), [(11, "11"), (-1, "-1")])
+@pytest.mark.parametrize("chunk_tokens", [None, 4])
+def test_a_target_that_is_no_token_is_named(
+    wrong: int, shown: str, chunk_tokens: int | None
+) -> None:
+    hidden, weight, targets, _ = _inputs()
+    targets[5] = wrong
+    with pytest.raises(VocabularyError, match=f"target {shown} is no token .* of 11"):
+        linear_cross_entropy(hidden, weight, targets, chunk_tokens=chunk_tokens)

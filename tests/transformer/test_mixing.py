@@ -48,11 +48,36 @@ def test_products_are_attention_and_so_are_their_gradients(
         torch.testing.assert_close(a, b)
 
 
+def test_a_scale_of_nothing_looks_at_all_alike() -> None:
+    q, k, v = inputs(4, 4, torch.float64)
+    mixed = mix_by_products(q, k, v, None, scale=0.0)
+    torch.testing.assert_close(mixed, v.mean(dim=2, keepdim=True).expand_as(v))
+
+
 def test_gradients_are_those_of_finite_differences() -> None:
     tensors = inputs(4, 2, torch.float64)
     assert torch.autograd.gradcheck(
         lambda q, k, v: mix_by_products(q, k, v, None, is_causal=True), tensors
     )
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (2, 0)], ids=["no text", "no token"])
+@pytest.mark.parametrize("kind", ["none", "causal", "bool", "bias"])
+def test_nothing_is_mixed_as_anything_is(kind: str, shape: tuple[int, int]) -> None:
+    B, T = shape
+    q, k, v = (
+        torch.zeros(B, heads, T, 8, dtype=torch.bfloat16, requires_grad=True) for heads in (4, 2, 2)
+    )
+    scores = {
+        "bool": torch.ones(B, 1, T, T, dtype=torch.bool),
+        "bias": torch.zeros(1, 4, T, T, requires_grad=True),
+    }.get(kind)
+    wanted = [q, k, v, *([scores] if kind == "bias" and scores is not None else [])]
+    mixed = mix_by_products(q, k, v, scores, is_causal=kind == "causal")
+    assert mixed.shape == q.shape
+    for x, gradient in zip(wanted, torch.autograd.grad(mixed.sum(), wanted), strict=True):
+        assert gradient.shape == x.shape
+        assert not gradient.any()
 
 
 def test_attention_in_bfloat16_is_near_that_in_float32() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, RowspaceError, VocabularyError
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.model import Encoder, LanguageModel
 
@@ -140,8 +140,18 @@ def test_an_encoder_sees_both_sides_and_its_loss_counts_hidden_tokens_alone() ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"dim": 0}, "dim is 0; give 1 or more"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"dim": 0}, "dim is 0; give a whole number, 1 or more"),
+        ({"dim": 32.0}, "dim is 32.0; give a whole number"),
+        ({"window": 0}, "window is 0"),
+        ({"head_dim": 0}, "head_dim is 0"),
+        ({"n_kv_heads": 0}, "n_kv_heads is 0"),
+        ({"hidden_dim": -4}, "hidden_dim is -4"),
+        ({"norm_eps": -1.0}, "norm_eps is -1.0; give 0 or more"),
+        ({"init_std": float("nan")}, "init_std is nan; give 0 or more"),
+        ({"position_settings": None}, "position_settings are None"),
+        ({"sparse": True}, "sparse is True and is_tied too"),
+        ({"config": TransformerConfig(vocab_size=3)}, "a config is given and vocab_size"),
+        ({"dropout": 1.0}, "dropout is 1.0; give 0 or more, less than 1"),
         ({"norm": "batch"}, "norm is 'batch'; give one of layer, rms"),
         ({"activation": "tanh"}, "activation is 'tanh'; give one of gelu"),
         ({"norm_order": "both"}, "norm_order is 'both'; give pre or post"),
@@ -176,3 +186,50 @@ def test_rows_that_no_token_has_are_neither_scored_nor_taught() -> None:
     assert gradient is not None
     assert not gradient[31:].any()
     assert gradient[:31].any(dim=1).all()
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_window_counts_words_and_not_padding(position: str, side: str) -> None:
+    model, ids = _model(position, window=4), _ids(batch=1)
+    padding = torch.zeros(1, 5, dtype=torch.int64)
+    prompt = ids[:, :7]
+    padded = torch.cat([padding, prompt] if side == "left" else [prompt, padding], dim=1)
+    is_word = torch.arange(12)[None] >= 5 if side == "left" else torch.arange(12)[None] < 7
+    cache = model.new_cache()
+    first = model(padded, mask=is_word, cache=cache)[is_word]
+    rest = [model(ids[:, t : t + 1], cache=cache)[0] for t in range(7, N)]
+    torch.testing.assert_close(torch.cat([first, *rest]), model(ids)[0], rtol=0, atol=1e-6)
+
+
+def test_a_pass_that_fails_leaves_the_cache_as_it_was() -> None:
+    model, ids = _model("learned"), _ids(batch=1)
+    cache = model.new_cache()
+    model(ids[:, :6], cache=cache)
+    for wrong in (torch.tensor([[31]]), torch.zeros(1, 40, dtype=torch.int64)):
+        with pytest.raises(RowspaceError):
+            model(wrong, cache=cache)
+    rest = model(ids[:, 6:], cache=cache)
+    torch.testing.assert_close(rest, model(ids)[:, 6:], rtol=0, atol=1e-9)
+
+
+def test_ids_of_another_kind_are_named() -> None:
+    model = _model()
+    with pytest.raises(VocabularyError, match=r"token ids are torch\.float32; give them as"):
+        model(torch.zeros(1, 3))
+    with pytest.raises(ConfigError, match=r"token ids have the shape \(3,\); give \(texts, tokens"):
+        model(torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(VocabularyError, match="token id 31 is outside a vocabulary of 31"):
+        model(torch.tensor([[31]]))
+
+
+def test_an_encoder_refuses_targets_that_are_no_token() -> None:
+    model = Encoder(vocab_size=31, dim=24, n_layers=1, n_heads=3)
+    with pytest.raises(VocabularyError, match="target -1 is no token"):
+        model.loss(_ids(), torch.full_like(_ids(), -1))
+
+
+def test_a_scale_of_attention_reaches_the_layers() -> None:
+    usual, same = _model(), _model(attention_scale=8**-0.5)
+    torch.testing.assert_close(usual(_ids()), same(_ids()))
+    assert not torch.allclose(usual(_ids()), _model(attention_scale=1.0)(_ids()))

@@ -26,6 +26,7 @@ from rowspace.errors import (
     TrainingError,
     VocabularyError,
 )
+from rowspace.position import NTK, DynamicNTK, Linear, RoPE, YaRN
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.batches import Batches
 from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
@@ -34,7 +35,7 @@ from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.objectives import HiddenTokens, NextToken, Objective
 from rowspace.transformer.optimizers import make_optimizer
 from rowspace.transformer.pretrain import LanguageModelTrainer
-from rowspace.transformer.pretrain_config import PretrainConfig
+from rowspace.transformer.pretrain_config import SCALINGS, PretrainConfig
 from rowspace.transformer.pretrained import Pretrained
 from rowspace.transformer.rows import RowRecord
 from rowspace.transformer.schedule import learning_rate_at
@@ -540,6 +541,7 @@ def test_a_checkpoint_of_another_shape_is_told(tmp_path: Path) -> None:
         ({"scaling_factor": 2.0}, "scaling_factor is 2.0, but no scaling is named"),
         ({"scaling": "none"}, "scaling is 'none'; give one of linear, dynamic, yarn"),
         ({"scaling": "linear", "scaling_factor": 2.0, "position": "t5"}, "'t5' has no scaling"),
+        ({"base": 500.0, "position": "alibi"}, "'alibi' has no base; its settings are: none"),
         ({"device": "abacus"}, "device is 'abacus', which torch cannot use here"),
         ({"norm": "none"}, "norm is 'none'"),
         ({"hidden_dim": 0}, "hidden_dim is 0; give 1 or more"),
@@ -556,6 +558,16 @@ def test_settings_that_cannot_work_are_one_line_and_leave_nothing(
         LanguageModelTrainer(**{**TINY, **settings}).fit(path, tmp_path / "a")
     assert "\n" not in str(caught.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["text.txt"]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_every_scaling_reaches_the_model(scaling: str) -> None:
+    config = PretrainConfig(dim=16, n_heads=2, scaling=scaling, scaling_factor=2.0)
+    rope = LanguageModel(config.model_config(9)).transformer.position
+    assert isinstance(rope, RoPE)
+    kinds = {"linear": Linear, "dynamic": DynamicNTK, "yarn": YaRN, "ntk": NTK}
+    assert type(rope.scaling) is kinds[scaling]
+    assert getattr(rope.scaling, "factor", None) == 2.0
 
 
 def test_an_unknown_setting_is_told() -> None:

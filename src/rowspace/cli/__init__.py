@@ -38,6 +38,10 @@ _COMMANDS = {
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
+    "extrapolate": (
+        "rowspace.cli.extrapolate",
+        "Which methods of position read longer texts than in training.",
+    ),
 }
 
 

@@ -36,6 +36,7 @@ class ALiBi(Position):
         super().__init__()
         if n_heads < 1:
             raise ConfigError(f"n_heads is {n_heads}; give 1 or more")
+        self.n_heads = n_heads
         self.slopes = slopes(n_heads)
 
     def place(
@@ -68,4 +69,4 @@ def geometric(n: int) -> list[float]:
 def distances(query_positions: Tensor, key_positions: Tensor) -> Tensor:
     """How far each key is before each query: (1 or B, 1, T_query, T_key) int64."""
     difference = query_positions.unsqueeze(-1) - key_positions.unsqueeze(-2)  # ([B,] T_q, T_k)
-    return difference.view(-1, 1, *difference.shape[-2:])
+    return difference.unsqueeze(1) if difference.dim() == 3 else difference[None, None]

@@ -41,6 +41,10 @@ class Position(nn.Module):
 
     max_length: int | None = None
     """Positions it has: 0 to this, less one. None where there is no limit."""
+    head_dim: int | None = None
+    """Length of the vectors that it turns. None where it turns none."""
+    n_heads: int | None = None
+    """Heads that its bias is for. None where it has no bias."""
     turns_all_keys: bool = False
     """Whether a longer text changes the turn of earlier keys (dynamic NTK, LongRoPE). A cache must
     then hold keys as they were before they were turned, and `place` turns all of them."""

@@ -1,12 +1,18 @@
-"""Scalings as checkpoints tell them: the `rope_scaling` or `rope_parameters` of a config.json."""
+"""Scalings as checkpoints tell them: the `rope_scaling` or `rope_parameters` of a config.json.
+
+One type is ours alone: "ntk", with a `factor`, for NTK, which Hugging Face has only as "dynamic".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from rowspace.errors import ConfigError
 from rowspace.position.scaling import (
+    NTK,
     DynamicNTK,
     Linear,
     Llama3,
@@ -16,6 +22,11 @@ from rowspace.position.scaling import (
 )
 
 Parameters = Mapping[str, Any]
+
+_NUMBERS = (
+    "factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor",
+    "beta_fast", "beta_slow", "attention_factor", "mscale", "mscale_all_dim",
+)  # fmt: skip
 
 
 def scaling_from(
@@ -29,7 +40,8 @@ def scaling_from(
     Parameters
     ----------
     config : dict or None
-        `rope_scaling` of a config.json, or `rope_parameters` of a newer one.
+        `rope_scaling` of a config.json, or `rope_parameters` of a newer one; or
+        {"rope_type": "ntk", "factor": 2.0}, which only Rowspace has.
     max_length : int, optional
         The config's `max_position_embeddings`, which stands for what the dict leaves out.
     original_length : int, optional
@@ -44,23 +56,43 @@ def scaling_from(
     Raises
     ------
     ConfigError
-        If the type is unknown, or a value it needs is missing or cannot be.
+        If it is not a dict, the type is unknown, or a value it needs is missing or cannot be.
 
     Examples
     --------
     >>> scaling_from({"rope_type": "linear", "factor": 2.0})
     Linear(factor=2.0)
     """
-    if not config:
+    if config is None:
         return None
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f"the RoPE scaling is {config!r}; give it as a config.json does, such as "
+            '{"rope_type": "linear", "factor": 4}'
+        )
     kind = config.get("rope_type", config.get("type", "default"))
     if kind == "default":
         _refuse_layers(config)
         return None
-    if kind not in READERS:
+    if not isinstance(kind, str) or kind not in READERS:
         known = ", ".join(["default", *READERS])
         raise ConfigError(f"RoPE scaling of type {kind!r} is not known; known are: {known}")
+    _check_numbers(config)
     return READERS[kind](_complete(config, kind, max_length, original_length))
+
+
+def _check_numbers(config: Parameters) -> None:
+    for name in _NUMBERS:
+        if config.get(name) is not None and not _is_number(config[name]):
+            raise ConfigError(f"the RoPE scaling's {name} is {config[name]!r}; give a number")
+    for name in ("short_factor", "long_factor"):
+        found = config.get(name) or ()
+        if not isinstance(found, Sequence) or not all(_is_number(value) for value in found):
+            raise ConfigError(f"the RoPE scaling's {name} is {found!r}; give a list of numbers")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def _refuse_layers(config: Parameters) -> None:
@@ -100,6 +132,10 @@ def _length(config: Parameters) -> int:
 
 def _linear(config: Parameters) -> Scaling:
     return Linear(_needed(config, "factor"))
+
+
+def _ntk(config: Parameters) -> Scaling:
+    return NTK(_needed(config, "factor"))
 
 
 def _dynamic(config: Parameters) -> Scaling:
@@ -145,4 +181,5 @@ READERS: dict[str, Callable[[Parameters], Scaling]] = {
     "llama3": _llama3,
     "longrope": _longrope,
     "su": _longrope,  # as the first Phi-3 files name it
+    "ntk": _ntk,  # Rowspace's own
 }

@@ -1,9 +1,11 @@
-"""Every method of position by its name: one line each."""
+"""Every method of position by its name: one line each, and one for its settings if it has any."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from rowspace.errors import ConfigError
 from rowspace.position.alibi import ALiBi
@@ -37,6 +39,12 @@ class Needs:
     """Of RoPE: values turned; None for all."""
     precision: str = "float64"
     """Of RoPE's angles; "float32" as checkpoints are trained."""
+    scale_base: float = 512.0
+    """Of xPos: tokens; larger fades slower."""
+    n_buckets: int = 32
+    """Of T5's distances."""
+    max_distance: int = 128
+    """Of T5: tokens, from which on all is one bucket."""
 
 
 def _rope(needs: Needs, layout: str) -> Position:
@@ -51,7 +59,21 @@ def _rope(needs: Needs, layout: str) -> Position:
 
 
 def _xpos(needs: Needs) -> Position:
-    return XPos(needs.head_dim, base=needs.base, center=needs.max_length // 2)
+    return XPos(
+        needs.head_dim,
+        base=needs.base,
+        scale_base=needs.scale_base,
+        center=needs.max_length // 2,
+    )
+
+
+def _t5(needs: Needs) -> Position:
+    return RelativeBias(
+        needs.n_heads,
+        n_buckets=needs.n_buckets,
+        max_distance=needs.max_distance,
+        bidirectional=not needs.causal,
+    )
 
 
 POSITIONS: dict[str, Callable[[Needs], Position]] = {
@@ -62,8 +84,19 @@ POSITIONS: dict[str, Callable[[Needs], Position]] = {
     "rope-interleaved": lambda needs: _rope(needs, "interleaved"),
     "xpos": _xpos,
     "alibi": lambda needs: ALiBi(needs.n_heads),
-    "t5": lambda needs: RelativeBias(needs.n_heads, bidirectional=not needs.causal),
+    "t5": _t5,
 }
+
+_OF_ROPE = ("base", "scaling", "rotary_dim", "precision")
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "sinusoidal": ("base",),
+    "rope": _OF_ROPE,
+    "rope-interleaved": _OF_ROPE,
+    "xpos": ("base", "scale_base"),
+    "t5": ("n_buckets", "max_distance"),
+}
+_WHOLE = ("rotary_dim", "n_buckets", "max_distance")
+_FRACTIONS = ("base", "scale_base")
 
 
 def make_position(
@@ -74,10 +107,7 @@ def make_position(
     n_heads: int,
     max_length: int,
     causal: bool = True,
-    base: float = 10_000.0,
-    scaling: Scaling | None = None,
-    rotary_dim: int | None = None,
-    precision: str = "float64",
+    **settings: Any,
 ) -> Position:
     """The method of this name, for a model of this shape.
 
@@ -85,8 +115,11 @@ def make_position(
     ----------
     name : str
         A key of `POSITIONS`.
-    dim, head_dim, n_heads, max_length, causal, base, scaling, rotary_dim, precision
+    dim, head_dim, n_heads, max_length, causal
         See `Needs`.
+    **settings
+        Those of the method, as `SETTINGS` lists them: base, scaling, rotary_dim, precision,
+        scale_base, n_buckets, max_distance; see `Needs`. None is as if not given.
 
     Raises
     ------
@@ -100,10 +133,10 @@ def make_position(
     """
     if name not in POSITIONS:
         raise ConfigError(f"position {name!r} is not known; known are: {', '.join(POSITIONS)}")
-    if not name.startswith("rope") and (scaling is not None or rotary_dim is not None):
-        raise ConfigError(
-            f"position {name!r} has no scaling and no rotary_dim; leave them out, or give 'rope'"
-        )
+    given = {setting: value for setting, value in settings.items() if value is not None}
+    _check_known(name, settings.keys(), given.keys())
+    for setting, value in given.items():
+        _check_number(setting, value)
     return POSITIONS[name](
         Needs(
             dim=dim,
@@ -111,9 +144,28 @@ def make_position(
             n_heads=n_heads,
             max_length=max_length,
             causal=causal,
-            base=base,
-            scaling=scaling,
-            rotary_dim=rotary_dim,
-            precision=precision,
+            **given,
         )
     )
+
+
+def _check_known(name: str, settings: Set[str], given: Set[str]) -> None:
+    """Refuse what no method knows, and what is given to a method that has no use for it."""
+    known = SETTINGS.get(name, ())
+    anywhere = {setting for those in SETTINGS.values() for setting in those}
+    unknown = sorted((settings - anywhere) | (given - set(known)))
+    if not unknown:
+        return
+    others = [kind for kind, those in SETTINGS.items() if set(unknown) <= set(those)]
+    raise ConfigError(
+        f"position {name!r} has no {' and no '.join(unknown)}; its settings are: "
+        f"{', '.join(known) or 'none'}; leave out what it does not have"
+        + (f", or take {' or '.join(map(repr, others))}" if others else "")
+    )
+
+
+def _check_number(setting: str, value: Any) -> None:
+    if setting in _WHOLE and not isinstance(value, Integral):
+        raise ConfigError(f"{setting} is {value!r}; give a whole number")
+    if setting in _FRACTIONS and not isinstance(value, Real):
+        raise ConfigError(f"{setting} is {value!r}; give a number")

@@ -57,8 +57,8 @@ class RelativeBias(Position):
                 f"max_distance is {max_distance}, but the first {n_exact} distances have buckets "
                 f"of their own; give {n_exact + 1} or more, or fewer buckets"
             )
+        self.n_heads, self.bidirectional = n_heads, bidirectional
         self.n_buckets, self.max_distance = n_buckets, max_distance
-        self.bidirectional = bidirectional
         self.table = nn.Embedding(n_buckets, n_heads)
         nn.init.normal_(self.table.weight, std=0.02)
 

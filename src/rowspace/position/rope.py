@@ -43,7 +43,8 @@ class RoPE(Position):
     Raises
     ------
     ConfigError
-        If `head_dim` or `rotary_dim` is odd, or the scaling does not fit them.
+        If `head_dim` or `rotary_dim` is odd, `base` is not a finite number above 1, or the scaling
+        does not fit them. A turn raises it for vectors of another head_dim.
 
     Examples
     --------
@@ -53,6 +54,8 @@ class RoPE(Position):
     >>> placement.turn_queries(torch.ones(1, 1, 3, 4)).shape
     torch.Size([1, 1, 3, 4])
     """
+
+    head_dim: int
 
     def __init__(
         self,
@@ -69,6 +72,11 @@ class RoPE(Position):
         check_rotation(head_dim, rotary_dim, layout, base)
         if precision not in PRECISIONS:
             raise ConfigError(f"precision is {precision!r}; give one of {', '.join(PRECISIONS)}")
+        if not isinstance(scaling, Scaling | None):
+            raise ConfigError(
+                f"scaling is {scaling!r}; give one of rowspace.position, such as Linear(4.0), or "
+                "what scaling_from reads from a config.json's dict"
+            )
         self.head_dim, self.rotary_dim = head_dim, rotary_dim
         self.base, self.layout, self.precision = base, layout, precision
         self.scaling = scaling or Scaling()
@@ -93,7 +101,7 @@ class RoPE(Position):
     ) -> Placement:
         """Turns of queries and of keys; see `Position.place`."""
         queries = self.rotation(query_positions, length, dtype)
-        if not self.turns_all_keys or key_positions is query_positions:
+        if not self.turns_all_keys or _is_same(key_positions, query_positions):
             return Placement(turn_queries=queries, turn_keys=queries)
         return Placement(queries, self.rotation(key_positions, length, dtype))
 
@@ -111,3 +119,10 @@ class RoPE(Position):
             self.base, self.rotary_dim, length, PRECISIONS[self.precision]
         )
         return cos_and_sin(positions, frequencies, self.scaling.temperature(length), dtype)
+
+
+def _is_same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors view the same memory; a slice of all of a tensor is another object."""
+    if a is b or torch.compiler.is_compiling():  # a graph has no addresses
+        return a is b
+    return (a.data_ptr(), a.shape, a.stride()) == (b.data_ptr(), b.shape, b.stride())

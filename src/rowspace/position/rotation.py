@@ -9,6 +9,7 @@ The gradient of a turn is the turn back, so that nothing but the tables is kept 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,10 +61,11 @@ def cos_and_sin(
 def make_rotation(cos: Tensor, sin: Tensor, head_dim: int, layout: str) -> Rotation:
     """The turn by these tables, (..., T, dim/2), of vectors whose values beyond `dim` stay."""
     if layout == "half":
-        return HalfRotation(cos.contiguous(), sin.contiguous())
+        return HalfRotation(cos.contiguous(), sin.contiguous(), head_dim)
     rest = (head_dim - 2 * cos.shape[-1]) // 2
     ones, zeros = cos.new_ones(*cos.shape[:-1], rest), cos.new_zeros(*cos.shape[:-1], rest)
-    return InterleavedRotation(torch.cat((cos, ones), dim=-1), torch.cat((sin, zeros), dim=-1))
+    cos, sin = torch.cat((cos, ones), dim=-1), torch.cat((sin, zeros), dim=-1)
+    return InterleavedRotation(cos, sin, head_dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +76,11 @@ class HalfRotation:
     """(T, dim/2) or (B, 1, T, dim/2)."""
     sin: Tensor
     """As `cos`."""
+    head_dim: int
 
     def __call__(self, x: Tensor) -> Tensor:
         """Turn `x`, (B, H, T, head_dim), in its own dtype."""
+        _check_vectors(x, self.head_dim)
         if torch.compiler.is_compiling():
             return _half_plain(x, self.cos, self.sin)
         turned: Tensor = _TurnHalves.apply(x, self.cos, self.sin, 1.0)  # type: ignore[no-untyped-call]
@@ -91,14 +95,24 @@ class InterleavedRotation:
     """(T, head_dim/2) or (B, 1, T, head_dim/2), ones beyond dim/2."""
     sin: Tensor
     """As `cos`, zeros beyond dim/2."""
+    head_dim: int
 
     def __call__(self, x: Tensor) -> Tensor:
         """Turn `x`, (B, H, T, head_dim), in its own dtype."""
+        _check_vectors(x, self.head_dim)
         if torch.compiler.is_compiling():
             return _interleaved_plain(x, self.cos, self.sin)
         turns = torch.complex(self.cos, self.sin)
         turned: Tensor = _TurnInterleaved.apply(x, turns)  # type: ignore[no-untyped-call]
         return turned
+
+
+def _check_vectors(x: Tensor, head_dim: int) -> None:
+    if x.shape[-1] != head_dim:
+        raise ConfigError(
+            f"a rotation for a head_dim of {head_dim} was given vectors of {x.shape[-1]}; "
+            f"make the position with head_dim {x.shape[-1]}, or give attention heads of {head_dim}"
+        )
 
 
 class _TurnHalves(torch.autograd.Function):
@@ -148,16 +162,23 @@ def _has_kernel(x: Tensor, cos: Tensor) -> bool:
     """Whether the kernel, which checks nothing, may have these; torch tells what does not fit."""
     plain = type(x) in (Tensor, Parameter) and x.device.type == "cpu" and x.numel() > 0
     narrow = x.dtype in (torch.float32, torch.bfloat16) and cos.dtype == torch.float32
-    fits = x.dim() == 4 and x.shape[-2:-1] == cos.shape[-2:-1]
+    fits = x.dim() == 4 and x.shape[2] == cos.shape[-2] and x.shape[3] >= 2 * cos.shape[-1]
     return plain and narrow and fits and (cos.dim() == 2 or cos.shape[0] in (1, x.shape[0]))
 
 
 def _by_complex(x: Tensor, turns: Tensor) -> Tensor:
     """Pairs as complex numbers, so that a turn is one product."""
-    wide = x.to(turns.real.dtype)
-    pairs = wide.reshape(*x.shape[:-1], -1, 2)  # (B, H, T, head_dim/2, 2)
+    pairs = _pairs(x.to(turns.real.dtype))  # (B, H, T, head_dim/2, 2)
+    *steps, step = pairs.stride()
+    if step != 1 or any(n % 2 for n in (*steps, pairs.storage_offset())):
+        pairs = pairs.clone(memory_format=torch.contiguous_format)  # no complex numbers as it lies
     turned = torch.view_as_real(torch.view_as_complex(pairs) * turns)
     return turned.flatten(-2).to(x.dtype)
+
+
+def _pairs(x: Tensor) -> Tensor:
+    """Neighbors in a dimension of their own; every size is told, as there may be no values."""
+    return x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
 
 
 def _half_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -169,7 +190,7 @@ def _half_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _interleaved_plain(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = x.to(cos.dtype).reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    first, second = _pairs(x.to(cos.dtype)).unbind(-1)
     turned = torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-1)
     return turned.flatten(-2).to(x.dtype)
 
@@ -186,5 +207,5 @@ def check_rotation(head_dim: int, rotary_dim: int, layout: str, base: float) -> 
         raise ConfigError(
             f"rotary_dim is {rotary_dim}; give an even number from 2 to head_dim, {head_dim}"
         )
-    if not base > 1:
-        raise ConfigError(f"base is {base}, so no pair turns slower than another; give above 1")
+    if not 1 < base < math.inf:
+        raise ConfigError(f"base is {base}; give a finite number above 1, as 10000")

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -294,11 +295,11 @@ class LongRoPE(Scaling):
         return math.sqrt(1 + math.log(self.factor) / math.log(self.original_length))
 
 
-def check_factor(factor: float) -> None:
+def check_factor(factor: Any) -> None:
     """Raise ConfigError for a factor that would shorten, or is none."""
-    if not factor >= 1 or math.isinf(factor):
+    if not isinstance(factor, Real) or not 1 <= float(factor) < math.inf:
         raise ConfigError(
-            f"factor is {factor}; give how many times longer texts shall be, 1 or more"
+            f"factor is {factor!r}; give how many times longer texts shall be, 1 or more"
         )
 
 

@@ -7,6 +7,8 @@ layout, which many checkpoints have, is not the paper's: see `Sinusoidal`.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -35,7 +37,8 @@ class Sinusoidal(Position):
     Raises
     ------
     ConfigError
-        If `dim` is odd, or too small for the layout; or of an unknown layout.
+        If `dim` is odd, or too small for the layout; of an unknown layout, or a base that is not a
+        finite number above 0.
 
     Examples
     --------
@@ -53,8 +56,8 @@ class Sinusoidal(Position):
                 f"dim is {dim}, but {layout} sines and cosines come in pairs; "
                 f"give an even dim of {2 if layout == 'interleaved' else 4} or more"
             )
-        if not base > 0:
-            raise ConfigError(f"base is {base}; give more than 0, as 10000")
+        if not 0 < base < math.inf:
+            raise ConfigError(f"base is {base}; give a finite number above 0, as 10000")
         self.dim, self.layout, self.base = dim, layout, base
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:

@@ -43,9 +43,12 @@ class XPos(Position):
     Raises
     ------
     ConfigError
-        If `head_dim` is odd, `scale_base` is not above 0, or, in `place`, a text is so long that
-        float32 cannot hold the scales.
+        If `head_dim` is odd, `base` or `scale_base` is no finite number that works, or, in `place`,
+        a text is so long that float32 cannot hold the scales. A turn raises it for vectors of
+        another head_dim.
     """
+
+    head_dim: int
 
     def __init__(
         self,
@@ -58,8 +61,8 @@ class XPos(Position):
     ) -> None:
         super().__init__()
         check_rotation(head_dim, head_dim, layout, base)
-        if not scale_base > 0:
-            raise ConfigError(f"scale_base is {scale_base}; give more than 0, as 512")
+        if not 0 < scale_base < math.inf:
+            raise ConfigError(f"scale_base is {scale_base}; give a finite number above 0, as 512")
         self.head_dim, self.base, self.layout = head_dim, base, layout
         self.scale_base, self.center = scale_base, center
         reach = int(scale_base * math.log(LARGEST) / math.log(1.4 / 0.4))

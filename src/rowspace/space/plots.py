@@ -15,6 +15,28 @@ _PLOT_WIDTH, _PLOT_HEIGHT = 460.0, 300.0
 PLOT_BOX: Box = (62.0, 16.0, 444.0, 246.0)
 _ZIPF_POINTS = 200
 _CURVE_POINTS = 400
+_CURVES_WIDTH, _CURVES_HEIGHT = 700.0, 400.0
+CURVES_BOX: Box = (62.0, 16.0, 540.0, 346.0)
+_LINE_HEIGHT = 16.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One of several lines over the same axes."""
+
+    name: str
+    points: list[tuple[float, float, str]]
+    """(x, y, what it says)."""
+    label: tuple[float, float]
+    """Where its name is written."""
+    color: int
+    """Of those that pages have, and so the same in all plots of a page."""
+    is_dashed: bool = False
+
+    @property
+    def line(self) -> str:
+        """The points as an SVG polyline takes them."""
+        return _polyline(self.points)
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,8 @@ class Plot:
     """(left, top, width, height, what it says)."""
     second: list[tuple[float, float, str]] = field(default_factory=list)
     """Another curve over the same axes, as `points`."""
+    curves: list[Curve] = field(default_factory=list)
+    """Curves with their names beside them."""
     reference: list[tuple[float, float]] = field(default_factory=list)
     """The two ends of a dashed line, if there is one."""
     reference_label: str = ""
@@ -228,6 +252,102 @@ def step_plot(
         reference=[(left, y(reference[0])), (right, y(reference[0]))] if reference else [],
         reference_label=reference[1] if reference else "",
     )
+
+
+@dataclass(frozen=True)
+class Series:
+    """The values of one curve, before they have a place in a drawing."""
+
+    name: str
+    values: Sequence[tuple[float, float]]
+    """(x, y)"""
+    color: int
+    is_dashed: bool = False
+
+
+def curves_plot(
+    series: Sequence[Series],
+    title: str,
+    x_label: str,
+    y_label: str,
+    *,
+    x_ticks: Sequence[tuple[float, str]],
+    is_log: bool = False,
+    reference: tuple[float, str] | None = None,
+) -> Plot:
+    """Several named curves, x logarithmic and y too where it should.
+
+    Parameters
+    ----------
+    series : sequence of Series
+        At least one, each of at least one value; x is above 0, and y where `is_log`.
+    title, x_label, y_label : str
+    x_ticks : sequence of (x, what it says)
+        They tell how far the axis goes.
+    is_log : bool
+        Whether y is logarithmic; else it begins near the smallest value.
+    reference : (value, what it is), optional
+    """
+    left, top, right, bottom = CURVES_BOX
+    levels = [y for one in series for _, y in one.values] + ([reference[0]] if reference else [])
+    y_ticks = (fine_log_ticks if is_log else linear_ticks)(min(levels), max(levels))
+    x = Scale(x_ticks[0][0], x_ticks[-1][0], left, right, is_log=True)
+    y = Scale(y_ticks[0], y_ticks[-1], bottom, top, is_log=is_log)
+    labels = _labels([(x(one.values[-1][0]), y(one.values[-1][1])) for one in series])
+    return Plot(
+        title=title,
+        x_label=x_label,
+        y_label=y_label,
+        x_ticks=[(x(t), text) for t, text in x_ticks],
+        y_ticks=[(y(t), short_number(t)) for t in y_ticks],
+        points=[],
+        curves=[
+            Curve(
+                one.name,
+                [(x(a), y(b), f"{one.name}, {a:,.0f}: {_said(b)}") for a, b in one.values],
+                label,
+                one.color,
+                one.is_dashed,
+            )
+            for one, label in zip(series, labels, strict=True)
+        ],
+        reference=[(left, y(reference[0])), (right, y(reference[0]))] if reference else [],
+        reference_label=reference[1] if reference else "",
+        width=_CURVES_WIDTH,
+        height=_CURVES_HEIGHT,
+        box=CURVES_BOX,
+    )
+
+
+def fine_log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, from `low` or below to `high` or above.
+
+    Examples
+    --------
+    >>> fine_log_ticks(30, 180)
+    [20.0, 50.0, 100.0, 200.0]
+    """
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{m}e{k}") for k in powers for m in (1, 2, 5)]
+    first = max(i for i, tick in enumerate(ticks) if tick <= low * (1 + 1e-9))
+    last = min(i for i, tick in enumerate(ticks) if tick >= high * (1 - 1e-9))
+    return ticks[first : max(last, first + 1) + 1]
+
+
+def _labels(ends: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Where names are written: at the right, as far apart as lines must be, and in the order of
+    the curves' ends; above the end of a curve that stops before."""
+    _, top, right, bottom = CURVES_BOX
+    labels = [(x, y - 2 * _LINE_HEIGHT) for x, y in ends]
+    whole = sorted((y, i) for i, (x, y) in enumerate(ends) if x > right - 1)
+    lowest = bottom + _LINE_HEIGHT
+    places: list[float] = []
+    for y, _ in whole:  # push down what would lie on the one above
+        places.append(max(y, places[-1] + _LINE_HEIGHT if places else top))
+    for place, (_, i) in zip(reversed(places), reversed(whole), strict=True):
+        lowest = min(place, lowest - _LINE_HEIGHT)  # and up again what went below the axis
+        labels[i] = right + 9, lowest
+    return labels
 
 
 def _said(value: float) -> str:

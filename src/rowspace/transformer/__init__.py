@@ -27,6 +27,7 @@ _HOMES = {
     "by_frequency": "rows",
     "count_parameters": "embeddings",
     "extend_vocabulary": "vocabulary",
+    "generate": "generation",
     "load_model": "weights",
     "load_transformer": "weights",
     "make_optimizer": "optimizers",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rowspace.transformer.embeddings import TransformerEmbeddings as TransformerEmbeddings
     from rowspace.transformer.embeddings import count_parameters as count_parameters
     from rowspace.transformer.embeddings import to_vectors as to_vectors
+    from rowspace.transformer.generation import generate as generate
     from rowspace.transformer.model import Encoder as Encoder
     from rowspace.transformer.model import LanguageModel as LanguageModel
     from rowspace.transformer.objectives import HiddenTokens as HiddenTokens

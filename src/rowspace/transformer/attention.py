@@ -7,12 +7,15 @@ scaled_dot_product_attention; what is decided here is who sees whom, and where e
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from rowspace.errors import ConfigError
 from rowspace.position.base import Placement, Position
 from rowspace.transformer.config import check_heads
 from rowspace.transformer.mixing import mix_by_products, prefers_products
@@ -66,7 +69,20 @@ class Cache:
     @property
     def text_length(self) -> int:
         """Tokens of the longest text so far."""
-        return 0 if self.mask is None else int(self.mask.sum(dim=1).max())
+        if self.mask is None or self.mask.numel() == 0:
+            return 0
+        return int(self.mask.sum(dim=1).max())
+
+    @contextlib.contextmanager
+    def unchanged_by_errors(self) -> Iterator[None]:
+        """Put all back as it was where the block fails, so that the text can still go on."""
+        layers = [LayerCache(layer.keys, layer.values) for layer in self.layers]
+        before = self.token_ids, self.mask, layers
+        try:
+            yield
+        except BaseException:
+            self.token_ids, self.mask, self.layers = before
+            raise
 
     def extend(self, token_ids: Tensor, mask: Tensor | None) -> None:
         """Add new tokens; the layers add their keys and values themselves."""
@@ -117,7 +133,7 @@ def view(
     mask : (B, n_past + n_new) bool tensor, optional
         False on padding, on either side. A text's first real token then stands at 0.
     window : int, optional
-        A token sees this many tokens, itself included (Mistral); None for all.
+        A token sees those less than this far away, itself included (Mistral); None for all.
     """
     n_keys = n_past + n_new
     if mask is None or bool(mask.all()):
@@ -131,33 +147,63 @@ def view(
     late = position.turns_all_keys
     if is_plain and (not causal or n_past == 0 or n_new == 1):
         return View(positions, placement, None, causal and n_new > 1, late)
-    allowed = _allowed(n_new, n_keys, causal=causal, window=window, mask=mask, device=device)
+    allowed = _allowed(n_new, key_positions, causal=causal, window=window, mask=mask)
     scores = allowed
     if placement.bias is not None:
         scores = placement.bias.to(dtype).masked_fill(~allowed, float("-inf"))
     return View(positions, placement, scores, False, late)
 
 
+def check_mask(mask: Tensor, n_texts: int, n_tokens: int) -> Tensor:
+    """A mask as bool, also one of zeros and ones.
+
+    Raises
+    ------
+    ConfigError
+        If it is not of shape (n_texts, n_tokens).
+    """
+    if mask.shape != (n_texts, n_tokens):
+        raise ConfigError(
+            f"the mask has the shape {tuple(mask.shape)}; give ({n_texts}, {n_tokens}): True for "
+            "each token that is no padding"
+        )
+    return mask.bool()
+
+
 def _allowed(
     n_new: int,
-    n_keys: int,
+    key_positions: Tensor,
     *,
     causal: bool,
     window: int | None,
     mask: Tensor | None,
-    device: torch.device,
 ) -> Tensor:
     """(1 or B, 1, T_query, T_key) bool: who may look at whom."""
-    keys = torch.arange(n_keys, device=device)
-    distance = keys[n_keys - n_new :, None] - keys  # (T_query, T_key), positive backwards
-    allowed = distance >= 0 if causal else torch.ones_like(distance, dtype=torch.bool)
-    if window is not None:
-        allowed = allowed & (distance.abs() < window)
-    allowed = allowed[None, None]  # (1, 1, T_query, T_key)
+    n_keys = key_positions.shape[-1]
+    places = torch.arange(n_keys, device=key_positions.device)
+    later = places - places[n_keys - n_new :, None]  # (T_query, T_key)
+    allowed = (later <= 0 if causal else torch.ones_like(later, dtype=torch.bool))[None]
+    if window is not None:  # in words: padding between two is no distance
+        distance = key_positions[..., n_keys - n_new :, None] - key_positions[..., None, :]
+        allowed = allowed & (distance.abs() < window)  # (1 or B, T_query, T_key)
     if mask is None:
-        return allowed
+        return allowed[:, None]
     # Padding sees itself, since a token that sees nobody has a softmax over nothing: NaN.
-    return (allowed & mask[:, None, None, :]) | (distance == 0)
+    return ((allowed & mask[:, None, :]) | (later == 0))[:, None]
+
+
+def check_position(position: Position, n_heads: int, head_dim: int) -> None:
+    """Raise ConfigError for a position that is made for other heads than these."""
+    if position.head_dim not in (None, head_dim):
+        raise ConfigError(
+            f"the position turns heads of {position.head_dim}, and these have {head_dim}; give it "
+            f"head_dim={head_dim}"
+        )
+    if position.n_heads not in (None, n_heads):
+        raise ConfigError(
+            f"the position has a bias for {position.n_heads} heads, and there are {n_heads}; give "
+            f"it n_heads={n_heads}"
+        )
 
 
 class Attention(nn.Module):
@@ -179,7 +225,7 @@ class Attention(nn.Module):
     causal : bool
         A token sees itself and those before it, else all.
     window : int, optional
-        A token sees this many tokens, itself included; None for all.
+        A token sees those less than this far away, itself included; None for all.
     qkv_bias, out_bias : bool
     dropout : float
         Share of the attention weights dropped in training.
@@ -189,7 +235,8 @@ class Attention(nn.Module):
     Raises
     ------
     ConfigError
-        If the heads do not divide the width, or the groups the heads.
+        If the heads do not divide the width, or the groups the heads; or the position is made for
+        other heads.
 
     Examples
     --------
@@ -218,6 +265,7 @@ class Attention(nn.Module):
         check_heads(dim, n_heads, self.n_kv_heads, head_dim)
         self.head_dim = head_dim or dim // n_heads
         self.position = position if position is not None else Position()
+        check_position(self.position, n_heads, self.head_dim)
         self.causal, self.window, self.scale = causal, window, scale
         self.dropout = dropout
         self._widths = [n * self.head_dim for n in (n_heads, self.n_kv_heads, self.n_kv_heads)]
@@ -265,6 +313,9 @@ class Attention(nn.Module):
 
     def _view(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None) -> View:
         past = None if cache is None else cache.keys
+        n_past = 0 if past is None else past.shape[2]
+        if mask is not None:
+            mask = check_mask(mask, x.shape[0], n_past + x.shape[1])
         return view(
             self.position,
             x.shape[1],
@@ -272,7 +323,7 @@ class Attention(nn.Module):
             device=x.device,
             dtype=x.dtype,
             mask=mask,
-            n_past=0 if past is None else past.shape[2],
+            n_past=n_past,
             window=self.window,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,9 @@ class TransformerConfig:
     dropout: float = 0.0
     attention_dropout: float = 0.0
     window: int | None = None
-    """Tokens that a token sees, itself included; None for all."""
+    """A token sees those less than this far away, itself included; None for all."""
+    attention_scale: float | None = None
+    """Scores are multiplied by this; 1/√head_dim if not given, 1 for T5."""
     is_tied: bool = True
     """Whether the head's matrix is the embedding's (Press & Wolf 2017)."""
     embedding_norm: bool = False
@@ -66,13 +69,38 @@ class TransformerConfig:
     init_std: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "dim", "n_layers", "n_heads", "max_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in _COUNTS:
+            self._check_count(name)
+        for name in _OPTIONAL_COUNTS:
+            if getattr(self, name) is not None:
+                self._check_count(name)
+        if self.n_token_types:
+            self._check_count("n_token_types")
         for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more, less than 1")
+            self._check_number(name, 0, 1)
+        for name in ("norm_eps", "init_std"):
+            self._check_number(name, 0, math.inf)
+        if not isinstance(self.position_settings, dict):
+            raise ConfigError(
+                f"position_settings are {self.position_settings!r}; give them by name, in a dict"
+            )
+        if self.sparse and self.is_tied:
+            raise ConfigError(
+                "sparse is True and is_tied too, but softmax gives every row of a tied table a "
+                "gradient; give is_tied=False, or leave sparse out"
+            )
         check_heads(self.dim, self.n_heads, self.n_kv_heads or self.n_heads, self.head_dim)
+
+    def _check_count(self, name: str) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"{name} is {value!r}; give a whole number, 1 or more")
+
+    def _check_number(self, name: str, low: float, end: float) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int | float) or not low <= value < end:  # also NaN
+            less = "" if end == math.inf else f", less than {end}"
+            raise ConfigError(f"{name} is {value!r}; give {low} or more{less}")
 
     @property
     def inner_dim(self) -> int:
@@ -116,7 +144,31 @@ class TransformerConfig:
             raise ConfigError(
                 f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             )
+        if "vocab_size" not in settings:
+            raise ConfigError("vocab_size is not given; give the tokens of the tokenizer")
         return cls(**settings)
+
+
+_COUNTS = ("vocab_size", "dim", "n_layers", "n_heads", "max_length", "row_multiple")
+_OPTIONAL_COUNTS = ("n_kv_heads", "head_dim", "hidden_dim", "window")
+
+
+def config_of(config: TransformerConfig | None, settings: dict[str, Any]) -> TransformerConfig:
+    """The config that was given, or one of these settings.
+
+    Raises
+    ------
+    ConfigError
+        If both were given, or a setting cannot work.
+    """
+    if config is None:
+        return TransformerConfig.from_dict(settings)
+    if settings:
+        raise ConfigError(
+            f"a config is given and {', '.join(settings)} too; give one, or the config changed by "
+            "dataclasses.replace"
+        )
+    return config
 
 
 def check_heads(dim: int, n_heads: int, n_kv_heads: int, head_dim: int | None) -> None:

@@ -29,12 +29,14 @@ def check_token_ids(token_ids: Tensor, vocab_size: int) -> None:
     Raises
     ------
     VocabularyError
-        If an id is negative, or `vocab_size` or more.
+        If an id is negative, or `vocab_size` or more, or ids are not int64 or int32.
 
     Examples
     --------
     >>> check_token_ids(torch.tensor([0, 99]), vocab_size=100)
     """
+    if token_ids.dtype not in (torch.int64, torch.int32):
+        raise VocabularyError(f"token ids are {token_ids.dtype}; give them as torch.int64")
     if token_ids.numel() == 0 or token_ids.is_meta:
         return
     smallest, largest = (int(extreme) for extreme in torch.aminmax(token_ids))
@@ -145,6 +147,8 @@ class TokenEmbedding(nn.Module):
         Rows that no token has are scored and left out, so that they are never drawn and get no
         gradient.
         """
+        if len(self.frozen_ids):
+            self._hold()
         return F.linear(hidden, self.weight)[..., : self.vocab_size]
 
     # Frozen rows

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from rowspace.errors import VocabularyError
+
 IGNORED = -100
 """Target of a token that is not to be predicted."""
 _SMALL = 1 << 24
@@ -47,7 +49,16 @@ def linear_cross_entropy(
     -------
     () tensor
         In float32 or better; 0 where every target is -100.
+
+    Raises
+    ------
+    VocabularyError
+        If a target is neither a row of `weight` nor -100.
     """
+    check_targets(targets, weight.shape[0])
+    if not torch.is_grad_enabled():  # else the chunks would work out gradients for nobody
+        hidden, weight = hidden.detach(), weight.detach()
+        bias = None if bias is None else bias.detach()
     n_logits = hidden.shape[0] * weight.shape[0]
     if chunk_tokens is None and n_logits <= _SMALL:
         n_predicted = (targets != IGNORED).sum().clamp(min=1)
@@ -59,6 +70,21 @@ def linear_cross_entropy(
     return loss
 
 
+def check_targets(targets: Tensor, vocab_size: int) -> None:
+    """Raise VocabularyError for a target that is neither a token nor -100."""
+    if torch.compiler.is_compiling() or targets.numel() == 0:
+        return
+    smallest, largest = (int(extreme) for extreme in torch.aminmax(targets))
+    if smallest < 0:
+        smallest = int(targets.where(targets != IGNORED, 0).min())
+    if smallest < 0 or largest >= vocab_size:
+        wrong = smallest if smallest < 0 else largest
+        raise VocabularyError(
+            f"target {wrong:,} is no token of a vocabulary of {vocab_size:,} (0 to "
+            f"{vocab_size - 1:,}); give -100 where nothing is predicted"
+        )
+
+
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
     """Summed cross-entropy of (N, V) logits, in float32 or better."""
     return F.cross_entropy(_exact(logits), targets, ignore_index=IGNORED, reduction="sum")
@@ -67,6 +93,11 @@ def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
 def _exact(x: Tensor) -> Tensor:
     """In float32 or better."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _zeros_like(x: Tensor) -> Tensor:
+    """Zeros of its shape in float32 or better."""
+    return torch.zeros_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 class _Chunked(torch.autograd.Function):
@@ -83,34 +114,40 @@ class _Chunked(torch.autograd.Function):
     ) -> Tensor:
         with torch.amp.autocast(hidden.device.type, enabled=False):
             total = _Gradients(hidden, weight, bias, ctx.needs_input_grad)
-            scale = 1.0 / max(1, int((targets != IGNORED).sum()))
             for start in range(0, hidden.shape[0], chunk_tokens):
-                total.add(slice(start, start + chunk_tokens), targets, scale)
+                total.add(slice(start, start + chunk_tokens), targets)
         ctx.save_for_backward(total.hidden, total.weight, total.bias)
-        return total.loss
+        ctx.dtypes = hidden.dtype, weight.dtype, None if bias is None else bias.dtype
+        ctx.scale = 1.0 / max(1, int((targets != IGNORED).sum()))
+        return total.loss.mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (grad_loss,) = grad_outputs
         hidden, weight, bias = (
-            None if grad is None else grad * grad_loss.to(grad.dtype) for grad in ctx.saved_tensors
+            None if grad is None else (grad * (ctx.scale * grad_loss)).to(dtype)
+            for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return hidden, weight, None, bias, None
 
 
 class _Gradients:
-    """The loss and its gradients so far."""
+    """The summed loss and its gradients so far, in float32 or better.
+
+    They are scaled last, by one over the number of tokens and what a scaler of losses asks for, so
+    that float16 neither loses them nor overflows.
+    """
 
     def __init__(
         self, hidden: Tensor, weight: Tensor, bias: Tensor | None, needed: tuple[bool, ...]
     ) -> None:
         self._inputs = hidden, weight.to(hidden.dtype), bias
         self.loss = _exact(hidden.new_zeros(()))
-        self.hidden = torch.zeros_like(hidden) if needed[0] else None
-        self.weight = torch.zeros_like(weight) if needed[1] else None
-        self.bias = torch.zeros_like(bias) if bias is not None and needed[3] else None
+        self.hidden = _zeros_like(hidden) if needed[0] else None
+        self.weight = _zeros_like(weight) if needed[1] else None
+        self.bias = _zeros_like(bias) if bias is not None and needed[3] else None
 
-    def add(self, rows: slice, targets: Tensor, scale: float) -> None:
+    def add(self, rows: slice, targets: Tensor) -> None:
         """Add the tokens `rows`."""
         hidden, weight, bias = self._inputs
         hidden, targets = hidden[rows], targets[rows]
@@ -120,13 +157,13 @@ class _Gradients:
         known = targets != IGNORED
         right = targets.where(known, 0)[:, None]  # (n, 1)
         losses = (log_total - scores.gather(1, right)).squeeze(1)
-        self.loss += (losses * known).sum() * scale
+        self.loss += (losses * known).sum()
         if self.hidden is None and self.weight is None and self.bias is None:
             return
-        # softmax − one-hot, over the number of predicted tokens; 0 where nothing is predicted
+        # softmax − one-hot; 0 where nothing is predicted
         gradient = scores.sub_(log_total).exp_()
         gradient.scatter_add_(1, right, torch.full_like(log_total, -1.0))
-        gradient.mul_((known * scale)[:, None])
+        gradient.mul_(known[:, None])
         if self.bias is not None:
             self.bias += gradient.sum(dim=0)
         gradient = gradient.to(hidden.dtype)

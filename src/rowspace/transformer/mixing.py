@@ -63,15 +63,16 @@ def mix_by_products(
     (B, H, T_query, d) tensor
     """
     B, H, T, d = queries.shape
+    n_keys = keys.shape[2]
     n_groups = H // keys.shape[1]
     if n_groups > 1:
         keys, values = (x.repeat_interleave(n_groups, dim=1) for x in (keys, values))
-    added = _added(queries, keys.shape[2], scores, is_causal)  # broadcasts to (B, H, T, T_key)
+    added = _added(queries, n_keys, scores, is_causal)  # broadcasts to (B, H, T, T_key)
     if added.dim() > 2:
-        added = added.expand(B, H, T, -1).reshape(B * H, T, -1)
-    mixed: Tensor = _Mix.apply(
-        *(x.reshape(B * H, -1, d) for x in (queries, keys, values)), added, scale or d**-0.5
-    )  # type: ignore[no-untyped-call]
+        added = added.expand(B, H, T, n_keys).reshape(B * H, T, n_keys)
+    flat = (x.reshape(B * H, x.shape[2], d) for x in (queries, keys, values))
+    scale = d**-0.5 if scale is None else scale
+    mixed: Tensor = _Mix.apply(*flat, added, scale)  # type: ignore[no-untyped-call]
     return mixed.view(B, H, T, d)
 
 

@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rowspace.position import Position, make_position, scaling_from
-from rowspace.transformer.attention import Attention, Cache, view
-from rowspace.transformer.config import TransformerConfig
+from rowspace.errors import ConfigError
+from rowspace.position import Position, Scaling, make_position, scaling_from
+from rowspace.transformer.attention import Attention, Cache, check_mask, view
+from rowspace.transformer.config import TransformerConfig, config_of
 from rowspace.transformer.embeddings import TransformerEmbeddings
 from rowspace.transformer.layers import Block, FeedForward, activate, make_norm
-from rowspace.transformer.loss import linear_cross_entropy
+from rowspace.transformer.loss import IGNORED, linear_cross_entropy
 
 
 class Transformer(nn.Module):
@@ -106,10 +107,29 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
     ) -> list[Tensor]:
         """What each layer gives, (B, T, D): the embeddings first, the last one normed."""
-        n_new, n_past = token_ids.shape[1], 0
-        if cache is not None:
+        if token_ids.dim() != 2:
+            raise ConfigError(
+                f"token ids have the shape {tuple(token_ids.shape)}; give (texts, tokens)"
+            )
+        if mask is not None:
+            mask = check_mask(mask, *token_ids.shape)
+        if cache is None:
+            return self._read(token_ids, mask, token_types, None, 0)
+        with cache.unchanged_by_errors():
+            n_new = token_ids.shape[1]
             token_ids, n_past = self._go_on(cache, token_ids, mask)
-            mask = cache.mask
+            outputs = self._read(token_ids, cache.mask, token_types, cache, n_past)
+            return [output[:, output.shape[1] - n_new :] for output in outputs]
+
+    def _read(
+        self,
+        token_ids: Tensor,
+        mask: Tensor | None,
+        token_types: Tensor | None,
+        cache: Cache | None,
+        n_past: int,
+    ) -> list[Tensor]:
+        """What each layer makes of `token_ids`, which come after `n_past` in the cache."""
         seen = view(
             self.position,
             token_ids.shape[1],
@@ -126,7 +146,7 @@ class Transformer(nn.Module):
             x = block(x, seen, None if cache is None else cache.layers[i])
             outputs.append(x)
         outputs[-1] = self.norm(x)
-        return [output[:, -n_new:] for output in outputs] if token_ids.shape[1] > n_new else outputs
+        return outputs
 
     def _go_on(self, cache: Cache, token_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, int]:
         """The tokens to read, and how many before them the cache knows.
@@ -161,7 +181,7 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: TransformerConfig | None = None, **settings: Any) -> None:
         super().__init__()
-        self.config = config or TransformerConfig(**settings)
+        self.config = config_of(config, settings)
         self.transformer = Transformer(self.config, causal=True)
         self.head = _head_of(self.transformer, bias=False)
 
@@ -217,7 +237,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TransformerConfig | None = None, **settings: Any) -> None:
         super().__init__()
-        self.config = config or TransformerConfig(**settings)
+        self.config = config_of(config, settings)
         self.transformer = Transformer(self.config, causal=False)
         self.transform = MaskedTransform(self.config)
         self.head = _head_of(self.transformer, bias=True)
@@ -252,7 +272,7 @@ class Encoder(nn.Module):
             The right token where it was hidden, else -100.
         """
         hidden = self.transformer(token_ids, mask=mask)
-        is_hidden = targets >= 0
+        is_hidden = targets != IGNORED
         return linear_cross_entropy(
             self.transform(hidden[is_hidden]), self.head.rows, targets[is_hidden], self.head.bias
         )
@@ -321,8 +341,9 @@ def _head_of(transformer: Transformer, *, bias: bool) -> Head:
 def position_of(config: TransformerConfig, causal: bool) -> Position:
     """The position that a config names."""
     settings = dict(config.position_settings)
-    if isinstance(settings.get("scaling"), dict):
-        settings["scaling"] = scaling_from(settings["scaling"], max_length=config.max_length)
+    scaling = settings.get("scaling")
+    if scaling is not None and not isinstance(scaling, Scaling):
+        settings["scaling"] = scaling_from(scaling, max_length=config.max_length)
     return make_position(
         config.position,
         dim=config.dim,
@@ -346,6 +367,7 @@ def _block_of(config: TransformerConfig, causal: bool) -> Block:
             qkv_bias=config.has_qkv_bias,
             out_bias=config.has_out_bias,
             dropout=config.attention_dropout,
+            scale=config.attention_scale,
         ),
         FeedForward(config.dim, config.inner_dim, activation=config.activation, bias=config.bias),
         norm=config.norm,

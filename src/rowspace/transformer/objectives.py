@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rowspace.transformer.batches import Batches
 from rowspace.transformer.config import TransformerConfig
-from rowspace.transformer.generate import generate
+from rowspace.transformer.generation import generate
 from rowspace.transformer.masking import MaskedBatches, mask_id_of
 from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.pretrain_config import PretrainConfig

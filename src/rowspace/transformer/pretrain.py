@@ -122,7 +122,7 @@ class LanguageModelTrainer:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
                 return self._fit_in(corpus, Path(folder))
         out = Path(out)
-        with _work_folder(out, resume) as work:
+        with work_folder(out, resume) as work:
             pretrained = self._fit_in(corpus, work)
             pretrained.save(out)
         shutil.rmtree(work)
@@ -133,12 +133,16 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with _threads(self.config.threads), _memory_errors():
-            corpus = _readable_twice(corpus, work)
-            tokenizer = self._tokenizer(corpus, work)
-            train, held_out = self._tokens(corpus, tokenizer, work)
+        with limited_threads(self.config.threads), _memory_errors():
+            tokenizer, train, held_out = self.prepare(corpus, work)
             _check_length(train, self.config)
             return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+
+    def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
+        """The tokenizer and the token ids, to train on and held out; in `work` from then on."""
+        corpus = _readable_twice(corpus, work)
+        tokenizer = self._tokenizer(corpus, work)
+        return tokenizer, *self._tokens(corpus, tokenizer, work)
 
     def _tokenizer(self, corpus: Corpus, work: Path) -> SubwordTokenizer:
         saved, kind = work / TOKENIZER, self.config.tokenizer
@@ -173,7 +177,7 @@ class LanguageModelTrainer:
     ) -> Pretrained:
         config = self.config
         device = _device_of(config.device)
-        precision = _precision(config, device)
+        precision = precision_of(config, device)
         parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
             "tokens": [train.n_tokens, held_out.n_tokens],
@@ -201,7 +205,7 @@ class LanguageModelTrainer:
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = self._new_model(tokenizer).to(device)
         gradients, record = make_gradients(model, config, precision, config.row_record)
-        optimizer = _make_optimizer(model, config)
+        optimizer = optimizer_for(model, config)
         unseen = held_out.open()
 
         def sample() -> str:
@@ -277,7 +281,7 @@ def _check_settings(config: PretrainConfig, objective: Objective) -> None:
             f"a model of vocab_size {vocab_size:,}, dim {config.dim:,} and hidden_dim "
             f"{config.hidden_dim} cannot be ({_reason(error)}); give smaller ones"
         ) from error
-    _make_optimizer(model, config)
+    optimizer_for(model, config)
     _check_device(config.device)
     _check_memory(model, config.device)
 
@@ -334,7 +338,8 @@ def _device_of(name: str | None) -> torch.device:
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _make_optimizer(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that a config names."""
     return make_optimizer(
         model,
         config.optimizer,
@@ -345,7 +350,7 @@ def _make_optimizer(model: Model, config: PretrainConfig) -> torch.optim.Optimiz
 
 
 @contextlib.contextmanager
-def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
+def work_folder(out: Path, resume: bool) -> Iterator[Path]:
     """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
     work = work_folder_of(out)
     if work.exists() and not resume:
@@ -365,7 +370,7 @@ def _work_folder(out: Path, resume: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def limited_threads(n_threads: int) -> Iterator[None]:
     """Let torch use so many, and then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
@@ -386,7 +391,7 @@ def _memory_errors() -> Iterator[None]:
         raise
 
 
-def _precision(config: PretrainConfig, device: torch.device) -> torch.dtype:
+def precision_of(config: PretrainConfig, device: torch.device) -> torch.dtype:
     """What matrices are multiplied in."""
     if config.precision != "auto":
         return torch.bfloat16 if config.precision == "bfloat16" else torch.float32

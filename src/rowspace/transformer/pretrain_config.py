@@ -11,7 +11,7 @@ from rowspace.errors import ConfigError
 from rowspace.machine import MOST_THREADS, n_cores
 from rowspace.transformer.config import TransformerConfig
 
-SCALINGS = ("linear", "dynamic", "yarn")
+SCALINGS = ("linear", "dynamic", "yarn", "ntk")
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEFAULT_STEPS = 2000
 MOST_EPOCHS = 1_000_000
@@ -29,6 +29,8 @@ class PretrainConfig:
     n_layers: int = 4
     n_heads: int = 4
     n_kv_heads: int | None = None
+    head_dim: int | None = None
+    """dim / n_heads if not given."""
     hidden_dim: int | None = None
     max_length: int = 128
     """Tokens of one text that the model is trained on."""
@@ -36,7 +38,7 @@ class PretrainConfig:
     base: float | None = None
     """Of RoPE's angles; its usual 10,000 if not given."""
     scaling: str | None = None
-    """How RoPE is stretched: linear, dynamic or yarn."""
+    """How RoPE is stretched: linear, dynamic, yarn or ntk."""
     scaling_factor: float | None = None
     """By how much."""
     norm: str = "rms"
@@ -90,7 +92,14 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "batch_size", "accumulation", "log_every"):
             self._check_count(name)
-        for name in ("n_kv_heads", "hidden_dim", "steps", "checkpoint_every", "n_threads"):
+        for name in (
+            "n_kv_heads",
+            "head_dim",
+            "hidden_dim",
+            "steps",
+            "checkpoint_every",
+            "n_threads",
+        ):
             if getattr(self, name) is not None:
                 self._check_count(name)
         for name in ("warmup", "evaluate_every"):
@@ -228,7 +237,7 @@ class PretrainConfig:
 
 
 _MODEL_FIELDS = (
-    "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "max_length", "position", "norm",
-    "activation", "bias", "dropout", "is_tied",
+    "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position",
+    "norm", "activation", "bias", "dropout", "is_tied",
     "sparse",
 )  # fmt: skip

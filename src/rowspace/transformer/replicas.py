@@ -91,7 +91,7 @@ class Replicas:
         for one in self.copies:
             _let_read(one, self._rounded)
         self._total = torch.zeros(sum(weight.numel() for weight in self._learning.dense))
-        self._pool = _single_threads(n_replicas) if n_replicas > 1 else None
+        self._pool = single_threads(n_replicas) if n_replicas > 1 else None
 
     def gradients(self, token_ids: Tensor, targets: Tensor) -> Tensor:
         """Work out the mean loss, and set each parameter's `grad`, float32, in the model.
@@ -256,7 +256,7 @@ def _let_read(model: nn.Module, row: Tensor) -> None:
         weight.data, weight.grad = part.view(weight.shape), None
 
 
-def _single_threads(n: int) -> ThreadPoolExecutor:
+def single_threads(n: int) -> ThreadPoolExecutor:
     """A pool whose threads do not cut up their operations any more."""
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rowspace.errors import ConfigError
-from rowspace.transformer.generate import draw, generate
+from rowspace.transformer.generation import draw, generate
 from rowspace.transformer.model import LanguageModel
 
 
@@ -79,10 +79,28 @@ def test_a_text_that_ended_stays_ended_and_training_goes_on_after() -> None:
         ({"top_k": 0}, "top_k is 0"),
         ({"top_p": 0.0}, "top_p is 0.0"),
         ({"n_new": -1}, "n_new is -1"),
-        ({"token_ids": torch.zeros(1, 0, dtype=torch.int64)}, "no token to go on from"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"temperature": 1e-40}, "temperature is 1e-40"),
+        ({"token_ids": torch.zeros(1, 0, dtype=torch.int64)}, r"the shape \(1, 0\)"),
+        ({"token_ids": torch.zeros(3, dtype=torch.int64)}, r"the shape \(3,\)"),
+        (
+            {"token_ids": torch.zeros(1, 2, dtype=torch.int64), "mask": torch.tensor([[1, 0]])},
+            "a text ends in padding; pad texts on the left",
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_named(settings: dict[str, Any], message: str) -> None:
     arguments = {"token_ids": torch.tensor([[1]]), "n_new": 2, **settings}
     with pytest.raises(ConfigError, match=message):
         generate(_model(), **arguments)
+
+
+def test_a_text_longer_than_the_positions_is_refused_before_it_begins() -> None:
+    model = LanguageModel(
+        vocab_size=9, dim=8, n_layers=1, n_heads=1, max_length=6, position="learned"
+    )
+    ids = torch.zeros(1, 4, dtype=torch.int64)
+    with pytest.raises(ConfigError, match="more than the 6 positions of the model; give n_new=2"):
+        generate(model, ids, 3)
+    assert model.training
+    assert generate(model, ids, 2).shape == (1, 6)
