@@ -83,6 +83,8 @@ def test_an_interrupted_run_goes_on_with_the_same_settings_only(tmp_path: Path) 
         (("--min-learning-rate", "1"), "min_learning_rate is 1.0; give 0 or more, and at most"),
         (("--min-count", "1000"), "no word occurs 1000 times"),
         (("--noise-exponent", "nan"), "noise_exponent is nan"),
+        (("--n-threads", "100000"), "n_threads is 100,000; give 1,024 or less"),
+        (("--seed", "9" * 20), "seed is 99999999999999999999; give 0 or more, less than 2**63"),
     ],
 )
 def test_settings_that_cannot_work_are_one_line(

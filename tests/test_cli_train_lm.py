@@ -26,10 +26,9 @@ QUICK = (
 )  # fmt: skip
 OTHER: dict[str, Any] = {
     "tokenizer": "bpe", "vocab_size": 280, "dim": 16, "n_layers": 2, "n_heads": 2, "n_kv_heads": 1,
-    "head_dim": 4, "hidden_dim": 24, "max_length": 12, "position": "rope",
-    "base": 500.0, "scaling": "yarn",
-    "scaling_factor": 2.0, "norm": "layer", "activation": "gelu", "bias": True, "is_tied": False,
-    "sparse": True, "dropout": 0.1, "mask_share": 0.2, "whole_words": True,
+    "head_dim": 6, "hidden_dim": 24, "max_length": 12, "position": "rope", "base": 500.0,
+    "scaling": "yarn", "scaling_factor": 2.0, "norm": "layer", "activation": "gelu", "bias": True,
+    "is_tied": False, "sparse": True, "dropout": 0.1, "mask_share": 0.2, "whole_words": True,
     "batch_size": 6, "accumulation": 2,
     "steps": None, "epochs": 0.1, "optimizer": "adagrad", "learning_rate": 0.01,
     "min_learning_rate": 0.001, "warmup": 2, "beta2": 0.95, "weight_decay": 0.0, "clip": 0.5,
@@ -121,7 +120,7 @@ def test_text_may_come_from_stdin(tmp_path: Path, run_main: RunMain) -> None:
         (("--base", "inf"), "base is inf; give a finite number above 0"),
         (
             ("--sparse",),
-            "sparse is given, but is_tied gives every row a gradient by the head; give",
+            "sparse is True and is_tied too, but softmax gives every row of a tied table",
         ),
         (("--sparse", "--no-is-tied"), "adamw cannot take a table's sparse gradients"),
         (("--scaling", "yarn"), "scaling is 'yarn', but no scaling_factor is given; give 1 or"),

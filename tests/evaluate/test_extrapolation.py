@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rowspace.errors import ConfigError, EvaluationError, FormatError
+from rowspace.errors import ConfigError, EvaluationError, FormatError, TrainingError
 from rowspace.evaluate import extrapolation, extrapolation_run
 from rowspace.evaluate.extrapolation import extrapolate
 from rowspace.evaluate.extrapolation_config import ExtrapolationConfig
@@ -156,7 +156,7 @@ def test_all_positions_are_trained_on_the_same_texts(
     original = LanguageModel.loss
 
     def recording(model: LanguageModel, ids: Any, targets: Any, **named: Any) -> Any:
-        if model.training:
+        if torch.is_grad_enabled():  # else it is looked at, and nothing is learnt
             seen.setdefault(model.config.position, []).append(ids.flatten().tolist())
         return original(model, ids, targets, **named)
 
@@ -164,6 +164,22 @@ def test_all_positions_are_trained_on_the_same_texts(
     run(corpus, "out", finetune_share=0, seeds=1)
     assert seen["learned"] == seen["rope"] == seen["alibi"]
     assert len(seen["rope"]) == TINY["steps"]
+
+
+def test_a_model_that_diverges_takes_no_finished_one_with_it(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = LanguageModel.loss
+
+    def diverging(model: LanguageModel, *arguments: Any, **named: Any) -> Any:
+        loss = original(model, *arguments, **named)
+        return loss * float("nan") if model.config.position == "alibi" else loss
+
+    monkeypatch.setattr(LanguageModel, "loss", diverging)
+    with pytest.raises(TrainingError, match=r"training diverged; .*out\.training keeps what was"):
+        run(corpus, "out", positions=("learned", "alibi"), finetune_share=0, seeds=1)
+    runs = corpus.parent / "out.training" / "runs"
+    assert [path.name for path in runs.glob("*.json")] == ["learned-1.json"]
 
 
 def test_held_out_text_shorter_than_a_window_is_refused_before_training(corpus: Path) -> None:

@@ -533,7 +533,7 @@ def test_a_checkpoint_of_another_shape_is_told(tmp_path: Path) -> None:
         ({"tokenizer": "nowhere"}, "tokenizer is 'nowhere', which is no file or folder"),
         ({"vocab_size": 10}, "vocab_size is 10, but the text's characters"),
         ({"scaling": "linear"}, "scaling is 'linear', but no scaling_factor is given; give 1 or"),
-        ({"sparse": True, "optimizer": "sparse-adam"}, "sparse is given, but is_tied gives every"),
+        ({"sparse": True, "optimizer": "sparse-adam"}, "sparse is True and is_tied too"),
         (
             {"sparse": True, "is_tied": False, "optimizer": "sgd"},
             r"weight_decay is 0\.1, which moves every row",
@@ -663,7 +663,7 @@ def test_what_diverges_leaves_the_checkpoint_before(
     monkeypatch.setattr(Run, "_take_step", take_step)
     settings = {**TINY, "log_every": 5}
     message = (
-        f"at step {step}, {message}: training diverged; .*a.training keeps the last checkpoint"
+        f"at step {step}, {message}: training diverged; .*a.training keeps what was saved before"
     )
     with pytest.raises(TrainingError, match=message):
         LanguageModelTrainer(**settings).fit(write_text(tmp_path), tmp_path / "a")

@@ -412,3 +412,10 @@ def test_without_the_library_the_extra_is_named(
 
 def _from(described: dict[str, object]) -> SubwordTokenizer:
     return SubwordTokenizer(Tokenizer.from_str(json.dumps(described)))
+
+
+def test_a_vocabulary_beyond_any_memory_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("a text")
+    with pytest.raises(ConfigError, match="vocab_size is 999,999,999,999; give 10,000,000 or less"):
+        SubwordTokenizer.train(Corpus(path), "bpe", vocab_size=999_999_999_999)

@@ -117,13 +117,15 @@ def extrapolate(
         If the text cannot be read, or is shorter than `train_length`.
     EvaluationError
         If the held-out text is shorter than the longest window.
+    TrainingError
+        If training diverged; what was done is kept.
     KeyboardInterrupt
         After Ctrl-C; what was done is kept.
     """
     out, config = Path(out), config or ExtrapolationConfig()
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     started = time.monotonic()
-    with work_folder(out, resume) as work:
+    with work_folder(out, resume, (f"{RUNS}/*.json", f"{RUNS}/*/*")) as work:
         read = f"{TOKENS}/{DESCRIPTION}"
         remember_run(work, corpus, config.without_machine(), {"experiment": "extrapolate"}, read)
         with limited_threads(config.training(config.positions[0], 1).threads):

@@ -350,8 +350,14 @@ def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer
 
 
 @contextlib.contextmanager
-def work_folder(out: Path, resume: bool) -> Iterator[Path]:
-    """The folder beside `out` to work in; it stays after an interrupt, to go on with."""
+def work_folder(
+    out: Path, resume: bool, learned: tuple[str, ...] = (CHECKPOINT,)
+) -> Iterator[Path]:
+    """The folder beside `out` to work in.
+
+    It stays after an interrupt, to go on with, and after an error once there is something in it
+    that was learned: what matches one of these patterns.
+    """
     work = work_folder_of(out)
     if work.exists() and not resume:
         raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
@@ -361,9 +367,9 @@ def work_folder(out: Path, resume: bool) -> Iterator[Path]:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     except (RowspaceError, MemoryError) as error:
-        if (work / CHECKPOINT).exists():
+        if any(any(work.glob(pattern)) for pattern in learned):
             if isinstance(error, TrainingError):
-                raise TrainingError(f"{error}; {work} keeps the last checkpoint") from error
+                raise TrainingError(f"{error}; {work} keeps what was saved before") from error
         elif is_new:  # the same again would fail again, and with other settings it cannot go on
             shutil.rmtree(work, ignore_errors=True)
         raise

@@ -127,11 +127,6 @@ class PretrainConfig:
             raise ConfigError(
                 f"precision is {self.precision!r}; give one of {', '.join(PRECISIONS)}"
             )
-        if self.sparse and self.is_tied:
-            raise ConfigError(
-                "sparse is given, but is_tied gives every row a gradient by the head; give is_tied "
-                "False (--no-is-tied), or leave sparse out"
-            )
         self.model_config(self.vocab_size)  # it checks its own part
 
     def _check_schedule(self) -> None:
@@ -238,6 +233,5 @@ class PretrainConfig:
 
 _MODEL_FIELDS = (
     "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "max_length", "position",
-    "norm", "activation", "bias", "dropout", "is_tied",
-    "sparse",
+    "norm", "activation", "bias", "dropout", "is_tied", "sparse",
 )  # fmt: skip

@@ -144,7 +144,8 @@ class Replicas:
         model, *copies = self._modules
         for one in copies:
             for ours, theirs in zip(model, one, strict=True):
-                theirs.training = ours.training
+                if theirs.training != ours.training:  # setting it costs more than this look
+                    theirs.training = ours.training
 
     def _set(self, gradients: Sequence[Tensor]) -> None:
         """Give the model's parameters the sum of the copies' dense gradients."""

@@ -68,5 +68,3 @@ def check_kinds(settings: Mapping[str, Any]) -> None:
         if value is dataclasses.MISSING or (value is None and kind.endswith(" | None")):
             continue
         check_kind(field.name, value, kind.removesuffix(" | None").split("[")[0])
-        if field.name in ("hidden_dim", "head_dim", "n_kv_heads") and value < 1:
-            raise FormatError(f"{field.name} is {value}; give 1 or more")
