@@ -78,7 +78,7 @@ class Sinusoidal(Position):
         return x + (self.scale * self.vectors(positions)).to(x)
 
     def vectors(self, positions: Tensor) -> Tensor:
-        """The waves at `positions`, (T,) or (B, T): (T, dim) or (B, T, dim), float64, not scaled."""
+        """The waves at `positions`, (T,) or (B, T): (T, dim) or (B, T, dim), float64, unscaled."""
         positions = positions.to(exact_device(positions.device))
         half = self.dim // 2
         last = half if self.layout == "interleaved" else half - 1
