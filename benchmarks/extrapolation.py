@@ -90,7 +90,8 @@ def main() -> None:
     shutil.rmtree(given.out, ignore_errors=True)
     results = extrapolate(corpus, given.out, config, resume=True, on_finished=tell_finished)
     print(f"{given.out}/report.html", file=sys.stderr)
-    record("Extrapolation: trained at 128 tokens, read at 2,048", lines_of(results))
+    title = "Extrapolation: trained at 128 tokens, read at 2,048"
+    record(f"{title}; {len(config.positions)} methods, {config.seeds} seeds", lines_of(results))
 
 
 def lines_of(results: Results) -> list[str]:
@@ -98,7 +99,7 @@ def lines_of(results: Results) -> list[str]:
     config = results.config
     n_tokens = config.steps * config.batch_size * config.train_length
     return [
-        f"{config.n_layers} layers of {config.dim}, heads of {config.dim // config.n_heads}, "
+        f"{config.n_layers} layers of {config.dim}, heads of {config.head_dim or config.dim // config.n_heads}, "
         f"{config.vocab_size:,} tokens; {config.steps:,} steps, {n_tokens:,} tokens; "
         f"{config.seeds} seeds, mean ± std; {results.n_measured:,} tokens told",
         "",
