@@ -233,3 +233,16 @@ def test_a_scale_of_attention_reaches_the_layers() -> None:
     usual, same = _model(), _model(attention_scale=8**-0.5)
     torch.testing.assert_close(usual(_ids()), same(_ids()))
     assert not torch.allclose(usual(_ids()), _model(attention_scale=1.0)(_ids()))
+
+
+def test_sinusoidal_positions_start_no_louder_than_tokens() -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(
+        vocab_size=500, dim=64, n_layers=1, n_heads=2, max_length=32, position="sinusoidal"
+    )
+    embeddings = model.transformer.embeddings
+    tokens = embeddings.token(torch.arange(500)[None])
+    waves = embeddings.position.embed(torch.zeros(1, 32, 64), torch.arange(32))
+    assert float((waves.square().mean() / tokens.square().mean()).detach()) == pytest.approx(
+        1.0, abs=0.05
+    )

@@ -39,6 +39,8 @@ class Needs:
     """Of RoPE: values turned; None for all."""
     precision: str = "float64"
     """Of RoPE's angles; "float32" as checkpoints are trained."""
+    scale: float = 1.0
+    """Of sinusoidal positions: what the waves are multiplied by."""
     scale_base: float = 512.0
     """Of xPos: tokens; larger fades slower."""
     n_buckets: int = 32
@@ -79,7 +81,7 @@ def _t5(needs: Needs) -> Position:
 POSITIONS: dict[str, Callable[[Needs], Position]] = {
     "none": lambda needs: NoPosition(),
     "learned": lambda needs: Learned(needs.max_length, needs.dim),
-    "sinusoidal": lambda needs: Sinusoidal(needs.dim, base=needs.base),
+    "sinusoidal": lambda needs: Sinusoidal(needs.dim, base=needs.base, scale=needs.scale),
     "rope": lambda needs: _rope(needs, "half"),
     "rope-interleaved": lambda needs: _rope(needs, "interleaved"),
     "xpos": _xpos,
@@ -89,14 +91,14 @@ POSITIONS: dict[str, Callable[[Needs], Position]] = {
 
 _OF_ROPE = ("base", "scaling", "rotary_dim", "precision")
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "sinusoidal": ("base",),
+    "sinusoidal": ("base", "scale"),
     "rope": _OF_ROPE,
     "rope-interleaved": _OF_ROPE,
     "xpos": ("base", "scale_base"),
     "t5": ("n_buckets", "max_distance"),
 }
 _WHOLE = ("rotary_dim", "n_buckets", "max_distance")
-_FRACTIONS = ("base", "scale_base")
+_FRACTIONS = ("base", "scale", "scale_base")
 
 
 def make_position(
@@ -119,7 +121,7 @@ def make_position(
         See `Needs`.
     **settings
         Those of the method, as `SETTINGS` lists them: base, scaling, rotary_dim, precision,
-        scale_base, n_buckets, max_distance; see `Needs`. None is as if not given.
+        scale, scale_base, n_buckets, max_distance; see `Needs`. None is as if not given.
 
     Raises
     ------

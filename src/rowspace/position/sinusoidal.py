@@ -33,12 +33,16 @@ class Sinusoidal(Position):
         from its padding index plus one: add that to `positions`.)
     base : float
         The longest wavelength, about, in turns of 2 pi.
+    scale : float
+        What the waves are multiplied by. They are as long as √(dim/2): beside token vectors of
+        N(0, 0.02), which the paper's √dim makes no larger than 0.02 √dim, a model sees the position
+        alone and learns the tokens late or not at all.
 
     Raises
     ------
     ConfigError
         If `dim` is odd, or too small for the layout; of an unknown layout, or a base that is not a
-        finite number above 0.
+        finite number above 0; or of a scale that is not.
 
     Examples
     --------
@@ -47,7 +51,14 @@ class Sinusoidal(Position):
     tensor([[0., 1., 0., 1.]], dtype=torch.float64)
     """
 
-    def __init__(self, dim: int, layout: str = "interleaved", base: float = 10_000.0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        layout: str = "interleaved",
+        base: float = 10_000.0,
+        *,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
         if layout not in LAYOUTS:
             raise ConfigError(f"layout is {layout!r}; give one of {', '.join(LAYOUTS)}")
@@ -58,14 +69,16 @@ class Sinusoidal(Position):
             )
         if not 0 < base < math.inf:
             raise ConfigError(f"base is {base}; give a finite number above 0, as 10000")
-        self.dim, self.layout, self.base = dim, layout, base
+        if not 0 < scale < math.inf:
+            raise ConfigError(f"scale is {scale}; give a finite number above 0")
+        self.dim, self.layout, self.base, self.scale = dim, layout, base, scale
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
         """Token vectors plus the waves at their positions; see `Position.embed`."""
-        return x + self.vectors(positions).to(x)
+        return x + (self.scale * self.vectors(positions)).to(x)
 
     def vectors(self, positions: Tensor) -> Tensor:
-        """The waves at `positions`, (T,) or (B, T): (T, dim) or (B, T, dim), float64."""
+        """The waves at `positions`, (T,) or (B, T): (T, dim) or (B, T, dim), float64, unscaled."""
         positions = positions.to(exact_device(positions.device))
         half = self.dim // 2
         last = half if self.layout == "interleaved" else half - 1

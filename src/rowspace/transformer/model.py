@@ -341,6 +341,8 @@ def _head_of(transformer: Transformer, *, bias: bool) -> Head:
 def position_of(config: TransformerConfig, causal: bool) -> Position:
     """The position that a config names."""
     settings = dict(config.position_settings)
+    if config.position == "sinusoidal":  # as large as the tokens are at the start
+        settings.setdefault("scale", math.sqrt(2) * config.init_std)
     scaling = settings.get("scaling")
     if scaling is not None and not isinstance(scaling, Scaling):
         settings["scaling"] = scaling_from(scaling, max_length=config.max_length)
