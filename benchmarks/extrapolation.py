@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=ExtrapolationConfig.steps)
     parser.add_argument("--eval-tokens", type=int, default=ExtrapolationConfig.eval_tokens)
+    parser.add_argument("--tune", default=",".join(ExtrapolationConfig.finetune_scalings))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=CACHE / "extrapolation")
     given = parser.parse_args()
@@ -84,6 +85,7 @@ def main() -> None:
         seeds=given.seeds,
         steps=given.steps,
         eval_tokens=given.eval_tokens,
+        finetune_scalings=tuple(given.tune.split(",")),
         n_threads=given.threads,
     )
     corpus = Corpus(long_articles(N_WORDS), documents="blocks")
