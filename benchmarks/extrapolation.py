@@ -101,7 +101,8 @@ def lines_of(results: Results) -> list[str]:
     config = results.config
     n_tokens = config.steps * config.batch_size * config.train_length
     return [
-        f"{config.n_layers} layers of {config.dim}, heads of {config.head_dim or config.dim // config.n_heads}, "
+        f"{config.n_layers} layers of {config.dim}, {config.n_heads} heads of "
+        f"{config.head_dim or config.dim // config.n_heads}, "
         f"{config.vocab_size:,} tokens; {config.steps:,} steps, {n_tokens:,} tokens; "
         f"{config.seeds} seeds, mean ± std; {results.n_measured:,} tokens told",
         "",
