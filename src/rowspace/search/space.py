@@ -291,7 +291,7 @@ class Space:
             "version": commit.version,
             "unindexed": snapshot.store.count_unindexed(),
             "fragments": snapshot.store.count_fragments(),
-            "bytes": sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file()),
+            "bytes": _bytes_of(self.path),
             "writer_active": _is_locked(self.path),
             "created": self.manifest.created,
             "rowspace": self.manifest.rowspace,
@@ -388,6 +388,12 @@ def _open_store(path: Path, commit: Commit) -> Store:
         except (SpaceLockedError, OSError):
             raise error from None
         return Store.open(path / "store", commit.version)
+
+
+def _bytes_of(path: Path) -> int:
+    """Of all its files but the lock, which holds the last writer's process id, however long."""
+    files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
+    return sum(file.stat().st_size for file in files)
 
 
 def _is_locked(path: Path) -> bool:

@@ -276,7 +276,7 @@ def test_a_config_that_cannot_be_is_named(
         ({"rope_scaling": [1]}, r"rope_scaling is \[1\]; give settings by name"),
         ({"rope_theta": "x"}, "rope_theta is 'x'; give a number"),
         ({"pad_token_id": "a"}, "pad_token_id is 'a'; give a whole number"),
-        ({"rms_norm_eps": "a"}, "norm_eps is 'a'; give 0 or more"),
+        ({"rms_norm_eps": "a"}, "norm_eps is 'a'; give a number"),
         ({"intermediate_size": -1}, "intermediate_size is -1; give 1 or more"),
         ({"num_key_value_heads": 3}, "n_heads is 4 and n_kv_heads 3"),
         ({"num_key_value_heads": "2"}, "num_key_value_heads is '2'; give a whole number"),
