@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from rowspace.errors import MissingExtraError
@@ -19,6 +20,19 @@ def missing_torch(feature: str) -> MissingExtraError:
     return MissingExtraError(
         f"{feature} needs torch, which is not installed; run: pip install 'rowspace[torch]'"
     )
+
+
+def require_torch(feature: str) -> None:
+    """See that the extra `torch` is installed, without loading what it brings.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not.
+    """
+    for package in ("torch", "tokenizers"):
+        if importlib.util.find_spec(package) is None:
+            raise missing_torch(feature)
 
 
 def need(package: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from rowspace.cli.output import json_option
+from rowspace.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,7 +21,7 @@ def field_options(
     choices: Mapping[str, Sequence[str]],
     defaults: Mapping[str, Any],
 ) -> Callable[[Command], Command]:
-    """Add one option for each field of a config.
+    """Add one option for each field of a config; a tuple is given with commas between.
 
     Parameters
     ----------
@@ -48,6 +49,10 @@ def _option(
     if isinstance(default, bool):
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=text)
+    if isinstance(default, tuple):
+        parse = _whole_numbers if isinstance(default[0], int) else _names
+        shown = ",".join(map(str, default))
+        return click.option(name, default=shown, show_default=True, callback=parse, help=text)
     kind: Any = type(default)
     if default is None:
         kind = next(k for k in (float, int, str) if k.__name__ in str(field.type))
@@ -58,6 +63,24 @@ def _option(
     return click.option(
         name, type=kind, default=default, show_default=default is not None, help=text
     )
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _whole_numbers(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> tuple[int, ...]:
+    found = []
+    for part in value.split(","):
+        if not part.strip().lstrip("-").isdecimal():
+            raise ConfigError(
+                f"{parameter.opts[0]} has {part.strip()!r}, which is no number; give whole numbers "
+                "with commas between, as 128,256,512"
+            )
+        found.append(int(part))
+    return tuple(found)
 
 
 def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:

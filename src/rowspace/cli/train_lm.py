@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.options import field_options, run_options
 from rowspace.cli.output import emit_json
 from rowspace.cli.vectors import printable
-from rowspace.extras import missing_torch
+from rowspace.extras import require_torch
 from rowspace.space.plots import duration
 from rowspace.transformer.pretrain_config import PRECISIONS, PretrainConfig
 
@@ -87,7 +86,7 @@ def _model_options(*left_out: str) -> Callable[[Command], Command]:
 @corpus_options
 def lm(**options: Any) -> None:
     """Train a causal language model (GPT) on CORPUS: each token predicts the next."""
-    _check_torch()
+    require_torch("a language model")
     from rowspace.transformer.objectives import NextToken
 
     _run(NextToken(), **options)
@@ -99,16 +98,10 @@ def lm(**options: Any) -> None:
 @corpus_options
 def mlm(**options: Any) -> None:
     """Train a masked language model (BERT) on CORPUS: hidden tokens are told by all others."""
-    _check_torch()
+    require_torch("a language model")
     from rowspace.transformer.objectives import HiddenTokens
 
     _run(HiddenTokens(), **options)
-
-
-def _check_torch() -> None:
-    for package in ("torch", "tokenizers"):
-        if importlib.util.find_spec(package) is None:
-            raise missing_torch("a language model")
 
 
 def _run(
