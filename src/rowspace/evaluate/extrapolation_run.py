@@ -13,9 +13,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
 from numpy.typing import NDArray
 
 from rowspace.evaluate.extrapolation_config import UNSCALED, ExtrapolationConfig
@@ -30,7 +29,7 @@ from rowspace.position import NTK, DynamicNTK, Linear, RoPE, Scaling, YaRN
 from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.objectives import NextToken
-from rowspace.transformer.pretrain import optimizer_for, precision_of
+from rowspace.transformer.pretrain import device_of, new_model, optimizer_for, precision_of
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.training import Parts, Run
@@ -113,12 +112,10 @@ def train_model(
 
     Data order and steps follow from the config alone, and so are the same for all positions.
     """
-    device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device, objective = device_of(config.device), NextToken()
     if model is None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            model = LanguageModel(config.model_config(text.tokenizer.vocab_size)).to(device)
-    batches = NextToken().make_batches(
+        model = cast(LanguageModel, new_model(objective, config, text.tokenizer).to(device))
+    batches = objective.make_batches(
         text.train, text.tokenizer, config, config.max_length, "random"
     )
     precision = precision_of(config, device)

@@ -154,9 +154,10 @@ class Transformer(nn.Module):
         Where a longer text changes how earlier tokens are turned (dynamic NTK, LongRoPE), what the
         layers made of them changes too, so that all are read anew.
         """
-        old_length, n_past = cache.text_length, cache.n_tokens
+        n_past, may_change = cache.n_tokens, self.position.turns_all_keys
+        old_length = cache.text_length if may_change else 0  # a look at every mask: not for all
         cache.extend(token_ids, mask)
-        if not self.position.changes(old_length, cache.text_length):
+        if not (may_change and self.position.changes(old_length, cache.text_length)):
             return token_ids, n_past
         cache.forget()
         assert cache.token_ids is not None

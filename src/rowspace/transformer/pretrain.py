@@ -176,7 +176,7 @@ class LanguageModelTrainer:
         checkpoint: Path,
     ) -> Pretrained:
         config = self.config
-        device = _device_of(config.device)
+        device = device_of(config.device)
         precision = precision_of(config, device)
         parts = self._parts(tokenizer, train, held_out, device, precision)
         identity = {
@@ -203,7 +203,7 @@ class LanguageModelTrainer:
         mode = "random" if config.epochs is None else "epoch"
         batches = objective.make_batches(train.open(), tokenizer, config, config.max_length, mode)
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
-        model = self._new_model(tokenizer).to(device)
+        model = new_model(objective, config, tokenizer).to(device)
         gradients, record = make_gradients(model, config, precision, config.row_record)
         optimizer = optimizer_for(model, config)
         unseen = held_out.open()
@@ -213,13 +213,6 @@ class LanguageModelTrainer:
             return f"{first.given} […] {first.made}" if objective.predicts_all else first.made
 
         return Parts(model, gradients, optimizer, batches, text, record, sample)
-
-    def _new_model(self, tokenizer: SubwordTokenizer) -> Model:
-        """The model at the start, the same for the same seed; torch's own generator stays."""
-        config = self.config.model_config(tokenizer.vocab_size, padding_id=tokenizer.padding_id)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            return self.objective.make_model(config)
 
     def _report(
         self, run: Run, tokenizer: SubwordTokenizer, train: TokenFile, held_out: TokenFile
@@ -312,7 +305,7 @@ def _check_device(device: str | None) -> None:
 def _check_memory(model: Model, device: str | None) -> None:
     """Raise for a model that cannot be in memory with its gradients, whatever is done."""
     n_parameters = count_parameters(model).total
-    free = available_memory() if _device_of(device).type == "cpu" else None
+    free = available_memory() if device_of(device).type == "cpu" else None
     if free is not None and n_parameters * _LEAST_BYTES > free:
         raise ConfigError(
             f"the model has {n_parameters:,} parameters, which take {_LEAST_BYTES} bytes each to "
@@ -334,8 +327,17 @@ def _reason(error: Exception) -> str:
     return str(error).split("\n")[0].split(". ")[0]
 
 
-def _device_of(name: str | None) -> torch.device:
+def device_of(name: str | None) -> torch.device:
+    """The device of this name; the best there is where there is no name."""
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def new_model(objective: Objective, config: PretrainConfig, tokenizer: SubwordTokenizer) -> Model:
+    """The model at the start, the same for the same seed; torch's own generator stays."""
+    shape = config.model_config(tokenizer.vocab_size, padding_id=tokenizer.padding_id)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return objective.make_model(shape)
 
 
 def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:
