@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rowspace.extras import missing_torch
 from rowspace.version import __version__
 
 _HOMES = {
+    "ContextualEncoder": "rowspace.transformer.contextual",
     "FastText": "rowspace.static.fasttext",
     "FastTextConfig": "rowspace.static.fasttext",
     "GloVe": "rowspace.static.glove",
@@ -21,10 +23,12 @@ _HOMES = {
     "Space": "rowspace.search.space",
     "SubwordVectors": "rowspace.space.subword",
     "Vectors": "rowspace.space.vectors",
+    "WordVectors": "rowspace.transformer.contextual",
     "Word2Vec": "rowspace.static.word2vec",
     "Word2VecConfig": "rowspace.static.word2vec",
     "build": "rowspace.search.build",
     "load": "rowspace.space.formats",
+    "load_encoder": "rowspace.transformer.load_encoder",
     "open_space": "rowspace.search.space",
     "read_documents": "rowspace.text.corpus",
 }
@@ -48,12 +52,21 @@ if TYPE_CHECKING:
     from rowspace.static.word2vec import Word2VecConfig as Word2VecConfig
     from rowspace.text.corpus import read_documents as read_documents
     from rowspace.text.phrases import Phrases as Phrases
+    from rowspace.transformer.contextual import ContextualEncoder as ContextualEncoder
+    from rowspace.transformer.contextual import WordVectors as WordVectors
+    from rowspace.transformer.load_encoder import load_encoder as load_encoder
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rowspace' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        module = importlib.import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_torch(f"rowspace.{name}") from error
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -73,6 +73,24 @@ def words(text: str) -> list[str]:
     return normalize(text).translate(_CHARACTERS).split()
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where each word of `text` stands: its first character, and the one after its last.
+
+    Examples
+    --------
+    >>> word_spans("The café's 東京!")
+    [(0, 3), (4, 8), (9, 10), (11, 12), (12, 13)]
+    """
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    folded = fold_table()[codes]
+    is_word, is_han = folded & CODE_POINT != 0, folded & IS_HAN != 0
+    goes_on = np.zeros(len(codes) + 1, dtype=np.bool_)  # with the word of the character before
+    goes_on[1:-1] = is_word[1:] & is_word[:-1] & ~is_han[1:] & ~is_han[:-1]
+    starts = np.flatnonzero(is_word & ~goes_on[:-1])
+    ends = np.flatnonzero(is_word & ~goes_on[1:]) + 1
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
 @functools.cache
 def fold_table(tokenizer: str = "words") -> NDArray[np.uint32]:
     """What the compiled scan does with each code point.

@@ -105,8 +105,12 @@ class Transformer(nn.Module):
         mask: Tensor | None = None,
         token_types: Tensor | None = None,
         cache: Cache | None = None,
+        n_layers: int | None = None,
     ) -> list[Tensor]:
-        """What each layer gives, (B, T, D): the embeddings first, the last one normed."""
+        """What each layer gives, (B, T, D): the embeddings first, the last one normed.
+
+        With `n_layers`, only so many layers are gone through.
+        """
         if token_ids.dim() != 2:
             raise ConfigError(
                 f"token ids have the shape {tuple(token_ids.shape)}; give (texts, tokens)"
@@ -114,11 +118,11 @@ class Transformer(nn.Module):
         if mask is not None:
             mask = check_mask(mask, *token_ids.shape)
         if cache is None:
-            return self._read(token_ids, mask, token_types, None, 0)
+            return self._read(token_ids, mask, token_types, None, 0, n_layers)
         with cache.unchanged_by_errors():
             n_new = token_ids.shape[1]
             token_ids, n_past = self._go_on(cache, token_ids, mask)
-            outputs = self._read(token_ids, cache.mask, token_types, cache, n_past)
+            outputs = self._read(token_ids, cache.mask, token_types, cache, n_past, n_layers)
             return [output[:, output.shape[1] - n_new :] for output in outputs]
 
     def _read(
@@ -128,6 +132,7 @@ class Transformer(nn.Module):
         token_types: Tensor | None,
         cache: Cache | None,
         n_past: int,
+        n_layers: int | None,
     ) -> list[Tensor]:
         """What each layer makes of `token_ids`, which come after `n_past` in the cache."""
         seen = view(
@@ -142,10 +147,11 @@ class Transformer(nn.Module):
         )
         x = self.embeddings(token_ids, seen.positions, token_types)
         outputs = [x]
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.blocks[:n_layers]):
             x = block(x, seen, None if cache is None else cache.layers[i])
             outputs.append(x)
-        outputs[-1] = self.norm(x)
+        if len(outputs) > len(self.blocks):
+            outputs[-1] = self.norm(x)
         return outputs
 
     def _go_on(self, cache: Cache, token_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, int]:

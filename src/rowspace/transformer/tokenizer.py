@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rowspace.errors import VocabularyError
 from rowspace.files import write_atomically
 from rowspace.text.corpus import Corpus
+from rowspace.transformer.tokenized import Tokenized
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -199,6 +200,24 @@ class SubwordTokenizer:
                 if len(row) != len(text):  # the library leaves out what it does not know
                     self._check_characters(text)
         return ids
+
+    def read(self, texts: Sequence[str]) -> list[Tokenized]:
+        """Each text's ids and where its tokens stand in it, special tokens around it apart.
+
+        The name of a special token in a text is text like any other.
+
+        Raises
+        ------
+        VocabularyError
+            If a text has a character that is not in a vocabulary of characters.
+        """
+        encodings = self._ordinary.encode_batch(list(texts), add_special_tokens=True)
+        found = [Tokenized.of(*pair) for pair in zip(texts, encodings, strict=True)]
+        if self._has_only_characters and self.unknown_id is None:
+            for text, tokenized in zip(texts, found, strict=True):
+                if len(tokenized) != len(text):
+                    self._check_characters(text)
+        return found
 
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids.

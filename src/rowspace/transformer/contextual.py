@@ -1,0 +1,383 @@
+"""A word's vector in its sentence: another one for each "bank".
+
+Peters et al. (2018), https://aclanthology.org/N18-1202; Devlin et al. (2019), section 5.3. A
+model's layers give each token a state; a word's vector is made of the states of its tokens.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rowspace.errors import ConfigError, CorpusError
+from rowspace.progress import track
+from rowspace.transformer.hidden_states import HiddenStates
+from rowspace.transformer.layer_mix import LayerMix, Mix
+from rowspace.transformer.occurrences import Occurrences, Span, occurrences_of, shown
+from rowspace.transformer.tokenizer import SubwordTokenizer
+from rowspace.transformer.windows import Window, best_window, check_on_truncate, cut
+
+Pooling = Literal["mean", "first", "last"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+TOKENS_AT_ONCE = 4096
+"""Of a batch, padding included."""
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """Words where they stand, and their vectors there."""
+
+    vectors: NDArray[np.float32]
+    """(n, dim), or (n, n_layers, dim) where layers were not mixed."""
+    text_ids: NDArray[np.int64]
+    """(n,) the text of each, from 0."""
+    spans: NDArray[np.int64]
+    """(n, 2) its first character in the text, and the one after its last."""
+    n_truncated: int = 0
+    """Texts whose end was not read."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+class ContextualEncoder:
+    """Texts to vectors of their words, by a transformer; `load_encoder` makes one.
+
+    Parameters
+    ----------
+    states : HiddenStates
+        The model.
+    tokenizer : SubwordTokenizer
+    max_length : int, optional
+        Tokens read at once, special ones included; the model's own if not given.
+    digest : callable, optional
+        Gives what tells the model's weights from others', for `fingerprint`.
+    """
+
+    def __init__(
+        self,
+        states: HiddenStates,
+        tokenizer: SubwordTokenizer,
+        *,
+        max_length: int | None = None,
+        digest: Callable[[], str] | None = None,
+    ) -> None:
+        if max_length is not None and max_length < 1:
+            raise ConfigError(f"max_length is {max_length}; give 1 or more")
+        self.states, self.tokenizer = states, tokenizer
+        self.max_length = max_length or states.max_length
+        self._digest = digest
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.states.dim
+
+    @property
+    def n_layers(self) -> int:
+        """Layers after the embeddings, which are layer 0."""
+        return self.states.n_layers
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what determines the vectors of `encode`."""
+        weights = "" if self._digest is None else self._digest()
+        parts = [weights, self.tokenizer.fingerprint, str(self.max_length), "mean"]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def contextual(
+        self,
+        texts: Sequence[str],
+        words: str | Sequence[str] | None = None,
+        *,
+        spans: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
+        layers: int | Sequence[int] = -1,
+        mix: Mix = "mean",
+        subword_pooling: Pooling = "mean",
+        on_truncate: str = "warn",
+    ) -> WordVectors:
+        """The vectors of words in their texts.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        words : str or sequence of str, optional
+            One word (or phrase) for all texts, or one for each: every time it occurs, in whatever
+            case. Without words and spans, every word of every text.
+        spans : sequence, optional
+            Instead of words, one span of each text, or a list of them: the word's first character
+            and the one after its last.
+        layers : int or sequence of int
+            0 is the embeddings, -1 the last layer.
+        mix : {"mean", "concat", "none"} or sequence of float
+            What is made of several layers: their mean, all side by side, an axis of their own, or a
+            sum with these weights.
+        subword_pooling : {"mean", "first", "last"}
+            What is made of a word's several tokens.
+        on_truncate : {"warn", "error", "chunk"}
+            A text longer than `max_length` is cut, with one warning that says how many were; or is
+            an error; or is read in windows that overlap, and a word in the one that shows most
+            around it.
+
+        Returns
+        -------
+        WordVectors
+            Text by text, as the words stand in them; of spans, in the order they were given.
+
+        Raises
+        ------
+        CorpusError
+            If a text is empty, or a word stands where the text was cut.
+        VocabularyError
+            If a word does not occur in its text.
+        ConfigError
+            If a layer, mix, pooling or span cannot be.
+
+        Examples
+        --------
+        >>> encoder = rowspace.load_encoder("models/bert")
+        >>> encoder.contextual(["a river bank", "a bank loan"], "bank").vectors.shape
+        (2, 768)
+        """
+        found = occurrences_of(texts, words, spans)
+        every_word = words is None and spans is None
+        reading = _Reading(self, texts, on_truncate)
+        mixer = LayerMix.of(layers, mix, self.n_layers)
+        places = reading.places(found, may_be_cut=every_word)
+        kept = np.array([i for i, place in enumerate(places) if place is not None], dtype=np.int64)
+        vectors = np.zeros((len(kept), mixer.n_vectors * self.dim), dtype=np.float32)
+        wanted = [place for place in places if place is not None]
+        for rows, pooled in reading.pool(wanted, mixer, subword_pooling):
+            vectors[rows] = pooled
+        reading.warn()
+        shape = (-1, len(mixer.layers), self.dim) if mixer.mix == "none" else (-1, vectors.shape[1])
+        return WordVectors(
+            vectors.reshape(shape),
+            found.text_ids[kept],
+            found.spans[kept],
+            reading.n_cut,
+        )
+
+    def token_states(
+        self,
+        texts: Sequence[str],
+        *,
+        layers: int | Sequence[int] = -1,
+        mix: Mix = "mean",
+        on_truncate: str = "warn",
+    ) -> list[NDArray[np.float32]]:
+        """The state of every token of each text, special ones included.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        layers, mix
+            As `contextual` takes them.
+        on_truncate : {"warn", "error"}
+
+        Returns
+        -------
+        list of (n_tokens, dim) float32 array
+            With mix "concat" or "none", dim is that of all layers, one after the other.
+        """
+        if on_truncate == "chunk":
+            raise ConfigError(
+                "on_truncate is 'chunk', which gives tokens twice; give warn or error"
+            )
+        reading = _Reading(self, texts, on_truncate)
+        mixer = LayerMix.of(layers, mix, self.n_layers)
+        found: list[NDArray[np.float32]] = [np.zeros((0, 0), np.float32)] * len(texts)
+        for windows, states in reading.batches(reading.windows, mixer):
+            for window, state in zip(windows, states, strict=True):
+                found[window.text_id] = state[: len(window.ids)].float().cpu().numpy()
+        reading.warn()
+        return found
+
+    def encode(self, texts: Sequence[str], *, on_truncate: str = "warn") -> NDArray[np.float32]:
+        """One vector a text: the mean of its tokens' last states, special ones included.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        on_truncate : {"warn", "error", "chunk"}
+            As `contextual` takes it; of several windows the mean, by their tokens.
+
+        Returns
+        -------
+        (n_texts, dim) float32 array
+            A zero row where a text has no token.
+        """
+        if isinstance(texts, str):
+            raise ConfigError("texts is one string; give a list of them")
+        reading = _Reading(self, texts, on_truncate)
+        mixer = LayerMix.of(-1, "mean", self.n_layers)
+        totals = np.zeros((len(texts), self.dim), dtype=np.float64)
+        counts = np.zeros(len(texts), dtype=np.int64)
+        for windows, states in reading.batches(reading.windows, mixer):
+            for window, state in zip(windows, states, strict=True):
+                n = len(window.ids)
+                totals[window.text_id] += state[:n].float().sum(dim=0).cpu().numpy()
+                counts[window.text_id] += n
+        reading.warn()
+        return (totals / np.maximum(counts, 1)[:, None]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a word's tokens are."""
+
+    window: int
+    first: int
+    """In the window, special tokens counted."""
+    after: int
+
+
+class _Reading:
+    """Texts on their way through the model, once."""
+
+    def __init__(self, encoder: ContextualEncoder, texts: Sequence[str], on_truncate: str) -> None:
+        check_on_truncate(on_truncate)
+        self.encoder, self.texts, self.on_truncate = encoder, texts, on_truncate
+        self.tokenized = encoder.tokenizer.read(texts)
+        self.windows: list[Window] = []
+        self.of_text: list[range] = []
+        for i, tokenized in enumerate(self.tokenized):
+            windows = cut(i, tokenized, encoder.max_length, on_truncate)
+            self.of_text.append(range(len(self.windows), len(self.windows) + len(windows)))
+            self.windows += windows
+        self.n_cut = sum(map(self._is_cut, range(len(texts))))
+
+    def _is_cut(self, text_id: int) -> bool:
+        return self.windows[self.of_text[text_id][-1]].after < len(self.tokenized[text_id])
+
+    def warn(self) -> None:
+        """Say how many texts were cut."""
+        if self.n_cut:
+            which = "text is" if self.n_cut == 1 else "texts are"
+            warnings.warn(
+                f"{self.n_cut:,} of {len(self.texts):,} {which} longer than "
+                f"{self.encoder.max_length:,} tokens, and the rest was not read; "
+                "on_truncate='chunk' reads all",
+                stacklevel=3,
+            )
+
+    def places(self, occurrences: Occurrences, *, may_be_cut: bool) -> list[_Place | None]:
+        """The tokens of each occurrence; None where they were cut, if they may be.
+
+        Raises
+        ------
+        CorpusError
+            If the tokens were cut and may not be, or there are none.
+        """
+        found = []
+        for text_id, (start, end) in zip(
+            occurrences.text_ids.tolist(), occurrences.spans.tolist(), strict=True
+        ):
+            place = self._place(text_id, start, end)
+            if place is None and not may_be_cut:
+                raise self._not_read(text_id, start, end)
+            found.append(place)
+        return found
+
+    def _place(self, text_id: int, start: int, end: int) -> _Place | None:
+        first, after = self.tokenized[text_id].tokens_of(start, end)
+        if first == after:  # the tokenizer leaves such characters out
+            return None
+        ids = self.of_text[text_id]
+        best = best_window(self.windows[ids.start : ids.stop], first, after)
+        if best is None:
+            return None
+        window = self.windows[ids[best]]
+        return _Place(ids[best], window.place_of(first), window.place_of(after))
+
+    def _not_read(self, text_id: int, start: int, end: int) -> CorpusError:
+        text = self.texts[text_id]
+        word = shown(text[start:end])
+        first, after = self.tokenized[text_id].tokens_of(start, end)
+        if first == after:
+            return CorpusError(
+                f"{word} at character {start:,} of text {text_id}, {shown(text)}, is no token of "
+                "this model's tokenizer; give another span"
+            )
+        return CorpusError(
+            f"{word} at character {start:,} of text {text_id}, {shown(text)}, is beyond the "
+            f"{self.encoder.max_length:,} tokens that are read; give on_truncate='chunk', or a "
+            "shorter text"
+        )
+
+    def pool(
+        self, places: Sequence[_Place], mixer: LayerMix, pooling: str
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The vectors of places, batch by batch: which of them, and (n, dim) vectors."""
+        if pooling not in POOLINGS:
+            raise ConfigError(f"subword_pooling is {pooling!r}; give one of {', '.join(POOLINGS)}")
+        rows_of: dict[int, list[int]] = {}
+        for row, place in enumerate(places):
+            rows_of.setdefault(place.window, []).append(row)
+        wanted = [self.windows[i] for i in rows_of]
+        rows_by_window = {id(self.windows[i]): rows for i, rows in rows_of.items()}
+        for windows, states in self.batches(wanted, mixer):
+            rows = [row for window in windows for row in rows_by_window[id(window)]]
+            texts = [j for j, w in enumerate(windows) for _ in rows_by_window[id(w)]]
+            pooled = _pool(states, texts, [places[row] for row in rows], pooling)
+            yield np.array(rows, dtype=np.int64), pooled.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def batches(
+        self, windows: Sequence[Window], mixer: LayerMix
+    ) -> Iterator[tuple[list[Window], Tensor]]:
+        """Windows of like length together, the longest first, and (B, T, D) states."""
+        states = self.encoder.states
+        with track("reading", total=sum(len(window.ids) for window in windows)) as tracker:
+            for batch in batches_of(windows, TOKENS_AT_ONCE):
+                token_ids, mask = _padded(batch, states.device)
+                if not token_ids.numel():
+                    continue
+                yield batch, mixer(states.read(token_ids, mask, mixer.layers))
+                tracker.advance(sum(len(window.ids) for window in batch))
+
+
+def batches_of(windows: Sequence[Window], n_tokens: int) -> Iterator[list[Window]]:
+    """Windows sorted by length, the longest first, so many at a time as fit in `n_tokens`."""
+    ordered = sorted(windows, key=lambda window: -len(window.ids))
+    start = 0
+    while start < len(ordered):
+        n = max(1, n_tokens // max(1, len(ordered[start].ids)))
+        yield ordered[start : start + n]
+        start += n
+
+
+def _padded(windows: Sequence[Window], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """(B, T) ids with 0 behind the shorter ones, and False there; None where all are as long."""
+    longest = max(len(window.ids) for window in windows)
+    ids = np.zeros((len(windows), longest), dtype=np.int64)
+    mask = np.zeros(ids.shape, dtype=np.bool_)
+    for row, window in enumerate(windows):
+        ids[row, : len(window.ids)] = window.ids
+        mask[row, : len(window.ids)] = True
+    token_ids = torch.from_numpy(ids).to(device)
+    return token_ids, None if mask.all() else torch.from_numpy(mask).to(device)
+
+
+def _pool(states: Tensor, texts: list[int], places: list[_Place], pooling: str) -> Tensor:
+    """(n, D): the words' vectors, of (B, T, D) states."""
+    if pooling != "mean":
+        tokens = [place.first if pooling == "first" else place.after - 1 for place in places]
+        return states[texts, tokens]
+    counts = [place.after - place.first for place in places]
+    tokens = [token for place in places for token in range(place.first, place.after)]
+    rows = np.repeat(np.arange(len(places)), counts)
+    of_tokens = states[np.repeat(texts, counts), tokens]  # (n_tokens, D)
+    totals = of_tokens.new_zeros(len(places), states.shape[-1])
+    totals.index_add_(0, torch.from_numpy(rows).to(states.device), of_tokens)
+    return totals / totals.new_tensor(counts)[:, None]

@@ -1,0 +1,75 @@
+"""Which layers a token's vector is taken from, and how several make one.
+
+Layer 0 is the embeddings; negative numbers count from the last. What later layers know of a word's
+context and what earlier ones keep of the word differ by model (Ethayarajh 2019; Tenney et al. 2019,
+https://aclanthology.org/P19-1452), so it pays to try some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rowspace.errors import ConfigError
+
+Mix = Literal["mean", "concat", "none"] | Sequence[float]
+
+
+@dataclass(frozen=True)
+class LayerMix:
+    """Layers of a model and what is made of them."""
+
+    layers: tuple[int, ...]
+    """From 0, the embeddings."""
+    mix: Literal["mean", "concat", "none"] | tuple[float, ...]
+
+    @classmethod
+    def of(cls, layers: int | Sequence[int], mix: Mix, n_layers: int) -> LayerMix:
+        """Check what was asked of a model of `n_layers`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such layer or mix, or not a weight for each layer.
+        """
+        asked = (layers,) if isinstance(layers, int) else tuple(layers)
+        if not asked:
+            raise ConfigError("layers is empty; give one layer or more, as -1 for the last")
+        for layer in asked:
+            if not -n_layers - 1 <= layer <= n_layers:
+                raise ConfigError(
+                    f"there is no layer {layer}; give 0 (the embeddings) to {n_layers}, or "
+                    f"-1 (the last) to {-n_layers - 1}"
+                )
+        found = tuple(layer % (n_layers + 1) for layer in asked)
+        if isinstance(mix, str):
+            if mix not in ("mean", "concat", "none"):
+                raise ConfigError(f"mix is {mix!r}; give mean, concat, none, or a weight a layer")
+            return cls(found, mix)
+        weights = tuple(float(weight) for weight in mix)
+        if len(weights) != len(found):
+            raise ConfigError(
+                f"mix has {len(weights)} weights and there are {len(found)} layers; give one each"
+            )
+        return cls(found, weights)
+
+    @property
+    def n_vectors(self) -> int:
+        """Vectors of the model's width that one token gets."""
+        return len(self.layers) if self.mix in ("concat", "none") else 1
+
+    def __call__(self, states: Sequence[Tensor]) -> Tensor:
+        """Mix the states of `layers`, (…, D) each, to (…, n_vectors · D)."""
+        if self.mix in ("concat", "none"):
+            return torch.cat(list(states), dim=-1)
+        if len(states) == 1 and self.mix == "mean":
+            return states[0]
+        weights = self.mix if isinstance(self.mix, tuple) else [1 / len(states)] * len(states)
+        mixed = states[0] * weights[0]
+        for state, weight in zip(states[1:], weights[1:], strict=True):
+            mixed = mixed + state * weight
+        return mixed
