@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowspace.text.normalize import normalize
-from rowspace.text.tokenizer import CODE_POINT, IS_HAN, MAY_COMPOSE, fold_table, words
+from rowspace.text.tokenizer import CODE_POINT, IS_HAN, MAY_COMPOSE, fold_table, word_spans, words
 from tests.naive import naive_clean, naive_words
 
 TRICKY = (
@@ -51,7 +51,34 @@ def test_words_of_examples_worked_by_hand(text: str, expected: list[str]) -> Non
     assert words(text) == expected
 
 
-@given(st.text(alphabet=st.one_of(st.sampled_from(TRICKY + "\0"), st.characters())))
+TEXTS = st.text(alphabet=st.one_of(st.sampled_from(TRICKY + "\0"), st.characters()))
+
+
+@given(TEXTS)
+def test_spans_of_words_are_where_the_words_stand(text: str) -> None:
+    text = unicodedata.normalize("NFC", text)  # which joins what was a word with what was none
+    spans = word_spans(text)
+    edges = [place for span in spans for place in span]
+    assert edges == sorted(edges)
+    assert [words(text[start:end]) for start, end in spans] == [[word] for word in words(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The café's 東京!", ["The", "café", "s", "東", "京"]),
+        ("cafe\u0301 x", ["cafe\u0301", "x"]),
+        ("\ufeffone\r\ntwo\0three fo\ufeffur", ["one", "two\0three", "fo\ufeffur"]),
+        ("a\ud800b", ["a", "b"]),
+        ("\0", []),
+        ("", []),
+    ],
+)
+def test_spans_count_characters_as_they_were_written(text: str, expected: list[str]) -> None:
+    assert [text[start:end] for start, end in word_spans(text)] == expected
+
+
+@given(TEXTS)
 def test_normalized_text_is_nfc_with_unix_line_ends(text: str) -> None:
     assert normalize(text) == naive_clean(text)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rowspace.text.normalize import normalize
 
 TOKENIZERS = ("words", "whitespace")
+_BYTE_ORDER_MARK = 0xFEFF
 _LAST_LETTER = 0x40000  # the planes above hold only tags and private use
 CODE_POINT = np.uint32(0x1FFFFF)
 IS_HAN = np.uint32(1 << 30)
@@ -82,12 +83,14 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     [(0, 3), (4, 8), (9, 10), (11, 12), (12, 13)]
     """
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    places = np.flatnonzero((codes != 0) & (codes != _BYTE_ORDER_MARK))  # what `normalize` keeps
+    codes = codes[places]
     folded = fold_table()[codes]
     is_word, is_han = folded & CODE_POINT != 0, folded & IS_HAN != 0
     goes_on = np.zeros(len(codes) + 1, dtype=np.bool_)  # with the word of the character before
     goes_on[1:-1] = is_word[1:] & is_word[:-1] & ~is_han[1:] & ~is_han[:-1]
-    starts = np.flatnonzero(is_word & ~goes_on[:-1])
-    ends = np.flatnonzero(is_word & ~goes_on[1:]) + 1
+    starts = places[is_word & ~goes_on[:-1]]
+    ends = places[is_word & ~goes_on[1:]] + 1
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
@@ -130,7 +133,7 @@ def _non_spaces() -> NDArray[np.uint32]:
 def _may_compose() -> set[int]:
     """Code points whose NFC quick check is not Yes: reordered, replaced or composed; and U+FEFF."""
     found = set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))  # Hangul vowels and tails
-    found.add(0xFEFF)  # `normalize` takes it out
+    found.add(_BYTE_ORDER_MARK)  # `normalize` takes it out
     for code_point in range(0x300, _LAST_LETTER):
         character = chr(code_point)
         if unicodedata.combining(character) or unicodedata.normalize("NFC", character) != character:
