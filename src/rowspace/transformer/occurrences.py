@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -89,8 +90,16 @@ def find_word(text: str, word: str) -> list[Span]:
     pattern = "|".join(r"\s+".join(map(re.escape, spelling.split())) for spelling in spellings)
     if not pattern:
         raise ConfigError("the word is empty; give one")
-    found = (match.span() for match in re.finditer(pattern, text, re.IGNORECASE))
-    return [span for span in found if not (_joins(text, span[0]) or _joins(text, span[1]))]
+    compiled = re.compile(pattern, re.IGNORECASE)
+    found, place = [], 0
+    while match := compiled.search(text, place):
+        start, end = match.span()
+        if _joins(text, start) or _joins(text, end):
+            place = start + 1  # a phrase may begin within what was none
+        else:
+            found.append((start, end))
+            place = end
+    return found
 
 
 def _joins(text: str, place: int) -> bool:
@@ -113,8 +122,15 @@ def _found(number: int, text: str, word: str) -> list[Span]:
 
 
 def _checked(number: int, text: str, spans: Any) -> list[Span]:
-    is_one = len(spans) > 0 and isinstance(spans[0], int | np.integer)
-    of_text: list[Span] = [spans] if is_one else list(spans)
+    try:
+        is_one = len(spans) > 0 and isinstance(spans[0], int | np.integer)
+        pairs = [spans] if is_one else spans
+        of_text = [(operator.index(start), operator.index(end)) for start, end in pairs]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the spans of text {number} are {spans!r}; give pairs of numbers: a word's first "
+            "character and the one after its last"
+        ) from error
     for start, end in of_text:
         if not 0 <= start < end <= len(text):
             raise ConfigError(
@@ -128,6 +144,8 @@ def _check_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
         raise ConfigError("texts is one string; give a list of them")
     for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ConfigError(f"text {number} is {text!r}; give strings")
         if not text.strip():
             raise CorpusError(f"text {number} is empty, so no word stands in it; leave it out")
 
