@@ -7,10 +7,13 @@ https://aclanthology.org/P19-1452), so it pays to try some.
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +39,7 @@ class LayerMix:
         ConfigError
             If there is no such layer or mix, or not a weight for each layer.
         """
-        asked = (layers,) if isinstance(layers, int) else tuple(layers)
+        asked = _numbers(layers)
         if not asked:
             raise ConfigError("layers is empty; give one layer or more, as -1 for the last")
         for layer in asked:
@@ -51,6 +54,8 @@ class LayerMix:
                 raise ConfigError(f"mix is {mix!r}; give mean, concat, none, or a weight a layer")
             return cls(found, mix)
         weights = tuple(float(weight) for weight in mix)
+        if not all(map(math.isfinite, weights)):
+            raise ConfigError(f"mix is {list(weights)}; give finite weights")
         if len(weights) != len(found):
             raise ConfigError(
                 f"mix has {len(weights)} weights and there are {len(found)} layers; give one each"
@@ -63,9 +68,10 @@ class LayerMix:
         return len(self.layers) if self.mix in ("concat", "none") else 1
 
     def __call__(self, states: Sequence[Tensor]) -> Tensor:
-        """Mix the states of `layers`, (…, D) each, to (…, n_vectors · D)."""
+        """Mix the states of `layers`, (…, D) each, to (…, n_vectors · D), in float32."""
+        states = [state.float() for state in states]
         if self.mix in ("concat", "none"):
-            return torch.cat(list(states), dim=-1)
+            return torch.cat(states, dim=-1)
         if len(states) == 1 and self.mix == "mean":
             return states[0]
         weights = self.mix if isinstance(self.mix, tuple) else [1 / len(states)] * len(states)
@@ -73,3 +79,13 @@ class LayerMix:
         for state, weight in zip(states[1:], weights[1:], strict=True):
             mixed = mixed + state * weight
         return mixed
+
+
+def _numbers(layers: int | Sequence[int]) -> tuple[int, ...]:
+    try:
+        each = layers if isinstance(layers, Sequence) else np.atleast_1d(np.asarray(layers))
+        return tuple(operator.index(layer) for layer in each)
+    except TypeError as error:
+        raise ConfigError(
+            f"layers is {layers!r}; give a whole number or several, as -1 for the last"
+        ) from error

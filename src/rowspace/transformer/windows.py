@@ -83,7 +83,7 @@ def cut(
     before, after = list(tokenized.before), list(tokenized.after)
     n_special = len(before) + len(after)
     room = len(tokenized) if max_length is None else max_length - n_special
-    if room < 1 and len(tokenized):
+    if room < min(1, len(tokenized)):
         raise ConfigError(
             f"max_length is {max_length}, and {n_special} special tokens leave no room for text; "
             f"give {n_special + 1} or more"
