@@ -59,13 +59,18 @@ def write(folder: Path, kind: str, **settings: Any) -> Path:
     config, model_class, usual = KINDS[kind]
     torch.manual_seed(7)
     model = model_class(config(**{**usual, **settings}))
+    randomise(model)
+    model.save_pretrained(folder)
+    return folder
+
+
+def randomise(model: torch.nn.Module) -> None:
+    """Give a model weights that make states of about 1."""
     for parameter in model.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
         else:
             parameter.data += 0.2 * torch.randn_like(parameter)
-    model.save_pretrained(folder)
-    return folder
 
 
 def logits(folder: Path, token_ids: Tensor, **inputs: Tensor) -> Tensor:

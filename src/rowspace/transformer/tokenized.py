@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
 
 
+_SPACE = "\u2581"
+"""What stands for a space in SentencePiece."""
+
+
 @dataclass(frozen=True)
 class Tokenized:
     """The tokens of a text, and those that the tokenizer puts around it."""
@@ -40,6 +44,9 @@ class Tokenized:
         while last > first and special[last - 1]:
             last -= 1
         spans = [_without_space(text, *span) for span in encoding.offsets[first:last]]
+        if spans and encoding.tokens[first] == _SPACE and text[spans[0][0]] != _SPACE:
+            # Put before the text, which has no such space; the library counts a character to it.
+            spans[0] = (0, 0)
         places = np.array(spans, dtype=np.int64).reshape(-1, 2)
         return cls(
             np.array(ids[first:last], dtype=np.int64),

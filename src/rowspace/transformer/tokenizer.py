@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import VocabularyError
+from rowspace.errors import CorpusError, VocabularyError
 from rowspace.files import write_atomically
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.tokenized import Tokenized
@@ -210,14 +210,35 @@ class SubwordTokenizer:
         ------
         VocabularyError
             If a text has a character that is not in a vocabulary of characters.
+        CorpusError
+            If one has half a surrogate pair, or is no text.
         """
-        encodings = self._ordinary.encode_batch(list(texts), add_special_tokens=True)
+        try:
+            encodings = self._ordinary.encode_batch(list(texts), add_special_tokens=True)
+        except TypeError as error:
+            raise _no_text(texts, error) from error
         found = [Tokenized.of(*pair) for pair in zip(texts, encodings, strict=True)]
         if self._has_only_characters and self.unknown_id is None:
             for text, tokenized in zip(texts, found, strict=True):
                 if len(tokenized) != len(text):
                     self._check_characters(text)
         return found
+
+    def between_ends(self) -> SubwordTokenizer:
+        """The same, that puts its end-of-text token before and after a text, and no other.
+
+        So a model sees texts that is trained on documents with that token after each.
+        """
+        from tokenizers.processors import TemplateProcessing
+
+        if self.end_id is None:
+            return self
+        tokenizer = type(self._tokenizer).from_str(self._json)
+        name = self.tokens[self.end_id]
+        tokenizer.post_processor = TemplateProcessing(
+            single=[name, "$A", name], special_tokens=[(name, self.end_id)]
+        )
+        return SubwordTokenizer(tokenizer)
 
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids.
@@ -366,6 +387,20 @@ class SubwordTokenizer:
         special = np.zeros(self.vocab_size, dtype=np.bool_)
         special[list(self.special_tokens.values())] = True
         return special
+
+
+def _no_text(texts: Sequence[Any], error: TypeError) -> CorpusError:
+    """What is amiss with texts that the library does not take."""
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            return CorpusError(f"text {number} is {text!r}, which is no text; give strings")
+        place = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None)
+        if place is not None:
+            return CorpusError(
+                f"text {number} has half a surrogate pair, {text[place]!r}, at character "
+                f"{place:,}, which is no character; read the text as UTF-8, or leave it out"
+            )
+    return CorpusError(f"the tokenizer cannot read the texts ({error}); give strings")
 
 
 def _cut_after(text: str, place: int) -> int:
