@@ -75,6 +75,11 @@ class ContextualEncoder:
         if max_length is not None and max_length < 1:
             raise ConfigError(f"max_length is {max_length}; give 1 or more")
         self.states, self.tokenizer = states, tokenizer
+        if states.max_length is not None and (max_length or 0) > states.max_length:
+            raise ConfigError(
+                f"max_length is {max_length:,}, and the model was made for {states.max_length:,} "
+                "tokens; give that or less (on_truncate='chunk' reads longer texts)"
+            )
         self.max_length = max_length or states.max_length
         self._digest = digest
 
@@ -132,7 +137,8 @@ class ContextualEncoder:
         Returns
         -------
         WordVectors
-            Text by text, as the words stand in them; of spans, in the order they were given.
+            Text by text, as the words stand in them; of spans, in the order they were given. Of
+            every word, those that were cut or that the tokenizer leaves out are not there.
 
         Raises
         ------
@@ -196,10 +202,11 @@ class ContextualEncoder:
             )
         reading = _Reading(self, texts, on_truncate)
         mixer = LayerMix.of(layers, mix, self.n_layers)
-        found: list[NDArray[np.float32]] = [np.zeros((0, 0), np.float32)] * len(texts)
+        no_token = np.zeros((0, mixer.n_vectors * self.dim), dtype=np.float32)
+        found = [no_token] * len(texts)
         for windows, states in reading.batches(reading.windows, mixer):
             for window, state in zip(windows, states, strict=True):
-                found[window.text_id] = state[: len(window.ids)].float().cpu().numpy()
+                found[window.text_id] = state[: len(window.ids)].cpu().numpy()
         reading.warn()
         return found
 
@@ -217,8 +224,6 @@ class ContextualEncoder:
         (n_texts, dim) float32 array
             A zero row where a text has no token.
         """
-        if isinstance(texts, str):
-            raise ConfigError("texts is one string; give a list of them")
         reading = _Reading(self, texts, on_truncate)
         mixer = LayerMix.of(-1, "mean", self.n_layers)
         totals = np.zeros((len(texts), self.dim), dtype=np.float64)
@@ -226,7 +231,7 @@ class ContextualEncoder:
         for windows, states in reading.batches(reading.windows, mixer):
             for window, state in zip(windows, states, strict=True):
                 n = len(window.ids)
-                totals[window.text_id] += state[:n].float().sum(dim=0).cpu().numpy()
+                totals[window.text_id] += state[:n].sum(dim=0).cpu().numpy()
                 counts[window.text_id] += n
         reading.warn()
         return (totals / np.maximum(counts, 1)[:, None]).astype(np.float32)
@@ -247,6 +252,8 @@ class _Reading:
 
     def __init__(self, encoder: ContextualEncoder, texts: Sequence[str], on_truncate: str) -> None:
         check_on_truncate(on_truncate)
+        if isinstance(texts, str):
+            raise ConfigError("texts is one string; give a list of them")
         self.encoder, self.texts, self.on_truncate = encoder, texts, on_truncate
         self.tokenized = encoder.tokenizer.read(texts)
         self.windows: list[Window] = []
@@ -309,6 +316,12 @@ class _Reading:
                 f"{word} at character {start:,} of text {text_id}, {shown(text)}, is no token of "
                 "this model's tokenizer; give another span"
             )
+        if self.on_truncate == "chunk":
+            return CorpusError(
+                f"{word} at character {start:,} of text {text_id} has {after - first:,} tokens, "
+                f"more than windows of {self.encoder.max_length:,} are sure to hold; give a "
+                "shorter span"
+            )
         return CorpusError(
             f"{word} at character {start:,} of text {text_id}, {shown(text)}, is beyond the "
             f"{self.encoder.max_length:,} tokens that are read; give on_truncate='chunk', or a "
@@ -330,13 +343,13 @@ class _Reading:
             rows = [row for window in windows for row in rows_by_window[id(window)]]
             texts = [j for j, w in enumerate(windows) for _ in rows_by_window[id(w)]]
             pooled = _pool(states, texts, [places[row] for row in rows], pooling)
-            yield np.array(rows, dtype=np.int64), pooled.float().cpu().numpy()
+            yield np.array(rows, dtype=np.int64), pooled.cpu().numpy()
 
     @torch.inference_mode()
     def batches(
         self, windows: Sequence[Window], mixer: LayerMix
     ) -> Iterator[tuple[list[Window], Tensor]]:
-        """Windows of like length together, the longest first, and (B, T, D) states."""
+        """Windows of like length together, the longest first, and (B, T, D) float32 states."""
         states = self.encoder.states
         with track("reading", total=sum(len(window.ids) for window in windows)) as tracker:
             for batch in batches_of(windows, TOKENS_AT_ONCE):

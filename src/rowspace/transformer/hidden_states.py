@@ -173,13 +173,14 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> ForeignStates:
             f"{folder / CONFIG}: the model_type {kind!r} is none that transformers "
             f"{transformers.__version__} knows{code}; give a model of another kind"
         )
-    if content.get("is_encoder_decoder"):
-        raise FormatError(
-            f"{folder / CONFIG}: a {kind} model encodes and decodes, and only single stacks of "
-            "layers are read; give a BERT-, GPT- or LLaMA-like one"
-        )
     with _quiet(transformers):
         try:
+            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            if getattr(config, "is_encoder_decoder", False):
+                raise FormatError(
+                    f"{folder / CONFIG}: a {kind} model encodes and decodes, and only single "
+                    "stacks of layers are read; give a BERT-, GPT- or LLaMA-like one"
+                )
             model, report = transformers.AutoModel.from_pretrained(
                 folder,
                 dtype=dtype,
@@ -187,25 +188,52 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> ForeignStates:
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # the report names them, its error does not
             )
+        except FormatError:
+            raise
         except Exception as error:  # the library raises what it likes
             reason = " ".join(str(error).split())[:200]
             raise FormatError(
-                f"{folder}: transformers cannot read this {kind} ({reason})"
+                f"{folder}: transformers cannot read this {kind} ({reason}); copy or download "
+                "the folder again"
             ) from error
     _check_whole(folder, report)
-    return ForeignStates(model.eval())
+    states = ForeignStates(model.eval())
+    _check_stack(folder, str(kind), states)
+    return states
 
 
 def _check_whole(folder: Path, report: Any) -> None:
     """Raise where the library made up random tensors: a pooler is the one that is not used."""
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
-    wrong = [*missing, *map(str, report["mismatched_keys"])]
+    names = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    wrong = sorted(name for name in names if not name.startswith("pooler."))
     if wrong:
         raise FormatError(
             f"{folder}: the tensor {wrong[0]} is missing or of another shape than config.json "
             "says; copy or download the folder again"
         )
+
+
+def _check_stack(folder: Path, kind: str, states: ForeignStates) -> None:
+    """Read one token, and see that each layer gives a state of it."""
+    try:
+        with torch.inference_mode():
+            found = states.read(
+                torch.zeros(1, 1, dtype=torch.int64), None, range(states.n_layers + 1)
+            )
+        widths = {state.shape for state in found}
+    except Exception as error:  # by what it is made for: images, sound, several stacks
+        raise FormatError(_no_stack(folder, kind)) from error
+    if widths != {(1, 1, states.dim)}:
+        raise FormatError(_no_stack(folder, kind))
+
+
+def _no_stack(folder: Path, kind: str) -> str:
+    return (
+        f"{folder / CONFIG}: a {kind} model is no single stack of layers that reads text; give a "
+        "BERT-, GPT- or LLaMA-like one"
+    )
 
 
 class _quiet:  # noqa: N801

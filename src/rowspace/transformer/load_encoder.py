@@ -19,13 +19,17 @@ from rowspace.extras import need
 from rowspace.files import sha256
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.hidden_states import HiddenStates, OurStates, load_foreign
+from rowspace.transformer.pretrained import RECORD
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.weights.checkpoint import CONFIG, open_checkpoint, read_json
 from rowspace.transformer.weights.folder import load_model
-from rowspace.transformer.weights.pretrained import ARCHITECTURES, load_transformer
+from rowspace.transformer.weights.pretrained import is_read, load_transformer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt")
+HUB_SECONDS = 5
+"""That the hub has to answer in."""
+MOST_REASON = 160
+_WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
 
 
 def load_encoder(
@@ -36,6 +40,11 @@ def load_encoder(
     device: str | None = None,
 ) -> ContextualEncoder:
     """Read a transformer that gives words their vectors in a sentence.
+
+    A text is read between the special tokens that the tokenizer puts around it, as [CLS] and [SEP].
+    What `rowspace train lm|mlm` made gets a text between two end-of-text tokens ([SEP] or
+    <|endoftext|>), as in its training, where documents follow each other with one after each and
+    [CLS] never occurs.
 
     Parameters
     ----------
@@ -69,8 +78,7 @@ def load_encoder(
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")
     folder = _folder_of(model)
-    with open_checkpoint(folder):
-        pass  # says what is amiss with the weights
+    _check_folder(folder)
     tokenizer = _load_tokenizer(folder)
     states = _load_states(folder, DTYPES[dtype], _device_of(device))
     _check_vocabulary(folder, tokenizer, states)
@@ -92,39 +100,83 @@ def _folder_of(model: Path | str) -> Path:
     return _from_hub(name)
 
 
+def _check_folder(folder: Path) -> None:
+    """Raise for what is no model whose weights can be read."""
+    adapter = folder / "adapter_config.json"
+    if adapter.exists() and not (folder / CONFIG).exists():
+        raise FormatError(
+            f"{folder} holds an adapter ({adapter.name}) and not the model it changes; merge them "
+            "with merge_and_unload of the peft library, and give what it makes"
+        )
+    quantization = read_json(folder / CONFIG).get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+        raise FormatError(
+            f"{folder} is quantized ({method or 'quantization_config'}), and only floats are read; "
+            "give the checkpoint before it was quantized"
+        )
+    with open_checkpoint(folder):
+        pass  # says what is amiss with the files
+
+
 def _from_hub(name: str) -> Path:
     """The folder of a model of the hub: the cached one, else a download."""
     hub = need("huggingface_hub")
     with contextlib.suppress(Exception):  # not in the cache, or no name that can be
-        return Path(hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
+        cached = hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True)
+        if _is_whole(Path(cached)):
+            return Path(cached)
+    if hub.constants.HF_HUB_OFFLINE:
+        raise FormatError(
+            f"there is no folder {name!r}, nor a model of that name in the hub's cache, and "
+            "HF_HUB_OFFLINE is set; check the name, or give a local folder"
+        )
     try:
+        hub.HfApi().model_info(name, timeout=HUB_SECONDS)  # the download would wait for long
         return Path(hub.snapshot_download(name, allow_patterns=_WANTED))
     except Exception as error:  # of many kinds, by what the network does
-        reason = " ".join(str(error).split())[:160]
         raise FormatError(
-            f"there is no folder {name!r}, and the hub gives no model of that name ({reason}); "
-            "check the name, or give a local folder"
+            f"there is no folder {name!r}, and the hub gives no model of that name "
+            f"({_reason(error)}); check the name, or give a local folder"
         ) from error
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether the cache has the model too, where other programs may have left a part of it."""
+    return (folder / CONFIG).exists() and any(folder.glob("*.safetensors"))
+
+
+def _reason(error: Exception) -> str:
+    """The beginning of a library's message, which may have many lines."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= MOST_REASON else text[: MOST_REASON - 1] + "…"
+
+
 def _load_tokenizer(folder: Path) -> SubwordTokenizer:
-    if (folder / "tokenizer.json").exists() or "rowspace" in read_json(folder / CONFIG):
-        return SubwordTokenizer.load(folder)
+    is_ours = "rowspace" in read_json(folder / CONFIG)
+    if is_ours or (folder / "tokenizer.json").exists():
+        tokenizer = SubwordTokenizer.load(folder)
+        return tokenizer.between_ends() if (folder / RECORD).exists() and is_ours else tokenizer
+    transformers = need("transformers")
     try:
-        transformers = need("transformers")
         loaded = transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
+        files = [name for name in loaded.vocab_files_names.values() if (folder / name).exists()]
     except Exception as error:  # the library raises what it likes
-        reason = " ".join(str(error).split())[:160]
         raise FormatError(
-            f"{folder} has no tokenizer.json, and no other tokenizer that can be read ({reason}); "
-            "copy the tokenizer's files beside the model"
+            f"{folder} has no tokenizer.json, and no other tokenizer that can be read "
+            f"({_reason(error)}); copy the tokenizer's files beside the model"
         ) from error
     if not getattr(loaded, "is_fast", False):
         raise FormatError(
             f"{folder}: its {type(loaded).__name__} cannot tell where in a text a token stands; "
             "give a model with a tokenizer.json"
+        )
+    if not files:  # the library made one up, of special tokens alone
+        raise FormatError(
+            f"{folder} has no tokenizer.json, nor the files of another tokenizer; copy the "
+            "tokenizer's files beside the model"
         )
     return SubwordTokenizer(loaded.backend_tokenizer)
 
@@ -133,10 +185,8 @@ def _load_states(folder: Path, dtype: torch.dtype, device: torch.device) -> Hidd
     content = read_json(folder / CONFIG)
     if "rowspace" in content:
         return OurStates(load_model(folder, dtype=dtype, device=device).transformer)
-    if content.get("model_type") in ARCHITECTURES:
-        # It may have a part that only its own library knows; if it is damaged, that one says so.
-        with contextlib.suppress(FormatError):
-            return OurStates(load_transformer(folder, dtype=dtype, device=device))
+    if is_read(folder):
+        return OurStates(load_transformer(folder, dtype=dtype, device=device))
     states = load_foreign(folder, dtype)
     states.model.to(device)
     return states

@@ -94,6 +94,15 @@ def load_pretrained(
         return read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
 
 
+def is_read(folder: Path) -> bool:
+    """Whether our modules have all that the `config.json` of a folder describes."""
+    try:
+        _described(folder)
+    except FormatError:
+        return False
+    return True
+
+
 def load_transformer(
     folder: Path | str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> Transformer:
@@ -115,11 +124,15 @@ def load_transformer(
     folder = Path(folder)
     architecture, config = _described(folder)
     with _open(folder, architecture, config) as (checkpoint, sources):
-        _refuse_unknown(checkpoint, architecture, sources, _is_of_another_head)
+        wanted = of_transformer(sources)
+        stacks = {_stack_of(part.name) for parts in wanted.values() for part in parts}
+        _refuse_unknown(
+            checkpoint, architecture, sources, lambda name: _stack_of(name) not in stacks
+        )
         return read_model(
             lambda: Transformer(config, causal=architecture.causal),
             checkpoint,
-            of_transformer(sources),
+            wanted,
             dtype=dtype,
             device=device,
         )
@@ -155,6 +168,11 @@ def _refuse_unknown(
         return name == architecture.head or architecture.is_spare(name) or is_left(name)
 
     refuse_unknown(checkpoint, sources, is_spare)
+
+
+def _stack_of(name: str) -> str:
+    """The part of a model that a tensor belongs to, as `encoder`; heads are others."""
+    return name.split(".")[0]
 
 
 def _is_of_another_head(name: str) -> bool:
