@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,9 +70,12 @@ def test_a_masked_model_is_trained(tmp_path: Path, run_main: RunMain) -> None:
 
 
 def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> None:
-    assert OTHER.keys() == {field.name for field in dataclasses.fields(PretrainConfig)}
+    vectors = tmp_path / "words.txt"
+    rs.Vectors(["cat", "dog"], np.random.default_rng(0).normal(size=(2, 16))).save(vectors)
+    other = OTHER | {"start_vectors": str(vectors)}
+    assert other.keys() == {field.name for field in dataclasses.fields(PretrainConfig)}
     arguments: list[str] = []
-    for name, value in OTHER.items():
+    for name, value in other.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             arguments.append(f"--{option}" if value else f"--no-{option}")
@@ -82,7 +86,7 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
     )
     assert ran.code == 0, ran
     answer = json.loads(ran.out)
-    assert answer["config"] == OTHER
+    assert answer["config"] == other
     assert answer["objective"] == "mlm"
     model = json.loads((tmp_path / "a" / "config.json").read_text())["config"]
     for name in ("dim", "n_layers", "n_kv_heads", "hidden_dim", "norm", "activation", "is_tied"):
@@ -117,6 +121,7 @@ def test_text_may_come_from_stdin(tmp_path: Path, run_main: RunMain) -> None:
         (("--dim", "1000000"), "parameters, which take 8 bytes each to train, and"),
         (("--vocab-size", "999999999999", "--tokenizer", "bpe"), "give a smaller dim, vocab_size"),
         (("--n-threads", "100000"), "n_threads is 100,000; give 1,024 or less"),
+        (("--start-vectors", "no/words"), "there is no file or folder 'no/words'; check"),
         (("--base", "inf"), "base is inf; give a finite number above 0"),
         (
             ("--sparse",),

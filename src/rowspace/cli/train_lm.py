@@ -30,6 +30,8 @@ _HELP = {
     "tokenizer": "Learned from the text: bpe, wordpiece or characters; or the path of one, as "
     "GPT-2's folder, BERT's vocab.txt, a tokenizer.json.",
     "vocab_size": "Tokens of a tokenizer that is learned.",
+    "start_vectors": "Word vectors, of --dim, that the rows of tokens start from where they know "
+    "the word: what `rowspace train word2vec` made, or a file.",
     "dim": "Length of a token's vector.",
     "n_layers": "Layers.",
     "n_heads": "Heads of attention.",

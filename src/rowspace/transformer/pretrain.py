@@ -21,6 +21,7 @@ import torch
 from rowspace.errors import ConfigError, CorpusError, RowspaceError, TrainingError
 from rowspace.files import write_folder_atomically
 from rowspace.machine import available_memory, has_native_bfloat16
+from rowspace.space.formats import load
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run, work_folder_of
 from rowspace.transformer.embeddings import count_parameters
@@ -36,6 +37,7 @@ from rowspace.transformer.pretrained import (
     TextSize,
 )
 from rowspace.transformer.rows import by_frequency
+from rowspace.transformer.start_vectors import check_dim, known_words, start_from
 from rowspace.transformer.token_neighbors import compare_tables
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.tokenizer_training import KINDS
@@ -266,6 +268,7 @@ class LanguageModelTrainer:
 def _check_settings(config: PretrainConfig, objective: Objective) -> None:
     """See that there can be such a model before the text is read, which may take long."""
     vocab_size = _check_tokenizer(config, objective)
+    _check_start_vectors(config)
     try:
         with torch.device("meta"):  # which takes no memory
             model = objective.make_model(config.model_config(vocab_size))
@@ -291,6 +294,16 @@ def _check_tokenizer(config: PretrainConfig, objective: Objective) -> int:
     tokenizer = SubwordTokenizer.load(config.tokenizer)
     objective.check_tokenizer(tokenizer)
     return tokenizer.vocab_size
+
+
+def _check_start_vectors(config: PretrainConfig) -> None:
+    """See that there are such vectors, as long as a row, and of a token where these are known."""
+    if config.start_vectors is None:
+        return
+    vectors = load(config.start_vectors)
+    check_dim(vectors, config.dim)
+    if config.tokenizer not in KINDS:
+        known_words(SubwordTokenizer.load(config.tokenizer), vectors)
 
 
 def _check_device(device: str | None) -> None:
@@ -337,7 +350,10 @@ def new_model(objective: Objective, config: PretrainConfig, tokenizer: SubwordTo
     shape = config.model_config(tokenizer.vocab_size, padding_id=tokenizer.padding_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return objective.make_model(shape)
+        model = objective.make_model(shape)
+    if config.start_vectors is not None:
+        start_from(model.transformer.embeddings.token, tokenizer, load(config.start_vectors))
+    return model
 
 
 def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer:

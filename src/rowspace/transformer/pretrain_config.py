@@ -25,6 +25,11 @@ class PretrainConfig:
     """What to train on the text, or the folder of a tokenizer that is there already."""
     vocab_size: int = 4096
     """Tokens of a tokenizer that is trained; one that is given has its own."""
+    start_vectors: str | None = None
+    """Word vectors that the rows of tokens start from, where a token is a word that has one: a
+    path that `rowspace.load` reads, of dimension `dim`. word2vec learns a word from little text and
+    in little time, and the model need not learn it again (Qi et al. 2018); other rows start as
+    random numbers, as all do without."""
     dim: int = 128
     n_layers: int = 4
     n_heads: int = 4

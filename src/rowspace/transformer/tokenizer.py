@@ -365,6 +365,11 @@ class SubwordTokenizer:
         found = (self.special_tokens[name] for name in names if name in self.special_tokens)
         return next(found, None)
 
+    @property
+    def marks_inner(self) -> bool:
+        """Whether a token that goes on with a word says so by `##` (WordPiece)."""
+        return bool(self._parts["model"]["type"] == "WordPiece")
+
     @functools.cached_property
     def joints(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which tokens begin, and which end, with a letter or digit: (vocab_size,) arrays, both.
@@ -372,7 +377,7 @@ class SubwordTokenizer:
         A token goes on with the word of the one before it where that ends so and it begins so.
         Pieces of a character, in byte-level BPE, count as letters.
         """
-        if self._parts["model"]["type"] == "WordPiece":
+        if self.marks_inner:
             begins = np.array([token.startswith("##") for token in self.tokens], dtype=np.bool_)
             return begins, ~self._are_special
         texts = [
