@@ -246,3 +246,21 @@ def test_sinusoidal_positions_start_no_louder_than_tokens() -> None:
     assert float((waves.square().mean() / tokens.square().mean()).detach()) == pytest.approx(
         1.0, abs=0.05
     )
+
+
+@pytest.mark.parametrize("kind", [LanguageModel, Encoder])
+def test_only_the_layers_asked_for_are_gone_through(kind: Any) -> None:
+    torch.manual_seed(0)
+    model = kind(vocab_size=31, dim=24, n_layers=3, n_heads=3, max_length=32).eval().transformer
+    run: list[int] = []
+    for i, block in enumerate(model.blocks):
+        block.register_forward_hook(lambda *_, i=i: run.append(i))
+    whole = model.layer_outputs(_ids())
+    assert len(whole) == 4
+    torch.testing.assert_close(whole[-1], model(_ids()), rtol=0, atol=0)
+    for n in range(4):
+        run.clear()
+        outputs = model.layer_outputs(_ids(), n_layers=n)
+        assert run == list(range(n))
+        for output, expected in zip(outputs, whole[: n + 1], strict=True):
+            torch.testing.assert_close(output, expected, rtol=0, atol=0)

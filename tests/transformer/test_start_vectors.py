@@ -149,7 +149,10 @@ def test_vectors_that_will_not_do_say_so_before_the_text_is_read(tmp_path: Path)
     refuses("have dimension 8 and the model 16; give dim 8, or train", start_vectors=short)
     SubwordTokenizer.train(Corpus(write_text(tmp_path)), "wordpiece", vocab_size=60).save(tmp_path)
     foreign = saved(tmp_path, "foreign.txt", words=["chat", "chien"])
-    given = {"tokenizer": str(tmp_path / "tokenizer.json"), "start_vectors": foreign}
+    given: dict[str, Any] = {
+        "tokenizer": str(tmp_path / "tokenizer.json"),
+        "start_vectors": foreign,
+    }
     refuses("no token is a word that the 2 start_vectors know; train both on the same", **given)
 
 
