@@ -178,7 +178,46 @@ def test_words_of_bytes_are_hidden_together(tmp_path: Path) -> None:
     assert (targets != IGNORED).any(dim=1).all()
 
 
+# Frequent tokens hidden less often
+
+
+def test_tokens_are_hidden_by_the_root_of_how_rare_they_are(tokenizer: SubwordTokenizer) -> None:
+    # one token of two is 5, one of twenty 6, and all others are rare
+    random = np.random.default_rng(2)
+    rare = random.integers(10, tokenizer.vocab_size, 200_000)
+    kind = random.random(len(rare))
+    ids = np.where(kind < 0.5, 5, np.where(kind < 0.55, 6, rare)).astype(np.int64)
+    masked = MaskedBatches(ids, tokenizer, 64, 200, share=0.01, sample=0.005)
+    chosen = np.zeros(tokenizer.vocab_size)
+    for step in range(100):
+        targets = masked.batch_at(step)[1].numpy()
+        chosen += np.bincount(targets[targets != IGNORED], minlength=len(chosen))
+    rates = chosen / np.bincount(ids, minlength=len(chosen)).clip(1)
+    of_rare = rates[10:].mean()
+    # With 1% of a block chosen, drawing without putting back hardly changes the rates.
+    assert rates[5] / of_rare == pytest.approx((0.005 / 0.5) ** 0.5, rel=0.1)
+    assert rates[6] / of_rare == pytest.approx((0.005 / 0.05) ** 0.5, rel=0.1)
+
+
+def test_the_share_is_the_same_with_frequent_tokens_spared(
+    tokenizer: SubwordTokenizer, ids: NDArray[np.uint16]
+) -> None:
+    plain = MaskedBatches(ids, tokenizer, 8, 40, share=0.2)
+    spared = MaskedBatches(ids, tokenizer, 8, 40, share=0.2, sample=1e-3)
+    for step in range(5):
+        counts = [(m.batch_at(step)[1] != IGNORED).sum(dim=1) for m in (plain, spared)]
+        assert torch.equal(*counts)
+
+
 # What goes wrong
+
+
+@pytest.mark.parametrize("sample", [0.0, 1.5, -1.0])
+def test_a_sample_that_is_no_frequency_is_refused(
+    tokenizer: SubwordTokenizer, ids: NDArray[np.uint16], sample: float
+) -> None:
+    with pytest.raises(ConfigError, match=f"sample is {sample}; give a frequency above 0"):
+        MaskedBatches(ids, tokenizer, 1, 2, sample=sample)
 
 
 def test_a_tokenizer_without_a_mask_is_refused(tmp_path: Path) -> None:

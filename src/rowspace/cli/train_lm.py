@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_OF_MASKED = ("mask_share", "whole_words")
+_OF_MASKED = ("mask_share", "whole_words", "mask_sample")
 _CHOICES = {"precision": PRECISIONS, "norm": ("rms", "layer")}
 _HELP = {
     "tokenizer": "Learned from the text: bpe, wordpiece or characters; or the path of one, as "
@@ -53,6 +53,8 @@ _HELP = {
     "dropout": "Share dropped in training; 0.1 or 0.2 for a small text read many times.",
     "mask_share": "Share of the tokens to be told.",
     "whole_words": "Hide all tokens of a word, or none.",
+    "mask_sample": "Hide tokens more frequent than this less often, as word2vec's --sample; 1e-4 "
+    "makes a model that knows topics better.",
     "batch_size": "Texts of one step.",
     "accumulation": "Parts that a step's texts are gone through in, to save memory; the step is "
     "the same.",

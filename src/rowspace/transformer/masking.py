@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IGNORED = -100
 _SHARE_MASKED = 0.8
 _SHARE_RANDOM = 0.1
+_IDS_AT_ONCE = 1 << 24
+_SMALLEST = np.finfo(np.float64).tiny
 
 
 def mask_id_of(tokenizer: SubwordTokenizer) -> int:
@@ -56,13 +58,17 @@ class MaskedBatches:
         Of the tokens of each block that is chosen: to the nearest whole number, and 1 at least.
     whole_words : bool
         Choose all tokens of a word or none. A block may then have some more than its share.
+    sample : float, optional
+        Choose tokens more frequent than this less often, as word2vec drops them (Mikolov et al.
+        2013b, section 2.3): √(sample / frequency) times as often. A function word tells of its
+        neighbours, a rare word of what the text is about. By default all are chosen alike.
     mode, seed
         As in `Batches`.
 
     Raises
     ------
     ConfigError
-        If the tokenizer has no mask token, or the share is not between 0 and 1.
+        If the tokenizer has no mask token, or the share or `sample` is not in its range.
     CorpusError
         If the text is not longer than a block.
     """
@@ -76,11 +82,14 @@ class MaskedBatches:
         *,
         share: float = 0.15,
         whole_words: bool = False,
+        sample: float | None = None,
         mode: str = "random",
         seed: int = 1,
     ) -> None:
         if not 0 < share < 1:
             raise ConfigError(f"share is {share}; give a part of the tokens between 0 and 1")
+        if sample is not None and not 0 < sample <= 1:
+            raise ConfigError(f"sample is {sample}; give a frequency above 0, at most 1, or none")
         self.mask_id = mask_id_of(tokenizer)
         self.batches = Batches(ids, batch_size, block_size, mode=mode, seed=seed)
         self.share = share
@@ -88,6 +97,7 @@ class MaskedBatches:
         self._is_special[list(tokenizer.special_tokens.values())] = True
         self._ordinary = np.flatnonzero(~self._is_special)
         self._joints = tokenizer.joints if whole_words else None
+        self._weights = None if sample is None else _rarity(ids, tokenizer.vocab_size, sample)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -116,6 +126,8 @@ class MaskedBatches:
     def _choose(self, ids: NDArray[np.int64], random: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(B, T) which tokens are chosen: those with the smallest random numbers of their block."""
         special = self._is_special[ids]
+        if self._weights is not None:  # Efraimidis & Spirakis (2006), algorithm A
+            random = -np.log(np.maximum(random, _SMALLEST)) / self._weights[ids]
         if self._joints is not None:
             random = np.take_along_axis(random, self._word_starts(ids), axis=1)
         random = np.where(special, np.inf, random)
@@ -140,3 +152,13 @@ class MaskedBatches:
         others = self._ordinary[(which * len(self._ordinary)).astype(np.int64)]
         rest = np.where(what < _SHARE_MASKED + _SHARE_RANDOM, others, ids)
         return np.where(what < _SHARE_MASKED, self.mask_id, rest)
+
+
+def _rarity(ids: NDArray[Any], vocab_size: int, sample: float) -> NDArray[np.float64]:
+    """(vocab_size,) how often a token is chosen, against a rare one; at most 1."""
+    counts = sum(
+        np.bincount(ids[first : first + _IDS_AT_ONCE], minlength=vocab_size)
+        for first in range(0, len(ids), _IDS_AT_ONCE)
+    )
+    frequencies = np.maximum(counts, 1) / len(ids)
+    return np.minimum(1.0, np.sqrt(sample / frequencies))

@@ -179,6 +179,7 @@ class HiddenTokens:
             block_size,
             share=config.mask_share,
             whole_words=config.whole_words,
+            sample=config.mask_sample,
             mode=mode,
             seed=config.seed,
         )

@@ -58,6 +58,9 @@ class PretrainConfig:
     """Share of the tokens that a masked model has to tell; a causal one does not use it."""
     whole_words: bool = False
     """Whether a masked model's words are hidden whole or not at all."""
+    mask_sample: float | None = None
+    """Frequency above which tokens are hidden less often, as word2vec's `sample`; 1e-4 makes a
+    masked model learn more of what texts are about, and less of grammar."""
     batch_size: int = 16
     """Texts of one step."""
     accumulation: int = 1
@@ -121,6 +124,10 @@ class PretrainConfig:
             raise ConfigError(f"held_out is {self.held_out}; give a share from 0 (none) to 0.5")
         if not 0 < self.mask_share < 1:
             raise ConfigError(f"mask_share is {self.mask_share}; give more than 0, less than 1")
+        if self.mask_sample is not None and not 0 < self.mask_sample <= 1:
+            raise ConfigError(
+                f"mask_sample is {self.mask_sample}; give a frequency above 0, at most 1, or none"
+            )
         if not 0 <= self.beta2 < 1:
             raise ConfigError(f"beta2 is {self.beta2}; give 0 or more, less than 1")
         if self.batch_size % self.accumulation:
