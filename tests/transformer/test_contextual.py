@@ -169,6 +169,57 @@ def test_the_embeddings_of_a_word_know_nothing_of_what_stands_behind_it(load: Lo
     np.testing.assert_array_equal(found.vectors[0], found.vectors[1])
 
 
+# --- Hidden words --------------------------------------------------------------------------------
+
+
+def test_a_hidden_word_is_the_state_of_the_mask_in_its_place(
+    load: Load, folder_of: Callable[[str], Path]
+) -> None:
+    encoder = load()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(folder_of("bert") / "tokenizer.json"), mask_token="[MASK]"
+    )
+    texts = ["She robbed the bank; the bank was wordlessness.", "A river bank in spring"]
+    found = encoder.contextual(texts, ["bank", "river"], hidden=True, layers=[1, 2], mix="none")
+    hidden = [
+        "She robbed the [MASK]; the bank was wordlessness.",
+        "She robbed the bank; the [MASK] was wordlessness.",
+        "A [MASK] bank in spring",
+    ]
+    for row, text in zip(found.vectors, hidden, strict=True):
+        ids = torch.tensor([tokenizer.encode(text)])
+        place = ids[0].tolist().index(tokenizer.mask_token_id)
+        with torch.inference_mode():
+            states = encoder.states.read(ids, None, [1, 2])
+        for ours, state in zip(row, states, strict=True):
+            np.testing.assert_allclose(ours, state[0, place].numpy(), rtol=0, atol=1e-5)
+
+
+def test_a_hidden_word_of_several_tokens_is_one_mask_like_any_other(load: Load) -> None:
+    encoder = load()
+    texts = ["a river wordlessness in spring", "a river bank in spring"]
+    found = encoder.contextual(texts, ["wordlessness", "bank"], hidden=True)
+    first, after = encoder.tokenizer.read(texts[:1])[0].tokens_of(8, 20)
+    assert after - first > 1
+    np.testing.assert_allclose(found.vectors[0], found.vectors[1], rtol=0, atol=1e-6)
+    seen = encoder.contextual(texts, ["wordlessness", "bank"]).vectors
+    assert np.abs(seen[0] - seen[1]).max() > 0.1
+
+
+def test_every_word_may_be_hidden(load: Load) -> None:
+    encoder = load()
+    found = encoder.contextual(TEXTS, hidden=True)
+    one = encoder.contextual(TEXTS[:1], "spring", hidden=True).vectors
+    which = [TEXTS[i][a:b] for i, (a, b) in zip(found.text_ids, found.spans, strict=True)]
+    np.testing.assert_allclose(found.vectors[which.index("spring")], one[0], rtol=0, atol=1e-5)
+    assert len(found) == len(encoder.contextual(TEXTS))
+
+
+def test_a_word_cannot_be_hidden_without_a_mask(load: Load) -> None:
+    with pytest.raises(ConfigError, match="no mask token, so no word can be hidden; give a masked"):
+        load("gpt2").contextual(["a river bank"], "bank", hidden=True)
+
+
 # --- Texts of one vector -------------------------------------------------------------------------
 
 

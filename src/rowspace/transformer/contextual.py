@@ -6,6 +6,7 @@ model's layers give each token a state; a word's vector is made of the states of
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -109,6 +110,7 @@ class ContextualEncoder:
         layers: int | Sequence[int] = -1,
         mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
+        hidden: bool = False,
         on_truncate: str = "warn",
     ) -> WordVectors:
         """The vectors of words in their texts.
@@ -129,6 +131,10 @@ class ContextualEncoder:
             sum with these weights.
         subword_pooling : {"mean", "first", "last"}
             What is made of a word's several tokens.
+        hidden : bool
+            Read each word with the model's mask token in its place, so that its vector is of what
+            stands around it alone (Melamud et al. 2016, https://aclanthology.org/K16-1006). A text
+            is then read once for each of its words.
         on_truncate : {"warn", "error", "chunk"}
             A text longer than `max_length` is cut, with one warning that says how many were; or is
             an error; or is read in windows that overlap, and a word in the one that shows most
@@ -147,7 +153,8 @@ class ContextualEncoder:
         VocabularyError
             If a word does not occur in its text.
         ConfigError
-            If a layer, mix, pooling or span cannot be.
+            If a layer, mix, pooling or span cannot be, or words are to be hidden and the tokenizer
+            has no mask token.
 
         Examples
         --------
@@ -163,6 +170,8 @@ class ContextualEncoder:
         kept = np.array([i for i, place in enumerate(places) if place is not None], dtype=np.int64)
         vectors = np.zeros((len(kept), mixer.n_vectors * self.dim), dtype=np.float32)
         wanted = [place for place in places if place is not None]
+        if hidden:
+            wanted = reading.hide(wanted)
         for rows, pooled in reading.pool(wanted, mixer, subword_pooling):
             vectors[rows] = pooled
         reading.warn()
@@ -306,6 +315,24 @@ class _Reading:
             return None
         window = self.windows[ids[best]]
         return _Place(ids[best], window.place_of(first), window.place_of(after))
+
+    def hide(self, places: Sequence[_Place]) -> list[_Place]:
+        """Give each word a window of its own, in which one mask token stands for it."""
+        mask_id = self.encoder.tokenizer.mask_id
+        if mask_id is None:
+            raise ConfigError(
+                "the model's tokenizer has no mask token, so no word can be hidden; give a masked "
+                "model, as BERT is one"
+            )
+        windows = [self.windows[place.window] for place in places]
+        self.windows = [
+            dataclasses.replace(
+                window,
+                ids=np.concatenate([window.ids[: p.first], [mask_id], window.ids[p.after :]]),
+            )
+            for window, p in zip(windows, places, strict=True)
+        ]
+        return [_Place(i, place.first, place.first + 1) for i, place in enumerate(places)]
 
     def _not_read(self, text_id: int, start: int, end: int) -> CorpusError:
         text = self.texts[text_id]
