@@ -81,10 +81,30 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     >>> word_spans("The café's 東京!")
     [(0, 3), (4, 8), (9, 10), (11, 12), (12, 13)]
     """
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    folded = fold_table()[codes]
+    return _spans(_folded(text))
+
+
+def spanned_words(text: str) -> list[tuple[str, tuple[int, int]]]:
+    """Each word of `text`, spelled as `words` does, and where it stands.
+
+    Examples
+    --------
+    >>> spanned_words("The café's")
+    [('the', (0, 3)), ('café', (4, 8)), ('s', (9, 10))]
+    """
+    folded = _folded(text)
+    letters = (folded & CODE_POINT).tobytes().decode("utf-32-le", "surrogatepass")
+    return [(normalize(letters[start:end]), (start, end)) for start, end in _spans(folded)]
+
+
+def _folded(text: str) -> NDArray[np.uint32]:
+    """What `fold_table` has for each character."""
+    return fold_table()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)]
+
+
+def _spans(folded: NDArray[np.uint32]) -> list[tuple[int, int]]:
     is_word, is_han = folded & CODE_POINT != 0, folded & IS_HAN != 0
-    goes_on = np.zeros(len(codes) + 1, dtype=np.bool_)  # with the word of the character before
+    goes_on = np.zeros(len(folded) + 1, dtype=np.bool_)  # with the word of the character before
     goes_on[1:-1] = is_word[1:] & is_word[:-1] & ~is_han[1:] & ~is_han[:-1]
     starts = np.flatnonzero(is_word & ~goes_on[:-1])
     ends = np.flatnonzero(is_word & ~goes_on[1:]) + 1
