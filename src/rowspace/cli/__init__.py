@@ -34,7 +34,10 @@ _COMMANDS = {
         "The words nearest to A - B + C (`king man woman`).",
     ),
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
-    "geometry": ("rowspace.cli.geometry", "How a space is shaped: hubs, clusters, drift, bias."),
+    "geometry": (
+        "rowspace.cli.geometry",
+        "How a space is shaped: hubs, clusters, drift, bias; or a transformer's layers.",
+    ),
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
