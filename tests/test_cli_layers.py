@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluate.test_layers import sentences, write_model
 from tests.program import RunMain
 from tests.search.test_report import vectors_of
+from tests.transformer.small_encoder import sentences, write_model
 
 
 @pytest.fixture(scope="module")

@@ -17,35 +17,16 @@ from rowspace.text.corpus import Corpus
 from rowspace.text.passages import split_sentences
 from rowspace.text.tokenizer import spanned_words, words
 from rowspace.transformer.contextual import ContextualEncoder
-from rowspace.transformer.tokenizer import SubwordTokenizer
 from tests import naive_geometry
 from tests.data import shared_data
 from tests.minilm import minilm_folder
-from tests.transformer import foreign
-
-ANIMALS = ["cat", "dog", "fox", "hen", "owl", "pig"]
-
-
-def sentences(n: int = 24) -> list[str]:
-    rng = np.random.default_rng(0)
-    return [
-        f"The {ANIMALS[i]} saw the {ANIMALS[j]} near {ANIMALS[k]}."
-        for i, j, k in rng.integers(0, len(ANIMALS), size=(n, 3))
-    ]
-
-
-def write_model(folder: Path, kind: str, text: list[str]) -> Path:
-    """A random model of the `transformers` library with a tokenizer of this text."""
-    corpus = folder.with_suffix(".txt")
-    corpus.write_text("\n".join(text))
-    tokenizer = SubwordTokenizer.train(Corpus(corpus), "wordpiece", vocab_size=80)
-    foreign.write(folder, kind, vocab_size=tokenizer.vocab_size)
-    tokenizer.save(folder)
-    return folder
+from tests.transformer.small_encoder import ANIMALS, sentences, write_model
 
 
 @pytest.fixture(scope="module", params=["bert", "gpt2"])
-def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:  # fmt: skip # noqa: E501
+def encoder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ContextualEncoder:
     folder = tmp_path_factory.mktemp("models") / request.param
     return rs.load_encoder(write_model(folder, request.param, sentences()))
 
@@ -63,15 +44,20 @@ def test_every_layer_has_the_figures_of_the_definitions(encoder: ContextualEncod
             for text_id, (start, end) in zip(read.text_ids, read.spans, strict=True)
         ]
         text_ids = read.text_ids.tolist()
-        first = sorted({pair: i for i, pair in reversed([*enumerate(zip(word_ids, text_ids, strict=True))])}.values())  # fmt: skip # noqa: E501
+        pairs = list(zip(text_ids, word_ids, strict=True))
+        first = [i for i, pair in enumerate(pairs) if pair not in pairs[:i]]
         exact = read.vectors.astype(np.float64)
         figures, rows = layer.raw.contextuality, exact.tolist()
         once, own = exact[first], [word_ids[i] for i in first]
         naive = naive_geometry
-        assert figures.self_similarity == pytest.approx(naive.self_similarity(once.tolist(), own), abs=1e-5)  # fmt: skip # noqa: E501
-        assert figures.explainable == pytest.approx(naive.explainable_variance(once, own), abs=1e-5)
-        assert figures.intra_sentence == pytest.approx(naive.intra_sentence(rows, text_ids), abs=1e-5)  # fmt: skip # noqa: E501
-        assert figures.baseline == pytest.approx(naive.anisotropy(rows, word_ids, text_ids), abs=1e-5)  # fmt: skip # noqa: E501
+        expected = {
+            "self_similarity": naive.self_similarity(once.tolist(), own),
+            "explainable": naive.explainable_variance(once, own),
+            "intra_sentence": naive.intra_sentence(rows, text_ids),
+            "baseline": naive.anisotropy(rows, word_ids, text_ids),
+        }
+        for name, value in expected.items():
+            assert getattr(figures, name) == pytest.approx(value, abs=1e-5), name
         isotropy = measure_isotropy(exact)
         assert vars(layer.raw.isotropy) == pytest.approx(vars(isotropy), rel=1e-4)
     assert found.n_words == len(names)
