@@ -24,7 +24,7 @@ _HELP = {
     "mix": "Of several layers the mean, or all side by side.",
     "subword_pooling": "What is made of a word's several tokens.",
     "remove_top": "Take out the mean and this many strongest directions in the end "
-    "(all-but-the-top), which often helps similarity; 0 for nothing.",
+    "(all-but-the-top), which helps some teachers; 0 for nothing.",
     "case_sensitive": "Tell Bank from bank.",
 }
 
