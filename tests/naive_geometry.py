@@ -110,3 +110,47 @@ def weat(
     observed = statistic(set(range(len(x))))
     every = [statistic(set(c)) for c in itertools.combinations(range(len(values)), len(x))]
     return effect, sum(s >= observed - 1e-12 for s in every) / len(every)
+
+
+def self_similarity(rows: Sequence[Vector], words: Sequence[int]) -> float:
+    """Definition 1 of Ethayarajh (2019), averaged over the words that occur twice or more."""
+    of_words = []
+    for word in set(words):
+        own = [row for row, other in zip(rows, words, strict=True) if other == word]
+        if len(own) > 1:
+            of_words.append(mean_cosine(own))
+    return math.fsum(of_words) / len(of_words)
+
+
+def intra_sentence(rows: Sequence[Vector], sentences: Sequence[int]) -> float:
+    """Definition 2, averaged over the sentences of two words or more."""
+    found = []
+    for sentence in set(sentences):
+        own = [row for row, other in zip(rows, sentences, strict=True) if other == sentence]
+        mean = [math.fsum(values) / len(own) for values in zip(*own, strict=True)]
+        if len(own) > 1:
+            found.append(math.fsum(cosine(row, mean) for row in own) / len(own))
+    return math.fsum(found) / len(found)
+
+
+def anisotropy(
+    rows: Sequence[Vector], words: Sequence[int], sentences: Sequence[int] | None = None
+) -> float:
+    """Mean cosine of all pairs of different words, in different sentences where these are given."""
+    cosines = [
+        cosine(rows[i], rows[j])
+        for i, j in itertools.combinations(range(len(rows)), 2)
+        if words[i] != words[j] and (sentences is None or sentences[i] != sentences[j])
+    ]
+    return math.fsum(cosines) / len(cosines)
+
+
+def explainable_variance(matrix: Matrix, words: Sequence[int]) -> float:
+    """Definition 3, averaged over the words that occur twice or more."""
+    shares = []
+    for word in set(words):
+        own = matrix[[other == word for other in words]]
+        if len(own) > 1:
+            values = np.linalg.svd(own, compute_uv=False)
+            shares.append(float(values[0] ** 2 / (values**2).sum()))
+    return math.fsum(shares) / len(shares)

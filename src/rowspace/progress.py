@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+_is_on = False  # two bars would write over each other
+
+
 class Tracker:
     """What a step calls to say how far it is; does nothing when no bar is shown."""
 
@@ -53,7 +56,7 @@ class Tracker:
 
 @contextlib.contextmanager
 def track(description: str, total: float | None = None) -> Iterator[Tracker]:
-    """Show a bar for one step while the block runs.
+    """Show a bar for one step while the block runs; none inside another's.
 
     Parameters
     ----------
@@ -62,7 +65,8 @@ def track(description: str, total: float | None = None) -> Iterator[Tracker]:
     total : float or None
         Units of work; None where it is not known, which shows a pulse.
     """
-    if not sys.stderr.isatty():
+    global _is_on
+    if _is_on or not sys.stderr.isatty():
         yield Tracker()
         return
     from rich.console import Console
@@ -75,5 +79,9 @@ def track(description: str, total: float | None = None) -> Iterator[Tracker]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Tracker(bar, bar.add_task(description, total=total, note=""))
+    _is_on = True
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            yield Tracker(bar, bar.add_task(description, total=total, note=""))
+    finally:
+        _is_on = False

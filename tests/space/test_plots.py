@@ -56,3 +56,11 @@ def test_a_curve_that_stops_early_has_its_name_where_it_stops() -> None:
     learned = plot.curves[0]
     assert learned.label[0] == pytest.approx(learned.points[0][0])
     assert learned.label[1] < learned.points[0][1]
+
+
+def test_an_axis_of_layers_is_even_and_begins_at_zero() -> None:
+    one = Series("a", [(0, 1.0), (1, 2.0), (2, 3.0)], 0)
+    ticks = [(0, "0"), (1, "1"), (2, "2")]
+    plot = curves_plot([one], "t", "x", "y", x_ticks=ticks, x_is_log=False)
+    left, _, right, _ = CURVES_BOX
+    assert [x for x, _, _ in plot.curves[0].points] == [left, (left + right) / 2, right]

@@ -5,11 +5,19 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowspace.text.normalize import normalize
-from rowspace.text.tokenizer import CODE_POINT, IS_HAN, MAY_COMPOSE, fold_table, word_spans, words
+from rowspace.text.tokenizer import (
+    CODE_POINT,
+    IS_HAN,
+    MAY_COMPOSE,
+    fold_table,
+    spanned_words,
+    word_spans,
+    words,
+)
 from tests.naive import naive_clean, naive_words
 
 TRICKY = (
@@ -104,3 +112,15 @@ def test_a_text_with_no_marked_character_is_normal_already(text: str) -> None:
     table = fold_table("words")
     if not any(table[ord(character)] & MAY_COMPOSE for character in text):
         assert unicodedata.is_normalized("NFC", text)
+
+
+@given(
+    st.text(alphabet=st.one_of(st.sampled_from(TRICKY), st.characters(exclude_categories=["Cs"])))
+)
+@settings(deadline=None)  # the table is made at first use
+def test_words_with_their_places_are_the_words(text: str) -> None:
+    text = normalize(text)
+    found = spanned_words(text)
+    assert [word for word, _ in found] == words(text)
+    for word, (start, end) in found:
+        assert words(text[start:end]) == [word]

@@ -27,6 +27,7 @@ _COMMANDS = {
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
+    "distill": ("rowspace.cli.distill", "Static word vectors out of a transformer."),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
     "analogy": (
@@ -34,7 +35,10 @@ _COMMANDS = {
         "The words nearest to A - B + C (`king man woman`).",
     ),
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
-    "geometry": ("rowspace.cli.geometry", "How a space is shaped: hubs, clusters, drift, bias."),
+    "geometry": (
+        "rowspace.cli.geometry",
+        "How a space is shaped: hubs, clusters, drift, bias; or a transformer's layers.",
+    ),
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),

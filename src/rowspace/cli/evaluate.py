@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.output import aligned, emit_json, json_option
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.analogy import AnalogyResult, SectionResult
 from rowspace.evaluate.beir import RetrievalTask
@@ -191,7 +191,7 @@ def _tables(report: Report) -> Iterator[list[str]]:
         yield list(dict.fromkeys(notes))  # most hold for every mode
     if report.skipped:
         rows = [(f"{entry.kind}  {entry.name}", entry.reason) for entry in report.skipped]
-        yield _aligned([("not scored", "reason"), *rows], n_left=2)
+        yield aligned([("not scored", "reason"), *rows], n_left=2)
 
 
 def _similarity_table(report: Report) -> list[str]:
@@ -200,7 +200,7 @@ def _similarity_table(report: Report) -> list[str]:
         (name, _ratio(r.spearman), _ratio(r.pearson), f"{r.n_scored:,}", f"{r.n_pairs:,}")
         for name, r in report.similarity.items()
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _analogy_table(name: str, result: AnalogyResult) -> list[str]:
@@ -218,7 +218,7 @@ def _analogy_table(name: str, result: AnalogyResult) -> list[str]:
     rows.append(row(result.total, ""))
     rows += [row(part, "") for part in (result.semantic, result.syntactic) if part is not None]
     rows += [row(section, "  ") for section in result.sections]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _retrieval_table(mode: str, results: Sequence[RetrievalResult]) -> list[str]:
@@ -234,7 +234,7 @@ def _retrieval_table(mode: str, results: Sequence[RetrievalResult]) -> list[str]
         )
         for r in results
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _notes(mode: str, result: RetrievalResult) -> Iterator[str]:
@@ -249,18 +249,6 @@ def _notes(mode: str, result: RetrievalResult) -> Iterator[str]:
         f"{about}, {mode}: queries for which nothing was found, scored 0": result.n_empty,
     }
     return (f"{text}: {count:,}" for text, count in counts.items() if count)
-
-
-def _aligned(rows: Sequence[Row], n_left: int = 1) -> list[str]:
-    """Lines with the columns below each other, the first `n_left` to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place < n_left else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _ratio(value: float) -> str:

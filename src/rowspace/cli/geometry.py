@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from rowspace.cli.layers import measure_model, tell_table_of_tokens
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import MODEL_HELP, printable
 from rowspace.errors import ConfigError
@@ -17,8 +19,41 @@ from rowspace.space.geometry import TOP, Geometry, findings, measure_geometry, t
 _N_SHOWN = 8
 
 
-@click.command(epilog=MODEL_HELP)
+_OF_WORDS = ("other", "clusters", "clustering", "bias", "top")
+_OF_LAYERS = ("layers", "max_words", "max_sentences", "seed")
+
+
+@click.command(
+    epilog=f"{MODEL_HELP} With --text it is the folder of a transformer, or its name on the hub."
+)
 @click.argument("model")
+@click.option(
+    "--text",
+    multiple=True,
+    metavar="CORPUS",
+    help="Measure the layers of a transformer: how contextual its vectors of words are in the "
+    "sentences of this text, UTF-8 files, folders or -; may be repeated.",
+)
+@click.option(
+    "--layers",
+    metavar="N,N",
+    help="With --text: only these; 0 is the embeddings, -1 the last.",
+)
+@click.option(
+    "--max-words",
+    default=200,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="With --text: words drawn, of those in five sentences or more.",
+)
+@click.option(
+    "--max-sentences",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="With --text: sentences drawn to look for words in.",
+)
+@click.option("--seed", default=0, show_default=True, help="With --text: seed of what is drawn.")
 @click.option("--other", metavar="MODEL", help="A second space: which words moved between the two?")
 @click.option(
     "--clusters",
@@ -54,6 +89,11 @@ _N_SHOWN = 8
 @json_option
 def geometry(
     model: str,
+    text: tuple[str, ...],
+    layers: str | None,
+    max_words: int,
+    max_sentences: int,
+    seed: int,
     other: str | None,
     clusters: str,
     clustering: str,
@@ -62,7 +102,24 @@ def geometry(
     top: int,
     as_json: bool,
 ) -> None:
-    """Measure how a space is shaped: directions, hubs, clusters, drift, bias."""
+    """Measure how a space is shaped: directions, hubs, clusters, drift, bias.
+
+    With --text: how contextual the layers of a transformer are, and how even.
+    """
+    _check_given(_OF_WORDS if text else _OF_LAYERS, with_text=bool(text))
+    if text:
+        measure_model(
+            model,
+            text,
+            layers=layers,
+            max_words=max_words,
+            max_sentences=max_sentences,
+            seed=seed,
+            out=out,
+            as_json=as_json,
+        )
+        return
+    tell_table_of_tokens(model)
     n_clusters = _number(clusters)
     pairs = None if bias is None else parse_pairs(_text(bias))
     if out is not None:
@@ -87,6 +144,19 @@ def geometry(
     _print(found)
     for path in written:
         click.echo(f"wrote {path}")
+
+
+def _check_given(names: tuple[str, ...], *, with_text: bool) -> None:
+    """Raise for an option that is for the other of the two: words, or layers."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) != ParameterSource.DEFAULT:
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(
+                f"{option} is for the space of words; leave it out, or --text"
+                if with_text
+                else f"{option} is for the layers of a transformer; add --text CORPUS"
+            )
 
 
 def _number(clusters: str) -> int | None:

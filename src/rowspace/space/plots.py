@@ -273,25 +273,27 @@ def curves_plot(
     *,
     x_ticks: Sequence[tuple[float, str]],
     is_log: bool = False,
+    x_is_log: bool = True,
     reference: tuple[float, str] | None = None,
 ) -> Plot:
-    """Several named curves, x logarithmic and y too where it should.
+    """Several named curves, each axis logarithmic or not.
 
     Parameters
     ----------
     series : sequence of Series
-        At least one, each of at least one value; x is above 0, and y where `is_log`.
+        At least one, each of at least one value, above 0 along a logarithmic axis.
     title, x_label, y_label : str
     x_ticks : sequence of (x, what it says)
         They tell how far the axis goes.
     is_log : bool
         Whether y is logarithmic; else it begins near the smallest value.
+    x_is_log : bool
     reference : (value, what it is), optional
     """
     left, top, right, bottom = CURVES_BOX
     levels = [y for one in series for _, y in one.values] + ([reference[0]] if reference else [])
     y_ticks = (fine_log_ticks if is_log else linear_ticks)(min(levels), max(levels))
-    x = Scale(x_ticks[0][0], x_ticks[-1][0], left, right, is_log=True)
+    x = Scale(x_ticks[0][0], x_ticks[-1][0], left, right, is_log=x_is_log)
     y = Scale(y_ticks[0], y_ticks[-1], bottom, top, is_log=is_log)
     labels = _labels([(x(one.values[-1][0]), y(one.values[-1][1])) for one in series])
     return Plot(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError
-from rowspace.files import remember, write_json
+from rowspace.files import remember, write_folder_atomically, write_json
 from rowspace.text.corpus import Corpus
 
 SETTINGS = "settings.json"
@@ -88,3 +90,27 @@ def _difference(saved: Any, given: dict[str, Any]) -> str:
     if name == "start":
         return "another --start"
     return f"{name} was {json.dumps(before.get(name))}, not {json.dumps(now[name])}"
+
+
+def readable_twice(corpus: Corpus, work: Path) -> Corpus:
+    """A corpus that can be read more than once: what cannot, as stdin, is kept in `work`."""
+    once = [path for path, _ in corpus.files() if not path.is_file()]
+    if not once:
+        return corpus
+    kept_as = {path: f"{number}{path.suffix or '.txt'}" for number, path in enumerate(once)}
+    kept = work / "corpus"
+    if not kept.exists():
+        with write_folder_atomically(kept) as folder:
+            for path, name in kept_as.items():
+                _copy(path, folder / name)
+    paths = [kept / kept_as[path] if path in kept_as else path for path, _ in corpus.files()]
+    return Corpus(paths, corpus.documents, corpus.encoding, corpus.errors)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with target.open("wb") as writing:
+        if str(source) == "-":
+            shutil.copyfileobj(sys.stdin.buffer, writing)
+        else:
+            with source.open("rb") as reading:
+                shutil.copyfileobj(reading, writing)

@@ -82,12 +82,38 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     >>> word_spans("The café's 東京!")
     [(0, 3), (4, 8), (9, 10), (11, 12), (12, 13)]
     """
+    folded, places = _folded(text)
+    return _spans(folded, places)
+
+
+def spanned_words(text: str) -> list[tuple[str, tuple[int, int]]]:
+    """Each word of `text`, spelled as `words` does, and where it stands.
+
+    Examples
+    --------
+    >>> spanned_words("The café's")
+    [('the', (0, 3)), ('café', (4, 8)), ('s', (9, 10))]
+    """
+    folded, places = _folded(text)
+    letters = (folded & CODE_POINT).tobytes().decode("utf-32-le", "surrogatepass")
+    kept = _spans(folded, np.arange(len(folded)))
+    spans = _spans(folded, places)
+    return [
+        (normalize(letters[start:end]), span)
+        for (start, end), span in zip(kept, spans, strict=True)
+    ]
+
+
+def _folded(text: str) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """What `fold_table` has for each character that `normalize` keeps, and where that stands."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    places = np.flatnonzero((codes != 0) & (codes != _BYTE_ORDER_MARK))  # what `normalize` keeps
-    codes = codes[places]
-    folded = fold_table()[codes]
+    places = np.flatnonzero((codes != 0) & (codes != _BYTE_ORDER_MARK))
+    return fold_table()[codes[places]], places
+
+
+def _spans(folded: NDArray[np.uint32], places: NDArray[np.int64]) -> list[tuple[int, int]]:
     is_word, is_han = folded & CODE_POINT != 0, folded & IS_HAN != 0
-    goes_on = np.zeros(len(codes) + 1, dtype=np.bool_)  # with the word of the character before
+    goes_on = np.zeros(len(folded) + 1, dtype=np.bool_)  # with the word of the character before
     goes_on[1:-1] = is_word[1:] & is_word[:-1] & ~is_han[1:] & ~is_han[:-1]
     starts = places[is_word & ~goes_on[:-1]]
     ends = places[is_word & ~goes_on[1:]] + 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +18,10 @@ from typing import Any
 import torch
 
 from rowspace.errors import ConfigError, CorpusError, RowspaceError, TrainingError
-from rowspace.files import write_folder_atomically
 from rowspace.machine import available_memory, has_native_bfloat16
 from rowspace.space.formats import load
 from rowspace.text.corpus import Corpus
-from rowspace.text.runs import remember_run, work_folder_of
+from rowspace.text.runs import readable_twice, remember_run, work_folder_of
 from rowspace.transformer.embeddings import count_parameters
 from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
@@ -142,7 +140,7 @@ class LanguageModelTrainer:
 
     def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
         """The tokenizer and the token ids, to train on and held out; in `work` from then on."""
-        corpus = _readable_twice(corpus, work)
+        corpus = readable_twice(corpus, work)
         tokenizer = self._tokenizer(corpus, work)
         return tokenizer, *self._tokens(corpus, tokenizer, work)
 
@@ -422,27 +420,3 @@ def precision_of(config: PretrainConfig, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if device.type == "cpu" and has_native_bfloat16() else torch.float32
-
-
-def _readable_twice(corpus: Corpus, work: Path) -> Corpus:
-    """A corpus that can be read once for its subwords and once for their ids: stdin is kept."""
-    once = [path for path, _ in corpus.files() if not path.is_file()]
-    if not once:
-        return corpus
-    kept_as = {path: f"{number}{path.suffix or '.txt'}" for number, path in enumerate(once)}
-    kept = work / "corpus"
-    if not kept.exists():
-        with write_folder_atomically(kept) as folder:
-            for path, name in kept_as.items():
-                _copy(path, folder / name)
-    paths = [kept / kept_as[path] if path in kept_as else path for path, _ in corpus.files()]
-    return Corpus(paths, corpus.documents, corpus.encoding, corpus.errors)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with target.open("wb") as writing:
-        if str(source) == "-":
-            shutil.copyfileobj(sys.stdin.buffer, writing)
-        else:
-            with source.open("rb") as reading:
-                shutil.copyfileobj(reading, writing)

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import rowspace as rs
+from tests.program import RunMain
+from tests.transformer.small_encoder import sentences, write_model
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("models") / "bert", "bert", sentences())
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    path = tmp_path / "corpus.txt"
+    path.write_text("\n".join(sentences(60)))
+    return path
+
+
+def test_a_teacher_becomes_vectors_that_other_commands_read(
+    teacher: Path, corpus: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    out = tmp_path / "static.words"
+    ran = run_main("distill", teacher, corpus, "--out", out, "--layers", "0,-1", "--mix", "concat")
+    assert ran.out == f"9 vectors of 96 numbers in {out}\ntry: rowspace neighbors {out} WORD\n"
+    asked = run_main("neighbors", out, "cat", "-k", "3", "--json")
+    (answer,) = json.loads(asked.out)
+    assert len(answer["neighbors"]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.txt", "static.words"]
+
+
+def test_words_of_a_file_and_json(
+    teacher: Path, corpus: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    (tmp_path / "list.txt").write_text("fox\n\nzebra\nCat\n")
+    out = tmp_path / "out"
+    ran = run_main(
+        "distill", teacher, corpus, "--out", out, "--words", tmp_path / "list.txt", "--json",
+        "--remove-top", "1",
+    )  # fmt: skip
+    assert json.loads(ran.out) == {"out": str(out), "words": 2, "dim": 48}
+    found = rs.load(out)
+    assert found.index_to_key == ["fox", "cat"]
+    assert found.metadata["transforms"] == ["all-but-the-top 1"]
+
+
+def test_expected_errors_are_one_line(
+    teacher: Path, corpus: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "none.txt").write_text("\n")
+    out.mkdir()
+    for arguments, message in (
+        ([teacher, corpus, "--out", out], "exists; give another --out, or remove it"),
+        (
+            [teacher, corpus, "--out", tmp_path / "new", "--words", tmp_path / "none.txt"],
+            "has no word in it",
+        ),
+        (
+            [teacher, corpus, "--out", tmp_path / "new", "--min-count", "0"],
+            "min_count is 0; give 1 or more",
+        ),
+        ([tmp_path / "nothing", corpus, "--out", tmp_path / "new"], "there is no folder"),
+        ([teacher, tmp_path / "nothing", "--out", tmp_path / "new"], "there is no file or folder"),
+    ):
+        assert message in run_main("distill", *arguments).error()
+    assert not list(tmp_path.glob("new*"))
