@@ -62,6 +62,7 @@ def test_words_of_examples_worked_by_hand(text: str, expected: list[str]) -> Non
 TEXTS = st.text(alphabet=st.one_of(st.sampled_from(TRICKY + "\0"), st.characters()))
 
 
+@settings(deadline=None)  # the first makes the table
 @given(TEXTS)
 def test_spans_of_words_are_where_the_words_stand(text: str) -> None:
     text = unicodedata.normalize("NFC", text)  # which joins what was a word with what was none

@@ -30,12 +30,11 @@ from rowspace.evaluate.window_loss import check_text
 from rowspace.files import write_folder_atomically, write_json
 from rowspace.space.pages import write_page
 from rowspace.text.corpus import Corpus
-from rowspace.text.runs import remember_run
+from rowspace.text.runs import remember_run, work_folder
 from rowspace.transformer.pretrain import (
     TOKENS,
     LanguageModelTrainer,
     limited_threads,
-    work_folder,
 )
 from rowspace.transformer.tokens import DESCRIPTION
 

@@ -98,6 +98,24 @@ class Corpus:
         except CorpusError:
             return {}
 
+    def total_bytes(self) -> int | None:
+        """Bytes of the text; None where a file is packed or there are none."""
+        sizes = self.sizes()
+        if not sizes or any(Path(name).suffix in COMPRESSED for name in sizes):
+            return None
+        return sum(sizes.values())
+
+    def is_whole_file(self, document: Document) -> bool:
+        """Whether a document is a file, or a part of a large one."""
+        is_jsonl = bare_suffix(Path(document.source)) in JSONL_SUFFIXES
+        return self.documents == "file" and not is_jsonl
+
+    def text_of(self, document: Document) -> str:
+        """A document's text, after its title where that is text too and not a file's name."""
+        if self.is_whole_file(document) or not document.title:
+            return document.text
+        return f"{document.title}\n{document.text}"
+
     def __iter__(self) -> Iterator[Document]:
         for path, name in self.files():
             yield from self._documents_of(path, name)

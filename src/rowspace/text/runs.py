@@ -1,14 +1,16 @@
-"""The work folder of a training run that can stop and go on: it knows its settings and its text."""
+"""The work folder of a run that can stop and go on: it knows its settings and its text."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, RowspaceError, TrainingError
 from rowspace.files import remember, write_folder_atomically, write_json
 from rowspace.text.corpus import Corpus
 
@@ -29,6 +31,30 @@ def work_folder_of(out: Path) -> Path:
     if out.exists():
         raise ConfigError(f"{out} exists; give another --out, or remove it")
     return out.with_name(out.name + ".training")
+
+
+@contextlib.contextmanager
+def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[Path]:
+    """The folder beside `out` to work in.
+
+    It stays after an interrupt, to go on with, and after an error once there is something in it
+    that was learned: what matches one of these patterns.
+    """
+    work = work_folder_of(out)
+    if work.exists() and not resume:
+        raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    is_new = not work.exists()
+    try:
+        yield work
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except (RowspaceError, MemoryError) as error:
+        if any(any(work.glob(pattern)) for pattern in learned):
+            if isinstance(error, TrainingError):
+                raise TrainingError(f"{error}; {work} keeps what was saved before") from error
+        elif is_new:  # the same again would fail again, and with other settings it cannot go on
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def remember_run(

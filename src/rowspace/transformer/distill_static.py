@@ -31,14 +31,13 @@ from rowspace.space.transforms import all_but_the_top
 from rowspace.space.vectors import Vectors
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import split_sentences
-from rowspace.text.runs import readable_twice, remember_run
+from rowspace.text.runs import readable_twice, remember_run, work_folder
 from rowspace.text.tokenizer import spanned_words, word_spans
 from rowspace.text.tokenizer import words as words_of
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.distill_config import DistillConfig
 from rowspace.transformer.interrupts import deferred_interrupts
 from rowspace.transformer.layer_mix import LayerMix
-from rowspace.transformer.pretrain import work_folder
 
 CHECKPOINT, VOCABULARY = "checkpoint", "vocabulary.json"
 _TEXTS_AT_ONCE = 64
@@ -115,7 +114,7 @@ def distill_static(
         with tempfile.TemporaryDirectory(prefix="rowspace-") as work:
             return _distill_in(encoder, corpus, config, words, Path(work), dim)
     out = Path(out)
-    with work_folder(out, resume) as place:
+    with work_folder(out, resume, (CHECKPOINT,)) as place:
         vectors = _distill_in(encoder, corpus, config, words, place, dim)
         folder.write(vectors, out)
     shutil.rmtree(place)

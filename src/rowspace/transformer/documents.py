@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from rowspace.text.corpus import JSONL_SUFFIXES, Corpus, Document
-from rowspace.text.streams import COMPRESSED, bare_suffix
+from rowspace.text.corpus import Corpus, Document
 
 
 @dataclass(frozen=True)
@@ -27,31 +25,11 @@ def parts_of(corpus: Corpus) -> Iterator[Part]:
     for document in corpus:
         goes_on = previous is not None and _goes_on(document, corpus)
         if previous is not None:
-            yield Part(_text_of(previous, corpus), starts, not goes_on)
+            yield Part(corpus.text_of(previous), starts, not goes_on)
         previous, starts = document, not goes_on
     if previous is not None:
-        yield Part(_text_of(previous, corpus), starts, True)
-
-
-def total_bytes(corpus: Corpus) -> int | None:
-    """Bytes of the text; None where a file is packed or there are none."""
-    sizes = corpus.sizes()
-    if not sizes or any(Path(name).suffix in COMPRESSED for name in sizes):
-        return None
-    return sum(sizes.values())
-
-
-def _is_file(document: Document, corpus: Corpus) -> bool:
-    is_jsonl = bare_suffix(Path(document.source)) in JSONL_SUFFIXES
-    return corpus.documents == "file" and not is_jsonl
+        yield Part(corpus.text_of(previous), starts, True)
 
 
 def _goes_on(document: Document, corpus: Corpus) -> bool:
-    return _is_file(document, corpus) and document.document_id != document.source
-
-
-def _text_of(document: Document, corpus: Corpus) -> str:
-    """With its title, where that stands in the text and is not a file's name."""
-    if _is_file(document, corpus) or not document.title:
-        return document.text
-    return f"{document.title}\n{document.text}"
+    return corpus.is_whole_file(document) and document.document_id != document.source

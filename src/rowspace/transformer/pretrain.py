@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from rowspace.errors import ConfigError, CorpusError, RowspaceError, TrainingError
+from rowspace.errors import ConfigError, CorpusError
 from rowspace.machine import available_memory, has_native_bfloat16
 from rowspace.space.formats import load
 from rowspace.text.corpus import Corpus
-from rowspace.text.runs import readable_twice, remember_run, work_folder_of
+from rowspace.text.runs import readable_twice, remember_run, work_folder
 from rowspace.transformer.embeddings import count_parameters
 from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
@@ -122,7 +122,7 @@ class LanguageModelTrainer:
             with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
                 return self._fit_in(corpus, Path(folder))
         out = Path(out)
-        with work_folder(out, resume) as work:
+        with work_folder(out, resume, (CHECKPOINT,)) as work:
             pretrained = self._fit_in(corpus, work)
             pretrained.save(out)
         shutil.rmtree(work)
@@ -363,32 +363,6 @@ def optimizer_for(model: Model, config: PretrainConfig) -> torch.optim.Optimizer
         weight_decay=config.weight_decay,
         betas=(0.9, config.beta2),
     )
-
-
-@contextlib.contextmanager
-def work_folder(
-    out: Path, resume: bool, learned: tuple[str, ...] = (CHECKPOINT,)
-) -> Iterator[Path]:
-    """The folder beside `out` to work in.
-
-    It stays after an interrupt, to go on with, and after an error once there is something in it
-    that was learned: what matches one of these patterns.
-    """
-    work = work_folder_of(out)
-    if work.exists() and not resume:
-        raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
-    is_new = not work.exists()
-    try:
-        yield work
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
-    except (RowspaceError, MemoryError) as error:
-        if any(any(work.glob(pattern)) for pattern in learned):
-            if isinstance(error, TrainingError):
-                raise TrainingError(f"{error}; {work} keeps what was saved before") from error
-        elif is_new:  # the same again would fail again, and with other settings it cannot go on
-            shutil.rmtree(work, ignore_errors=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from rowspace.errors import ConfigError, CorpusError
 from rowspace.extras import need
 from rowspace.progress import track
 from rowspace.text.corpus import Corpus
-from rowspace.transformer.documents import parts_of, total_bytes
+from rowspace.transformer.documents import parts_of
 from rowspace.transformer.tokenizer import CHUNK_CHARACTERS, UNKNOWN_TOKENS
 from rowspace.transformer.tokenizer_files import (
     BERT_TOKENS,
@@ -165,7 +165,7 @@ def _count_characters(corpus: Corpus, normalize: Any) -> Counter[str]:
 def _texts(corpus: Corpus, description: str) -> Iterator[str]:
     """The text in pieces of whole lines, so that no word is cut and memory stays small."""
     n_characters = 0
-    with track(description, total=total_bytes(corpus)) as tracker:
+    with track(description, total=corpus.total_bytes()) as tracker:
         for part in parts_of(corpus):
             for text in _pieces(part.text.splitlines(keepends=True)):
                 yield text

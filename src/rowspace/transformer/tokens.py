@@ -24,7 +24,7 @@ from rowspace.errors import ConfigError, CorpusError, FormatError
 from rowspace.files import fsync_file, write_json
 from rowspace.progress import Tracker, track
 from rowspace.text.corpus import Corpus
-from rowspace.transformer.documents import parts_of, total_bytes
+from rowspace.transformer.documents import parts_of
 from rowspace.transformer.tokenizer import SubwordTokenizer
 
 TRAIN, HELD_OUT, DESCRIPTION = "train.ids", "held_out.ids", "tokens.json"
@@ -183,7 +183,7 @@ class _Files:
         self.description.unlink(missing_ok=True)  # what it describes is about to go
         partial = folder / f".{self.names[0]}.partial"
         try:
-            with partial.open("wb") as file, track("tokenizing", total_bytes(corpus)) as tracker:
+            with partial.open("wb") as file, track("tokenizing", corpus.total_bytes()) as tracker:
                 pieces = _Encoder(tokenizer, file, tracker).run(corpus)
             held_out, how = pieces.choose(share)
             files = self._split(partial, pieces, held_out, tokenizer)
