@@ -37,7 +37,7 @@ _COMMANDS = {
     "geometry": ("rowspace.cli.geometry", "How a space is shaped: hubs, clusters, drift, bias."),
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
-    "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
+    "eval": ("rowspace.cli.evaluate", "Measure a model on words, senses and retrieval."),
     "extrapolate": (
         "rowspace.cli.extrapolate",
         "Which methods of position read longer texts than in training.",
