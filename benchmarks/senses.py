@@ -96,11 +96,12 @@ def by_examples(family: str, results: Mapping[str, Sequence[SenseResult]]) -> li
 
 def wic(report: Report) -> list[str]:
     """One row an encoder: the accuracy on each file of pairs."""
-    lines = [f"{'word in context':34} accuracy  ± folds"]
-    for name, results in report.wic.items():
-        for result in results.values():
-            lines.append(f"{name:34}{result.accuracy:9.3f}{result.accuracy_std:9.3f}")
-    return lines
+    rows = [
+        f"{name:34}{result.accuracy:9.3f}{result.accuracy_std:9.3f}"
+        for name, results in report.wic.items()
+        for result in results.values()
+    ]
+    return [f"{'word in context':34} accuracy  ± folds", *rows]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from rowspace.errors import ConfigError, EvaluationError
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
 from rowspace.evaluate.sense_data import Occurrence, SenseTask, by_frequency, stratified
 from rowspace.space.similarity import unit_rows
+from rowspace.space.transforms import Matrix
 
 Classifier = Literal["centroid", "nearest"]
 CLASSIFIERS: tuple[Classifier, ...] = get_args(Classifier)
@@ -201,18 +202,16 @@ def first_of_each(rows: NDArray[np.int64], labels: Labels, n: int) -> NDArray[np
     return np.concatenate([rows[of_rows == sense][:n] for sense in np.unique(of_rows)])
 
 
-def nearest_example(
-    examples: NDArray[np.float32], labels: Labels, queries: NDArray[np.float32]
-) -> Labels:
+def nearest_example(examples: Matrix, labels: Labels, queries: Matrix) -> Labels:
     """The sense of the example with the largest cosine; of equally near ones the most frequent.
 
     Parameters
     ----------
-    examples : (n_examples, dim) float32 array
+    examples : (n_examples, dim) float array
         A zero row is near to nothing.
     labels : (n_examples,) int array
         Rising; 0 the most frequent sense.
-    queries : (n_queries, dim) float32 array
+    queries : (n_queries, dim) float array
         A zero row gets the most frequent sense.
 
     Returns
@@ -227,9 +226,7 @@ def nearest_example(
     return said
 
 
-def nearest_centroid(
-    examples: NDArray[np.float32], labels: Labels, queries: NDArray[np.float32]
-) -> Labels:
+def nearest_centroid(examples: Matrix, labels: Labels, queries: Matrix) -> Labels:
     """The sense whose examples' mean has the largest cosine; as `nearest_example` else."""
     senses = np.unique(labels)
     has_vector = examples.any(axis=1)
