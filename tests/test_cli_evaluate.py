@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from rowspace.cli import cli
-from rowspace.errors import EvaluationError
+from rowspace.errors import ConfigError, EvaluationError, MissingExtraError
 from rowspace.space.formats import save
 from tests.evaluate.test_analogy import offset_vectors
 from tests.evaluate.test_tasks import write_data
@@ -26,9 +27,15 @@ class LetterEncoder:
     dim = 26
     fingerprint = "letters"
 
+    def __init__(self, vectors: object = None) -> None:
+        pass
+
     @classmethod
     def from_vectors(cls, vectors: object) -> LetterEncoder:
-        return cls()
+        return cls(vectors)
+
+    def encode_tokens(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        return self.encode([" ".join(text) for text in texts])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         letters = "abcdefghijklmnopqrstuvwxyz"
@@ -67,6 +74,17 @@ def test_every_task_has_a_line_in_the_tables(model: str, data: Path) -> None:
     assert any(line[:1] == ["drinks"] and line[-2:] == ["2", "3"] for line in lines)
     assert "drinks: queries without a relevant document in this split, left out: 1" in result.stdout
     assert "not scored" not in result.stdout
+    title = "senses: coarsewsd20, neighbors, centroid"
+    start = next(i for i, line in enumerate(result.stdout.splitlines()) if line.startswith(title))
+    # Two senses of three occurrences each: one said for all has F1 2·3 / (6 + 3) and 0.
+    row = result.stdout.splitlines()[start + 1].split()
+    assert row[:4] == ["oslo", "2", "6", "0.333"]
+    assert row[4:] == ["1.000", "±", "0.000"] * 4 + ["1.000"]
+    assert ["dev,", "neighbors"] in [line[:2] for line in lines]
+    assert (
+        "coarsewsd20/oslo: senses with fewer than 30 examples, all taken: France 3, Peru 3"
+        in result.stdout
+    )
 
 
 def test_what_is_missing_is_said_with_the_reason(model: str, data: Path) -> None:
@@ -89,6 +107,10 @@ def test_json_holds_the_same_numbers(model: str, data: Path) -> None:
     assert found["analogy"]["capitals"]["syntactic"]["accuracy"] is None
     assert found["retrieval"]["dense"]["drinks"]["k"] == 2
     assert 0 < found["retrieval"]["dense"]["drinks"]["scores"]["ndcg_at_k"] <= 1
+    sense = found["sense"]["own vector"]["coarsewsd20/oslo"]
+    assert sense["scores"]["nearest"][0]["n_examples"] == 1
+    assert sense["scores"]["nearest"][0]["macro_f1"] == sense["most_frequent_f1"]
+    assert found["wic"]["neighbors"]["wic/dev"]["n_pairs"] == 10
     assert found["skipped"] == []
 
 
@@ -132,3 +154,70 @@ def test_without_a_data_folder_the_option_is_named(
     result = _run(model)
     assert result.exit_code == 2
     assert "--data" in result.stderr
+
+
+def test_examples_and_limit_reach_the_sense_tasks(model: str, data: Path) -> None:
+    options = ("--task", "sense", "--examples", "2", "--limit", "4", "--json")
+    result = _run(model, "--data", str(data), *options)
+    assert result.exit_code == 0, result.output
+    word = json.loads(result.stdout)["sense"]["neighbors"]["coarsewsd20/oslo"]
+    assert [score["n_examples"] for score in word["scores"]["centroid"]] == [2]
+    assert word["n_test"] == {"France": 2, "Peru": 2}
+
+
+@pytest.fixture
+def transformer(tmp_path: Path) -> Path:
+    """The folder of a small random BERT and a tokenizer of characters."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path / "bert"
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=60,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    tokens = ["[UNK]", *"abcdefghijklmnopqrstuvwxyzFOP"]
+    word_level = tokenizers.models.WordLevel(
+        {token: i for i, token in enumerate(tokens)}, unk_token="[UNK]"
+    )
+    tokenizer = tokenizers.Tokenizer(word_level)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.WhitespaceSplit(),
+            tokenizers.pre_tokenizers.Split("", "isolated"),
+        ]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_of_a_transformer_sense_tasks_alone_are_scored(transformer: Path, data: Path) -> None:
+    result = _run(str(transformer), "--data", str(data), "--layers", "-2,-1", "--examples", "2")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("senses: coarsewsd20, transformer, centroid")
+    assert "word in context" in result.stdout
+    assert "similarity" not in result.stdout
+
+
+def test_a_layer_that_is_not_there_is_said(transformer: Path, data: Path) -> None:
+    result = _run(str(transformer), "--data", str(data), "--layers", "9")
+    assert isinstance(result.exception, ConfigError)
+    assert "there is no layer 9" in str(result.exception)
+
+
+def test_without_torch_a_transformer_asks_for_the_extra(
+    transformer: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    result = _run(str(transformer), "--data", str(data))
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'rowspace[torch]'" in str(result.exception)

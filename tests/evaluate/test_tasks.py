@@ -10,13 +10,15 @@ import pytest
 
 from rowspace.errors import ConfigError, EvaluationError
 from rowspace.evaluate.beir import RetrievalTask
+from rowspace.evaluate.occurrence_encoders import NeighborOccurrences
+from rowspace.evaluate.sense import SenseSettings
 from rowspace.evaluate.tasks import Settings, find_tasks, run_tasks
 from tests.evaluate.test_analogy import offset_vectors
 from tests.evaluate.test_beir import write_task
 
 
 def write_data(folder: Path) -> Path:
-    """A small data folder: two word-pair sets, one of analogies, one retrieval task."""
+    """A small data folder: two word-pair sets, and one task of each other kind."""
     pairs, questions = folder / "word" / "similarity", folder / "word" / "analogy"
     pairs.mkdir(parents=True)
     questions.mkdir(parents=True)
@@ -27,7 +29,20 @@ def write_data(folder: Path) -> Path:
         ": capitals\nFrance Paris Spain Madrid\nFrance Paris Italy Rome\n: gram1\nx y z w\n"
     )
     write_task(folder / "retrieval" / "drinks")
+    write_senses(folder / "context")
     return folder
+
+
+def write_senses(folder: Path) -> None:
+    """One word, its occurrences told apart by one neighbour, and pairs of ten lemmas."""
+    for family in ("coarsewsd20", "senseval", "wic"):
+        (folder / family).mkdir(parents=True)
+    lines = "".join(f"{s}\t1\t{s} oslo {s}\n" for s in ("France", "Peru") for _ in range(3))
+    for part in ("train", "test"):
+        (folder / "coarsewsd20" / f"oslo.{part}.tsv").write_text("sense\tindex\tsentence\n" + lines)
+    pairs = "".join(f"{'TF'[i % 2]}\tl{i}\tN\t0\t0\tOslo\tOslo Peru\n" for i in range(10))
+    header = "label\tlemma\tpos\tindex1\tindex2\tsentence1\tsentence2\n"
+    (folder / "wic" / "dev.tsv").write_text(header + pairs)
 
 
 def first_documents(task: RetrievalTask, k: int) -> Mapping[str, Sequence[str]]:
@@ -42,6 +57,8 @@ def test_tasks_are_found_by_kind(tmp_path: Path) -> None:
         ("similarity", "places"),
         ("analogy", "capitals"),
         ("retrieval", "drinks"),
+        ("sense", "coarsewsd20/oslo"),
+        ("sense", "wic/dev"),
     ]
     assert skipped == []
 
@@ -59,6 +76,7 @@ def test_a_missing_folder_is_skipped_with_the_reason(tmp_path: Path) -> None:
         ("similarity", "word/similarity"),
         ("analogy", "word/analogy"),
         ("retrieval", "retrieval"),
+        ("sense", "context"),
     ]
     assert skipped[2].reason == f"{tmp_path} has no folder retrieval"
 
@@ -89,11 +107,20 @@ def test_a_missing_data_folder_is_an_error(tmp_path: Path) -> None:
 def test_every_task_is_in_the_report(tmp_path: Path) -> None:
     tasks, _ = find_tasks(write_data(tmp_path))
     vectors = offset_vectors(noise=0.9)
-    report = run_tasks(vectors, tasks, rankers={"first": first_documents}, settings=Settings(k=2))
+    report = run_tasks(
+        vectors,
+        tasks,
+        rankers={"first": first_documents},
+        occurrence_encoders={"neighbors": NeighborOccurrences(vectors)},
+        settings=Settings(k=2, sense=SenseSettings(n_examples=(2,))),
+    )
     assert list(report.similarity) == ["packed.v2", "places"]
     assert report.similarity["places"].unknown_words == ("xyzzy",)
     assert report.analogy["capitals"].total.n_scored == 2
     assert report.retrieval["first"]["drinks"].k == 2
+    (score,) = report.senses["neighbors"]["coarsewsd20/oslo"].scores["centroid"]
+    assert (score.n_examples, score.accuracy) == (2, 1.0)
+    assert report.wic["neighbors"]["wic/dev"].n_pairs == 10
     assert report.skipped == []
 
 
@@ -109,6 +136,21 @@ def test_a_task_that_cannot_be_read_is_skipped_and_the_rest_goes_on(tmp_path: Pa
     assert "broken.tsv line 1" in reasons["broken"]
     assert "damaged or cut short" in reasons["cut"]
     assert "has no queries.jsonl" in reasons["drinks"]
+    assert reasons["wic/dev"] == "nothing was given that gives words in sentences their vectors"
+
+
+def test_word_tasks_without_vectors_are_skipped_with_the_reason(tmp_path: Path) -> None:
+    tasks, _ = find_tasks(write_data(tmp_path), ["analogy"])
+    (skipped,) = run_tasks(None, tasks).skipped
+    assert skipped.reason == "no word vectors were given"
+
+
+def test_sense_folders_without_a_file_are_said(tmp_path: Path) -> None:
+    for family in ("coarsewsd20", "senseval", "wic"):
+        (tmp_path / "context" / family).mkdir(parents=True)
+    tasks, (skipped,) = find_tasks(tmp_path, ["sense"])
+    assert tasks == []
+    assert skipped.reason == f"{tmp_path / 'context'} holds no task"
 
 
 def test_settings_reach_the_tasks(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ _COMMANDS = {
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
     "encode": ("rowspace.cli.encode", "Vectors of texts, or of words where they occur."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
-    "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
+    "eval": ("rowspace.cli.evaluate", "Measure a model on words, senses and retrieval."),
     "extrapolate": (
         "rowspace.cli.extrapolate",
         "Which methods of position read longer texts than in training.",

@@ -1,10 +1,10 @@
-"""`rowspace eval`: word vectors measured on the tasks of a data folder."""
+"""`rowspace eval`: word vectors or a transformer measured on the tasks of a data folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowspace.cli.output import aligned, emit_json, json_option
+from rowspace.cli.options import whole_numbers
+from rowspace.cli.output import Row, aligned, emit_json, json_option, plain, ratio
+from rowspace.cli.sense_tables import sense_json, sense_tables
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.analogy import AnalogyResult, SectionResult
 from rowspace.evaluate.beir import RetrievalTask
+from rowspace.evaluate.occurrence_encoders import (
+    SENTENCE_WEIGHT,
+    NeighborOccurrences,
+    OccurrenceEncoder,
+    StaticOccurrences,
+    TransformerOccurrences,
+)
 from rowspace.evaluate.retrieval import RetrievalResult, retrieve, retrieve_dense
+from rowspace.evaluate.sense import SenseSettings
 from rowspace.evaluate.tasks import KINDS, Kind, Ranker, Report, Settings, find_tasks, run_tasks
+from rowspace.extras import require_torch
 from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
@@ -31,16 +42,20 @@ _DOCUMENTS_AT_ONCE = 1024
 MODES = ("dense", "lexical", "hybrid")
 
 EPILOG = """\b
-MODEL is a folder of vectors, a space, or a word2vec file (.txt, .vec, .bin).
+MODEL is a folder of vectors, a space, a word2vec file (.txt, .vec, .bin), or the folder of a
+transformer, of which sense tasks alone are scored if no other is asked for.
 DATA holds any of
   word/similarity/*.tsv   word TAB word TAB score (.csv: commas)
   word/analogy/*.txt      as questions-words.txt: `: section`, then four words a line
   retrieval/*/            corpus.jsonl, queries.jsonl, qrels/test.tsv, as in BEIR
+  context/coarsewsd20/    WORD.train.tsv, WORD.test.tsv: sense TAB index TAB sentence
+  context/senseval/       WORD.jsonl: sense, index, tokens
+  context/wic/*.tsv       label TAB lemma TAB pos TAB index1 TAB index2 TAB both sentences
 Files may be packed (.gz, .xz, .zst). Retrieval ranks whole documents: dense by the weighted mean of
-their words' vectors (SIF), lexical by BM25 with English stemming, hybrid by both.
+their words' vectors (SIF), lexical by BM25 with English stemming, hybrid by both. Senses are told
+by cosine to the nearest mean of a sense's examples (centroid) or the nearest example; of word
+vectors by the word's own, the same in every sentence, and by its neighbors'.
 """
-
-Row = tuple[str, ...]
 
 
 @click.command("eval", epilog=EPILOG)
@@ -88,6 +103,34 @@ Row = tuple[str, ...]
     metavar="N",
 )
 @click.option("--case-sensitive", is_flag=True, help="Tell Paris from paris in word tasks.")
+@click.option(
+    "--examples",
+    default="1,3,10,30",
+    show_default=True,
+    callback=whole_numbers,
+    help="Labelled examples of each sense, drawn five times.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Classify at most about N occurrences of a word.  [default: all]",
+    metavar="N",
+)
+@click.option(
+    "--layers",
+    callback=lambda *asked: None if asked[-1] is None else whole_numbers(*asked),
+    help="Of a transformer, in sense tasks: their mean. 0 is the embeddings, -1 the last.  "
+    "[default: the last four]",
+    metavar="N,N…",
+)
+@click.option(
+    "--sentence-weight",
+    default=SENTENCE_WEIGHT,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Of a transformer, in sense tasks: how much of the sentence's vector is added to the "
+    "word's; 0 is the word's alone.",
+)
 @json_option
 def eval_command(
     model: str,
@@ -99,31 +142,74 @@ def eval_command(
     method: Any,
     restrict_vocab: int,
     case_sensitive: bool,
+    examples: tuple[int, ...],
+    limit: int | None,
+    layers: tuple[int, ...] | None,
+    sentence_weight: float,
     as_json: bool,
 ) -> None:
-    """Measure MODEL on word similarity, analogies and retrieval."""
-    tasks, skipped = find_tasks(data, kinds or KINDS)
-    vectors = load(model)
+    """Measure MODEL on word similarity, analogies, retrieval and word senses."""
+    reads_sentences = is_transformer(model)
+    kinds = kinds or (("sense",) if reads_sentences else KINDS)
+    tasks, skipped = find_tasks(data, kinds)
+    vectors = None if reads_sentences and set(kinds) == {"sense"} else load(model)
+    encoders: dict[str, OccurrenceEncoder] = {}
+    if "sense" in kinds and reads_sentences:
+        encoders["transformer"] = _transformer(model, layers, sentence_weight)
+    elif vectors is not None:
+        encoders["own vector"] = StaticOccurrences(vectors)
+        encoders["neighbors"] = NeighborOccurrences(vectors)
     settings = Settings(
         method=method,
         case_insensitive=not case_sensitive,
         restrict_vocab=restrict_vocab,
         k=k,
         split=split,
+        sense=SenseSettings(n_examples=examples, limit=limit),
     )
-    report = run_tasks(vectors, tasks, rankers=_rankers(vectors, modes), settings=settings)
+    report = run_tasks(
+        vectors,
+        tasks,
+        rankers=None if vectors is None else _rankers(vectors, modes),
+        occurrence_encoders=encoders,
+        settings=settings,
+    )
     report.skipped[:0] = skipped
-    if not (report.similarity or report.analogy or report.retrieval):
+    if not report.has_scores:
         reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in report.skipped)
         raise EvaluationError(f"no task of {data} could be scored ({reasons})")
     if as_json:
-        emit_json(_as_json(model, len(vectors), report))
+        emit_json(_as_json(model, vectors, report))
     else:
         click.echo("\n\n".join("\n".join(part) for part in _tables(report)))
 
 
 # `rowspace.cli` looks a command up by its name on the command line.
 eval = eval_command
+
+
+# Transformers
+
+
+def is_transformer(model: str) -> bool:
+    """Whether a folder's config.json describes a transformer, as ours and Hugging Face's do."""
+    try:
+        config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(config, dict):
+        return False
+    return "rowspace" in config or config.get("model_type") not in (None, "model2vec")
+
+
+def _transformer(
+    model: str, layers: Sequence[int] | None, sentence_weight: float
+) -> TransformerOccurrences:
+    require_torch("eval of a transformer")
+    from rowspace.transformer.load_encoder import load_encoder
+
+    encoder = load_encoder(model)
+    return TransformerOccurrences(encoder, layers=layers, sentence_weight=sentence_weight)
 
 
 # Rankers: evaluation and search do not know each other, so they meet here.
@@ -189,6 +275,7 @@ def _tables(report: Report) -> Iterator[list[str]]:
     ]
     if notes:
         yield list(dict.fromkeys(notes))  # most hold for every mode
+    yield from sense_tables(report)
     if report.skipped:
         rows = [(f"{entry.kind}  {entry.name}", entry.reason) for entry in report.skipped]
         yield aligned([("not scored", "reason"), *rows], n_left=2)
@@ -197,7 +284,7 @@ def _tables(report: Report) -> Iterator[list[str]]:
 def _similarity_table(report: Report) -> list[str]:
     rows: list[Row] = [("word similarity", "spearman", "pearson", "scored", "pairs")]
     rows += [
-        (name, _ratio(r.spearman), _ratio(r.pearson), f"{r.n_scored:,}", f"{r.n_pairs:,}")
+        (name, ratio(r.spearman), ratio(r.pearson), f"{r.n_scored:,}", f"{r.n_pairs:,}")
         for name, r in report.similarity.items()
     ]
     return aligned(rows)
@@ -208,7 +295,7 @@ def _analogy_table(name: str, result: AnalogyResult) -> list[str]:
         counts = (section.n_correct, section.n_scored, section.n_questions)
         return (
             indent + section.name,
-            _ratio(section.accuracy),
+            ratio(section.accuracy),
             *(f"{count:,}" for count in counts),
         )
 
@@ -228,7 +315,7 @@ def _retrieval_table(mode: str, results: Sequence[RetrievalResult]) -> list[str]
     rows += [
         (
             r.task,
-            *(_ratio(score) for score in r.scores.values()),
+            *(ratio(score) for score in r.scores.values()),
             f"{r.n_queries:,}",
             f"{r.n_documents:,}",
         )
@@ -251,24 +338,25 @@ def _notes(mode: str, result: RetrievalResult) -> Iterator[str]:
     return (f"{text}: {count:,}" for text, count in counts.items() if count)
 
 
-def _ratio(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
-
-
 # JSON
 
 
-def _as_json(model: str, n_words: int, report: Report) -> dict[str, Any]:
+def _as_json(model: str, vectors: Vectors | None, report: Report) -> dict[str, Any]:
     return {
         "model": model,
-        "n_words": n_words,
+        "n_words": None if vectors is None else len(vectors),
         "similarity": {
-            name: _plain(dataclasses.asdict(result)) for name, result in report.similarity.items()
+            name: plain(dataclasses.asdict(result)) for name, result in report.similarity.items()
         },
         "analogy": {name: _analogy_json(result) for name, result in report.analogy.items()},
         "retrieval": {
             mode: {name: _retrieval_json(result) for name, result in results.items()}
             for mode, results in report.retrieval.items()
+        },
+        "sense": {encoder: sense_json(results) for encoder, results in report.senses.items()},
+        "wic": {
+            encoder: {name: plain(dataclasses.asdict(r)) for name, r in results.items()}
+            for encoder, results in report.wic.items()
         },
         "skipped": [dataclasses.asdict(entry) for entry in report.skipped],
     }
@@ -278,7 +366,7 @@ def _analogy_json(result: AnalogyResult) -> dict[str, Any]:
     def section(part: SectionResult | None) -> dict[str, Any] | None:
         if part is None:
             return None
-        return _plain({**dataclasses.asdict(part), "accuracy": part.accuracy})
+        return plain({**dataclasses.asdict(part), "accuracy": part.accuracy})
 
     return {
         "method": result.method,
@@ -294,11 +382,3 @@ def _retrieval_json(result: RetrievalResult) -> dict[str, Any]:
     fields = dataclasses.asdict(result)
     del fields["per_query"]  # thousands of numbers; `evaluate_rankings` gives them in Python
     return fields
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """The same with None for NaN, which JSON does not have."""
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in fields.items()
-    }

@@ -1,12 +1,16 @@
-"""What the commands share: the `--json` option and how a result is printed."""
+"""What the commands share: the `--json` option, tables, and how a result is printed."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+
+Row = tuple[str, ...]
+"""The cells of a table's line."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,3 +36,16 @@ def aligned(rows: Sequence[Sequence[str]], n_left: int = 1) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def ratio(value: float) -> str:
+    """A score with three digits; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same with None for NaN, which JSON does not have."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in fields.items()
+    }

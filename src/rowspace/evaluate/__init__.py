@@ -1,4 +1,4 @@
-"""Measuring vectors and search: word similarity, analogies, retrieval."""
+"""Measuring vectors and search: word similarity, analogies, retrieval, senses of words."""
 
 from rowspace.evaluate.analogy import AnalogyResult as AnalogyResult
 from rowspace.evaluate.analogy import AnalogySection as AnalogySection
@@ -7,6 +7,10 @@ from rowspace.evaluate.analogy import read_analogies as read_analogies
 from rowspace.evaluate.beir import RetrievalTask as RetrievalTask
 from rowspace.evaluate.beir import read_qrels as read_qrels
 from rowspace.evaluate.beir import read_retrieval_task as read_retrieval_task
+from rowspace.evaluate.occurrence_encoders import NeighborOccurrences as NeighborOccurrences
+from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder as OccurrenceEncoder
+from rowspace.evaluate.occurrence_encoders import StaticOccurrences as StaticOccurrences
+from rowspace.evaluate.occurrence_encoders import TransformerOccurrences as TransformerOccurrences
 from rowspace.evaluate.ranking import average_precision as average_precision
 from rowspace.evaluate.ranking import ndcg_at_k as ndcg_at_k
 from rowspace.evaluate.ranking import precision_at_k as precision_at_k
@@ -16,6 +20,13 @@ from rowspace.evaluate.retrieval import RetrievalResult as RetrievalResult
 from rowspace.evaluate.retrieval import evaluate_rankings as evaluate_rankings
 from rowspace.evaluate.retrieval import retrieve as retrieve
 from rowspace.evaluate.retrieval import retrieve_dense as retrieve_dense
+from rowspace.evaluate.sense import SenseResult as SenseResult
+from rowspace.evaluate.sense import SenseSettings as SenseSettings
+from rowspace.evaluate.sense import evaluate_senses as evaluate_senses
+from rowspace.evaluate.sense_data import SenseTask as SenseTask
+from rowspace.evaluate.sense_data import read_coarse_wsd as read_coarse_wsd
+from rowspace.evaluate.sense_data import read_senseval as read_senseval
+from rowspace.evaluate.sense_data import read_wic as read_wic
 from rowspace.evaluate.similarity import SimilarityResult as SimilarityResult
 from rowspace.evaluate.similarity import read_pairs as read_pairs
 from rowspace.evaluate.similarity import word_similarity as word_similarity
@@ -23,3 +34,5 @@ from rowspace.evaluate.tasks import Report as Report
 from rowspace.evaluate.tasks import Settings as Settings
 from rowspace.evaluate.tasks import find_tasks as find_tasks
 from rowspace.evaluate.tasks import run_tasks as run_tasks
+from rowspace.evaluate.wic import WicResult as WicResult
+from rowspace.evaluate.wic import evaluate_wic as evaluate_wic

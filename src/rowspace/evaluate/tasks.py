@@ -1,8 +1,8 @@
-"""The tasks in a data folder, run one after another on one set of vectors.
+"""The tasks in a data folder, run one after another on one model.
 
-The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt` and `retrieval/*/` in BEIR's layout;
-any part may be missing. What is not scored is in the report with the reason, never left out
-silently.
+The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt`, `retrieval/*/` in BEIR's layout and
+`context/*/` with senses of words (`sense_tasks`); any part may be missing. What is not scored is in
+the report with the reason, never left out silently.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import Literal, get_args
 from rowspace.errors import ConfigError, EvaluationError, RowspaceError
 from rowspace.evaluate.analogy import AnalogyResult, Method, evaluate_analogies, read_analogies
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
+from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
 from rowspace.evaluate.retrieval import RetrievalResult, evaluate_rankings
+from rowspace.evaluate.sense import SenseResult, SenseSettings
+from rowspace.evaluate.sense_tasks import HOME, find_sense_tasks, run_sense_task
 from rowspace.evaluate.similarity import SimilarityResult, read_pairs, word_similarity
+from rowspace.evaluate.wic import WicResult
 from rowspace.progress import track
 from rowspace.space.vectors import Vectors
 from rowspace.text.streams import bare_suffix
 
-Kind = Literal["similarity", "analogy", "retrieval"]
+Kind = Literal["similarity", "analogy", "retrieval", "sense"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -76,6 +80,9 @@ class Settings:
     split: str = "test"
     """Which judgements of a retrieval task."""
 
+    sense: SenseSettings = field(default_factory=SenseSettings)
+    """How senses are told apart."""
+
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"k is {self.k}, so no result counts; give 1 or more")
@@ -94,7 +101,18 @@ class Report:
     retrieval: dict[str, dict[str, RetrievalResult]] = field(default_factory=dict)
     """By ranker, then task."""
 
+    senses: dict[str, dict[str, SenseResult]] = field(default_factory=dict)
+    """By occurrence encoder, then task."""
+
+    wic: dict[str, dict[str, WicResult]] = field(default_factory=dict)
+    """By occurrence encoder, then task."""
+
     skipped: list[Skipped] = field(default_factory=list)
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether any task was scored."""
+        return any((self.similarity, self.analogy, self.retrieval, self.senses, self.wic))
 
 
 def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Task], list[Skipped]]:
@@ -104,7 +122,7 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
     ----------
     data : path
         See the module's docstring for the layout.
-    kinds : sequence of {"similarity", "analogy", "retrieval"}
+    kinds : sequence of {"similarity", "analogy", "retrieval", "sense"}
 
     Returns
     -------
@@ -131,21 +149,24 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
 
 
 def run_tasks(
-    vectors: Vectors,
+    vectors: Vectors | None,
     tasks: Sequence[Task],
     *,
     rankers: Mapping[str, Ranker] | None = None,
+    occurrence_encoders: Mapping[str, OccurrenceEncoder] | None = None,
     settings: Settings | None = None,
 ) -> Report:
-    """Score vectors on tasks; one that cannot be read or scored becomes `Skipped`.
+    """Score a model on tasks; one that cannot be read or scored becomes `Skipped`.
 
     Parameters
     ----------
-    vectors : Vectors
+    vectors : Vectors or None
         For the word tasks.
     tasks : sequence of Task
     rankers : mapping of str to callable
         For the retrieval tasks: what ranks documents, by the name it has in the report.
+    occurrence_encoders : mapping of str to OccurrenceEncoder
+        For the sense tasks: what gives a word in its sentence a vector, by its name in the report.
     settings : Settings
 
     Returns
@@ -158,7 +179,12 @@ def run_tasks(
         for task in tasks:
             progress.advance(0, note=task.name)
             try:
-                _run(vectors, task, rankers or {}, settings, report)
+                if task.kind == "retrieval":
+                    _run_retrieval(task, rankers or {}, settings, report)
+                elif task.kind == "sense":
+                    _run_sense(task, occurrence_encoders or {}, settings, report)
+                else:
+                    _run_words(vectors, task, settings, report)
             except (RowspaceError, OSError) as error:
                 skipped = Skipped(kind=task.kind, name=task.name, reason=str(error))
                 report.skipped.append(skipped)
@@ -166,13 +192,9 @@ def run_tasks(
     return report
 
 
-def _run(
-    vectors: Vectors,
-    task: Task,
-    rankers: Mapping[str, Ranker],
-    settings: Settings,
-    report: Report,
-) -> None:
+def _run_words(vectors: Vectors | None, task: Task, settings: Settings, report: Report) -> None:
+    if vectors is None:
+        raise EvaluationError("no word vectors were given")
     if task.kind == "similarity":
         report.similarity[task.name] = word_similarity(
             vectors,
@@ -180,7 +202,7 @@ def _run(
             case_insensitive=settings.case_insensitive,
             restrict_vocab=settings.restrict_vocab,
         )
-    elif task.kind == "analogy":
+    else:
         report.analogy[task.name] = evaluate_analogies(
             vectors,
             read_analogies(task.path),
@@ -188,8 +210,6 @@ def _run(
             case_insensitive=settings.case_insensitive,
             restrict_vocab=settings.restrict_vocab,
         )
-    else:
-        _run_retrieval(task, rankers, settings, report)
 
 
 def _run_retrieval(
@@ -204,7 +224,31 @@ def _run_retrieval(
         report.retrieval.setdefault(name, {})[task.name] = result
 
 
+def _run_sense(
+    task: Task, encoders: Mapping[str, OccurrenceEncoder], settings: Settings, report: Report
+) -> None:
+    if not encoders:
+        raise EvaluationError("nothing was given that gives words in sentences their vectors")
+    for name, result in run_sense_task(task.name, task.path, encoders, settings.sense).items():
+        if isinstance(result, WicResult):
+            report.wic.setdefault(name, {})[task.name] = result
+        else:
+            report.senses.setdefault(name, {})[task.name] = result
+
+
+def _find_senses(data: Path) -> tuple[list[Task], list[Skipped]]:
+    found, passed_over = find_sense_tasks(data)
+    tasks = [Task(kind="sense", name=name, path=path) for name, path in found]
+    skipped = [Skipped(kind="sense", name=name, reason=reason) for name, reason in passed_over]
+    if not found and not skipped:
+        reason = f"{data / HOME} holds no task"
+        skipped.append(Skipped(kind="sense", name=HOME, reason=reason))
+    return tasks, skipped
+
+
 def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:
+    if kind == "sense":
+        return _find_senses(data)
     where, suffixes = _HOMES[kind]
     folder = data / where
     if not folder.is_dir():
