@@ -3,7 +3,8 @@
     python -m benchmarks.senses --static DIR --models DIR [DIR...] [--limit N]
 
 CoarseWSD-20, Senseval's lexical samples and Word-in-Context, as `rowspace eval --task sense` scores
-them; `word alone` is a transformer without the sentence's vector.
+them; `word alone` is a transformer without the sentence's vector, `word hidden` one that reads a
+mask in the word's place.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def encoders_of(static: str, models: Sequence[str]) -> dict[str, OccurrenceEncod
         encoder, name = rs.load_encoder(model), Path(model).name
         found[f"{name}, word alone"] = TransformerOccurrences(encoder, sentence_weight=0)
         found[name] = TransformerOccurrences(encoder)
+        if encoder.tokenizer.mask_id is not None:
+            found[f"{name}, word hidden"] = TransformerOccurrences(encoder, hidden=True)
     return found
 
 

@@ -93,6 +93,9 @@ def test_a_transformer_gives_the_state_of_the_word_it_was_asked_for() -> None:
     mixed = TransformerOccurrences(encoder, layers=(2, 4), sentence_weight=0.5)
     for row, vector in enumerate(mixed.occurrences(sentences, [4, 1])):
         assert vector == pytest.approx(_unit(found[row]) + 0.5 * means[row], abs=1e-4)
+    hidden = TransformerOccurrences(encoder, layers=-1, hidden=True, sentence_weight=0)
+    bank, river = (hidden.occurrences([["the", word, "was", "wet"]], [1]) for word in ("bank", "x"))
+    assert bank == pytest.approx(river, abs=1e-5)  # what was hidden does not tell
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -124,6 +124,11 @@ vectors by the word's own, the same in every sentence, and by its neighbors'.
     metavar="N,N…",
 )
 @click.option(
+    "--hidden",
+    is_flag=True,
+    help="In sense tasks, read with the mask token in the word's place; for a masked model.",
+)
+@click.option(
     "--sentence-weight",
     default=SENTENCE_WEIGHT,
     show_default=True,
@@ -145,6 +150,7 @@ def eval_command(
     examples: tuple[int, ...],
     limit: int | None,
     layers: tuple[int, ...] | None,
+    hidden: bool,
     sentence_weight: float,
     as_json: bool,
 ) -> None:
@@ -155,7 +161,7 @@ def eval_command(
     vectors = None if reads_sentences and set(kinds) == {"sense"} else load(model)
     encoders: dict[str, OccurrenceEncoder] = {}
     if "sense" in kinds and reads_sentences:
-        encoders["transformer"] = _transformer(model, layers, sentence_weight)
+        encoders["transformer"] = _transformer(model, layers, hidden, sentence_weight)
     elif vectors is not None:
         encoders["own vector"] = StaticOccurrences(vectors)
         encoders["neighbors"] = NeighborOccurrences(vectors)
@@ -203,13 +209,15 @@ def is_transformer(model: str) -> bool:
 
 
 def _transformer(
-    model: str, layers: Sequence[int] | None, sentence_weight: float
+    model: str, layers: Sequence[int] | None, hidden: bool, sentence_weight: float
 ) -> TransformerOccurrences:
     require_torch("eval of a transformer")
     from rowspace.transformer.load_encoder import load_encoder
 
     encoder = load_encoder(model)
-    return TransformerOccurrences(encoder, layers=layers, sentence_weight=sentence_weight)
+    return TransformerOccurrences(
+        encoder, layers=layers, hidden=hidden, sentence_weight=sentence_weight
+    )
 
 
 # Rankers: evaluation and search do not know each other, so they meet here.

@@ -67,6 +67,9 @@ class TransformerOccurrences:
     mix, subword_pooling
         As `contextual` takes them. Sentences that are longer than the model reads at once are read
         in windows.
+    hidden : bool
+        Read the sentence with the word hidden behind the mask token, so that what is told apart is
+        what stands around it; for masked language models.
     sentence_weight : float
         0 or more; above 0 each sentence is read twice.
 
@@ -83,6 +86,7 @@ class TransformerOccurrences:
         layers: int | Sequence[int] | None = None,
         mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
+        hidden: bool = False,
         sentence_weight: float = SENTENCE_WEIGHT,
     ) -> None:
         if not 0 <= sentence_weight < math.inf:
@@ -101,7 +105,7 @@ class TransformerOccurrences:
         self.layers = LayerMix.of(layers, mix, encoder.n_layers).layers
         self.encoder, self.mix = encoder, mix
         self.subword_pooling: Pooling = subword_pooling
-        self.sentence_weight = sentence_weight
+        self.hidden, self.sentence_weight = hidden, sentence_weight
 
     def occurrences(self, sentences: Sentences, indices: Sequence[int]) -> NDArray[np.float32]:
         """As `OccurrenceEncoder.occurrences`."""
@@ -112,6 +116,7 @@ class TransformerOccurrences:
             layers=self.layers,
             mix=self.mix,
             subword_pooling=self.subword_pooling,
+            hidden=self.hidden,
             on_truncate="chunk",
         )
         if self.sentence_weight == 0:
