@@ -36,6 +36,7 @@ _COMMANDS = {
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
     "geometry": ("rowspace.cli.geometry", "How a space is shaped: hubs, clusters, drift, bias."),
     "transform": ("rowspace.cli.transform", "Cleaned, smaller, aligned or quantized vectors."),
+    "encode": ("rowspace.cli.encode", "Vectors of texts, or of words where they occur."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure vectors on word and retrieval tasks."),
     "extrapolate": (

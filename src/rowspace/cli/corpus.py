@@ -13,14 +13,6 @@ from rowspace.text.corpus import DOCUMENT_KINDS, Corpus
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option(
-        "--documents",
-        type=click.Choice(DOCUMENT_KINDS),
-        default="file",
-        show_default=True,
-        help="What is one document in a plain text file; `blocks` stand between blank lines, "
-        "their first line is the title. A .jsonl file always has one a line.",
-    ),
     click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text."),
     click.option(
         "--errors",
@@ -34,7 +26,24 @@ _OPTIONS = (
 
 def corpus_options(command: Command) -> Command:
     """Add `--documents`, `--encoding` and `--errors`."""
-    for option in reversed(_OPTIONS):
+    return _add(command, "file")
+
+
+def line_corpus_options(command: Command) -> Command:
+    """As `corpus_options`, where a line is a document if nothing else is said."""
+    return _add(command, "lines")
+
+
+def _add(command: Command, documents: str) -> Command:
+    of_documents = click.option(
+        "--documents",
+        type=click.Choice(DOCUMENT_KINDS),
+        default=documents,
+        show_default=True,
+        help="What is one document in a plain text file; `blocks` stand between blank lines, "
+        "their first line is the title. A .jsonl file always has one a line.",
+    )
+    for option in reversed((of_documents, *_OPTIONS)):
         command = option(command)
     return command
 

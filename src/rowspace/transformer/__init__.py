@@ -13,6 +13,7 @@ from rowspace.extras import missing_torch
 _HOMES = {
     "Attention": "attention",
     "Encoder": "model",
+    "Extraction": "extraction",
     "HiddenTokens": "objectives",
     "LanguageModel": "model",
     "LanguageModelTrainer": "pretrain",
@@ -27,10 +28,12 @@ _HOMES = {
     "by_frequency": "rows",
     "count_parameters": "embeddings",
     "extend_vocabulary": "vocabulary",
+    "extract": "extraction",
     "generate": "generation",
     "load_model": "weights",
     "load_transformer": "weights",
     "make_optimizer": "optimizers",
+    "open_extraction": "extraction",
     "save_model": "weights",
     "to_vectors": "embeddings",
 }
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from rowspace.transformer.embeddings import TransformerEmbeddings as TransformerEmbeddings
     from rowspace.transformer.embeddings import count_parameters as count_parameters
     from rowspace.transformer.embeddings import to_vectors as to_vectors
+    from rowspace.transformer.extraction import Extraction as Extraction
+    from rowspace.transformer.extraction import extract as extract
+    from rowspace.transformer.extraction import open_extraction as open_extraction
     from rowspace.transformer.generation import generate as generate
     from rowspace.transformer.model import Encoder as Encoder
     from rowspace.transformer.model import LanguageModel as LanguageModel

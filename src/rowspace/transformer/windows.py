@@ -60,7 +60,11 @@ def window_starts(n_tokens: int, room: int) -> list[int]:
 
 
 def cut(
-    text_id: int, tokenized: Tokenized, max_length: int | None, on_truncate: str
+    text_id: int,
+    tokenized: Tokenized,
+    max_length: int | None,
+    on_truncate: str,
+    name: str | None = None,
 ) -> list[Window]:
     """The windows of one text.
 
@@ -72,6 +76,8 @@ def cut(
         Tokens that a model reads at once, special ones included; None for any number.
     on_truncate : {"warn", "error", "chunk"}
         What is made of a longer text: its beginning, an error, or windows.
+    name : str, optional
+        Of the text, for the error; its number if not given.
 
     Raises
     ------
@@ -90,8 +96,9 @@ def cut(
         )
     starts = window_starts(len(tokenized), room)
     if len(starts) > 1 and on_truncate == "error":
+        which = text_id if name is None else name
         raise CorpusError(
-            f"text {text_id} has {len(tokenized) + n_special:,} tokens, and the model reads "
+            f"text {which} has {len(tokenized) + n_special:,} tokens, and the model reads "
             f"{max_length:,}; shorten it, or give on_truncate='chunk' (or 'warn', to cut it)"
         )
     if on_truncate != "chunk":

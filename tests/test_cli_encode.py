@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rowspace as rs
+from rowspace.space import growing
+from rowspace.static.sif import SIFEncoder
+from rowspace.text import chunks
+from rowspace.text.corpus import Corpus
+from rowspace.transformer.contextual import ContextualEncoder
+from rowspace.transformer.extraction import open_extraction
+from tests.program import RunMain
+from tests.transformer.tiny import SENTENCES, write_encoder, write_lines
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("model") / "bert")
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(SENTENCES) + "\n")
+    return path
+
+
+def test_each_line_gets_a_vector_that_can_be_loaded(
+    model: Path, text: Path, run_main: RunMain
+) -> None:
+    out = text.with_name("text.npy")
+    ran = run_main("encode", model, text, "--out", out, "--json")
+    told = json.loads(ran.out)
+    assert (told["texts"], told["dim"], told["truncated"], told["empty"]) == (4, 48, 0, 0)
+    assert told["texts_per_second"] > 0
+    vectors = rs.load(out)
+    assert vectors.index_to_key == [f"text.txt:{n}" for n in range(1, 5)]
+    wanted = rs.load_encoder(model).encode(SENTENCES)
+    assert np.abs(vectors.matrix - wanted).max() < 1e-5
+    assert {path.name for path in text.parent.iterdir()} == {
+        "text.txt", "text.npy", "text.keys.txt"
+    }  # fmt: skip
+    assert "exists" in run_main("encode", model, text, "--out", out).error()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    model: Path, tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks.chunks_of, "__defaults__", (0, 1000))
+    monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
+    lines = write_lines(tmp_path / "text.txt")
+    ran = run_main("encode", model, lines, "--out", tmp_path / "whole.npy")
+    assert "texts are longer than the model reads" in ran.err
+    whole, calls = ContextualEncoder.encode_quietly, 0
+
+    def stopping(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KeyboardInterrupt
+        return whole(*arguments, **named)
+
+    out = tmp_path / "out.npy"
+    with monkeypatch.context() as patch:
+        patch.setattr(ContextualEncoder, "encode_quietly", stopping)
+        ran = run_main("encode", model, lines, "--out", out)
+    assert (ran.code, ran.err) == (
+        130, "rowspace: interrupted; add --resume to go on where it stopped\n"
+    )  # fmt: skip
+    assert not out.exists()
+    assert run_main("encode", model, lines, "--out", out, "--resume").code == 0
+    for name in ("npy", "keys.txt"):
+        written = (tmp_path / f"out.{name}").read_bytes()
+        assert written == (tmp_path / f"whole.{name}").read_bytes()
+
+
+def test_words_get_vectors_where_they_occur(model: Path, text: Path, run_main: RunMain) -> None:
+    out = text.with_name("bank.out")
+    ran = run_main(
+        "encode", model, text, "--words", "bank,River", "--out", out, "--layers", "-2,-1",
+        "--mix", "concat", "--pooling", "first", "--store", "float16", "--json",
+    )  # fmt: skip
+    told = json.loads(ran.out)
+    assert told["words"] == {"bank": 5, "river": 2}
+    assert (told["rows"], told["texts"], told["read"], told["lost"]) == (7, 4, 3, 0)
+    found = open_extraction(out)
+    assert found.vectors.shape == (7, 96)
+    assert found.vectors.dtype == np.float16
+    ran = run_main("encode", model, text, "--every-word", "--out", text.with_name("all"))
+    assert "numbers, of 20 words in 4 of 4 texts" in ran.out, ran
+
+
+def test_stdin_is_read(model: Path, tmp_path: Path, run_main: RunMain) -> None:
+    ran = run_main("encode", model, "-", "--out", tmp_path / "a.npy", stdin=b"a bank\na river\n")
+    assert ran.code == 0, ran
+    assert rs.load(tmp_path / "a.npy").index_to_key == ["stdin:1", "stdin:2"]
+
+
+def test_word_vectors_give_weighted_averages(text: Path, run_main: RunMain) -> None:
+    rows = np.random.default_rng(2).standard_normal((3, 8)).astype(np.float32)
+    vectors = rs.Vectors(["the", "bank", "river"], rows)
+    vectors.save(text.with_name("w.vec"))
+    out = text.with_name("text.npy")
+    assert run_main("encode", text.with_name("w.vec"), text, "--out", out).code == 0
+    texts = [document.text for document in Corpus(text, "lines")]
+    wanted = SIFEncoder.from_vectors(vectors, texts).encode(texts)
+    assert np.abs(np.load(out) - wanted).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "a.bin"], "ends in .npy"),
+        (["--out", "a.npy", "--words", "a", "--every-word"], "not both"),
+        (["--out", "a.npy", "--layers", "1"], "--layers is for --words or --every-word"),
+        (["--out", "a.npy", "--pooling", "last"], "--pooling is for --words or --every-word"),
+        (["--out", "a", "--words", ","], "there are no words"),
+        (["--out", "a", "--words", "bank", "--layers", "7"], "there is no layer 7"),
+        (["--out", "a", "--words", "bank", "--layers", "x"], "which is no number"),
+        (["--out", "a", "--words", "bank", "--mix", "0.5"], "there are 2 layers"),
+        (["--out", "a", "--words", "zebra"], "none of the wanted words"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    model: Path,
+    text: Path,
+    run_main: RunMain,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(text.parent)
+    if "--mix" in arguments:
+        arguments = [*arguments, "--layers", "0,1"]
+    assert message in run_main("encode", model, text, *arguments).error()
+    assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
+
+
+def test_word_vectors_have_no_occurrences(text: Path, run_main: RunMain) -> None:
+    rs.Vectors(["a"], np.ones((1, 4), np.float32)).save(text.with_name("w.vec"))
+    ran = run_main(
+        "encode", text.with_name("w.vec"), text, "--words", "a", "--out", text.with_name("b")
+    )
+    assert "the same in every text; give a transformer" in ran.error()
