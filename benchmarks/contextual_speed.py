@@ -111,7 +111,8 @@ def model_folder(name: str, folder: Path) -> Path:
         return minilm()
     torch.manual_seed(1)
     shape = _SHAPES[name](30_522)
-    transformers.AutoModel.from_config(shape).save_pretrained(folder / name)
+    made = transformers.AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
+    made.save_pretrained(folder / name)
     shutil.copy(minilm() / "tokenizer.json", folder / name)
     return folder / name
 
@@ -155,7 +156,7 @@ class PlainLoop:
         self.spans: list[list[list[int]]] = [[] for _ in task.texts]
         for text_id, span in zip(found.text_ids.tolist(), found.spans.tolist(), strict=True):
             self.spans[text_id].append(span)
-        self.tokenizer = transformers.PreTrainedTokenizerFast(
+        self.tokenizer = transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
             tokenizer_file=str(model / "tokenizer.json"),
             pad_token="[PAD]",
             padding_side="right",

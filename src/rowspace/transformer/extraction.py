@@ -11,7 +11,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +185,7 @@ def extract(
         work.rename(out)
     fsync_file(out.parent)
     _warn(report, encoder)
-    opened = open_extraction(out)
-    return Extraction(**{**vars(opened), "seconds": time.monotonic() - started})
+    return replace(open_extraction(out), seconds=time.monotonic() - started)
 
 
 def open_extraction(folder: Path | str) -> Extraction:
@@ -202,7 +201,7 @@ def open_extraction(folder: Path | str) -> Extraction:
         config = json.loads((folder / _CONFIG).read_text())
         report = ExtractionReport(**json.loads((folder / _REPORT).read_text()))
         words = json.loads((folder / _WORDS).read_text())
-        arrays = [
+        vectors, text_ids, spans, word_ids = arrays = [
             np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in ("vectors", "text_ids", "spans", "word_ids")
         ]
@@ -216,7 +215,7 @@ def open_extraction(folder: Path | str) -> Extraction:
         )
     if {len(array) for array in arrays} != {report.n_rows}:
         raise FormatError(f"{folder} has arrays of several lengths; make it again")
-    return Extraction(*arrays, words, config, report)
+    return Extraction(vectors, text_ids, spans, word_ids, words, config, report)
 
 
 def _check(pooling: str, on_truncate: str, dtype: str) -> None:
