@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -85,12 +86,18 @@ def find_word(text: str, word: str) -> list[Span]:
     >>> find_word("The bank, a Bank of England; bankers", "bank")
     [(4, 8), (12, 16)]
     """
+    found = (match.span() for match in _pattern(word).finditer(text))
+    return [span for span in found if not (_joins(text, span[0]) or _joins(text, span[1]))]
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(word: str) -> re.Pattern[str]:
+    """What finds a word wherever its letters stand, composed or not."""
     spellings = dict.fromkeys(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
     pattern = "|".join(r"\s+".join(map(re.escape, spelling.split())) for spelling in spellings)
     if not pattern:
         raise ConfigError("the word is empty; give one")
-    found = (match.span() for match in re.finditer(pattern, text, re.IGNORECASE))
-    return [span for span in found if not (_joins(text, span[0]) or _joins(text, span[1]))]
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _joins(text: str, place: int) -> bool:
