@@ -50,7 +50,7 @@ def _option(
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=text)
     if isinstance(default, tuple):
-        parse = _whole_numbers if isinstance(default[0], int) else _names
+        parse = whole_numbers if isinstance(default[0], int) else _names
         shown = ",".join(map(str, default))
         return click.option(name, default=shown, show_default=True, callback=parse, help=text)
     kind: Any = type(default)
@@ -69,9 +69,10 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> tu
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-def _whole_numbers(
+def whole_numbers(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> tuple[int, ...]:
+    """A callback of click: whole numbers with commas between."""
     found = []
     for part in value.split(","):
         if not part.strip().lstrip("-").isdecimal():
