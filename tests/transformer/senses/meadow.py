@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def write_model(folder: Path) -> Path:
         rows = [vocabulary.index(word) for word in topic]
         table[rows] = table[rows[0]] + 0.25 * (table[rows] - table[rows[0]])
     model.save_pretrained(folder)
-    tokenizer = {
+    tokenizer: dict[str, Any] = {
         "version": "1.0",
         "added_tokens": [],
         "normalizer": {"type": "Lowercase"},
