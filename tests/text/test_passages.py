@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rowspace.errors import ConfigError
 from rowspace.text.corpus import Document
-from rowspace.text.passages import Passage, split_passages, split_sentences
+from rowspace.text.passages import Passage, read_sentences, split_passages, split_sentences
 
 ALPHABET = "aaB. .! \n\n\t。？”)(\"'Mr1é東\u3000\x1c\u2028…»"
 
@@ -117,3 +117,8 @@ def test_an_empty_document_has_no_passage_unless_it_has_a_title() -> None:
 def test_passages_of_no_words_are_an_error() -> None:
     with pytest.raises(ConfigError, match="max_words is 0, so no passage can hold a word; give 1"):
         _passages("text", 0)
+
+
+def test_sentences_of_documents_come_one_by_one() -> None:
+    documents = [Document("a", "Title", "One. Two.", "a"), Document("b", "", "Three\nfour", "b")]
+    assert list(read_sentences(documents)) == ["One.", "Two.", "Three", "four"]

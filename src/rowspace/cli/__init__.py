@@ -35,6 +35,7 @@ _COMMANDS = {
         "The words nearest to A - B + C (`king man woman`).",
     ),
     "similarity": ("rowspace.cli.vectors", "How close two words are."),
+    "senses": ("rowspace.cli.senses", "What a word means where it stands, by its sentences."),
     "geometry": (
         "rowspace.cli.geometry",
         "How a space is shaped: hubs, clusters, drift, bias; or a transformer's layers.",

@@ -72,7 +72,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> tu
 def whole_numbers(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> tuple[int, ...]:
-    """A callback of options: numbers with commas between."""
+    """A callback of click: whole numbers with commas between."""
     found = []
     for part in value.split(","):
         if not part.strip().lstrip("-").isdecimal():

@@ -8,7 +8,7 @@ characters; no document is too long.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,12 @@ def split_sentences(text: str) -> Iterator[str]:
     """The sentences of `text`, stripped; a line's end also ends a sentence."""
     for start, end in _sentence_spans(text):
         yield text[start:end]
+
+
+def read_sentences(documents: Iterable[Document]) -> Iterator[str]:
+    """The sentences of all documents, one at a time; titles are none."""
+    for document in documents:
+        yield from split_sentences(document.text)
 
 
 def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 import unicodedata
@@ -86,13 +87,9 @@ def find_word(text: str, word: str) -> list[Span]:
     >>> find_word("The bank, a Bank of England; bankers", "bank")
     [(4, 8), (12, 16)]
     """
-    spellings = dict.fromkeys(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
-    pattern = "|".join(r"\s+".join(map(re.escape, spelling.split())) for spelling in spellings)
-    if not pattern:
-        raise ConfigError("the word is empty; give one")
-    compiled = re.compile(pattern, re.IGNORECASE)
+    pattern = _pattern(word)
     found, place = [], 0
-    while match := compiled.search(text, place):
+    while match := pattern.search(text, place):
         start, end = match.span()
         if _joins(text, start) or _joins(text, end):
             place = start + 1  # a phrase may begin within what was none
@@ -100,6 +97,16 @@ def find_word(text: str, word: str) -> list[Span]:
             found.append((start, end))
             place = end
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(word: str) -> re.Pattern[str]:
+    """What finds a word wherever its letters stand, composed or not."""
+    spellings = dict.fromkeys(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
+    pattern = "|".join(r"\s+".join(map(re.escape, spelling.split())) for spelling in spellings)
+    if not pattern:
+        raise ConfigError("the word is empty; give one")
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def _joins(text: str, place: int) -> bool:
