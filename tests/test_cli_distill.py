@@ -5,19 +5,17 @@ import pytest
 
 import rowspace as rs
 from tests.program import RunMain
-from tests.transformer.small_encoder import sentences, write_model
+from tests.transformer.small_encoders import write_animals, write_encoder
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "bert", "bert", sentences())
+    return write_encoder(tmp_path_factory.mktemp("models") / "bert", "bert")
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    path = tmp_path / "corpus.txt"
-    path.write_text("\n".join(sentences(60)))
-    return path
+    return write_animals(tmp_path / "corpus.txt", 60)
 
 
 def test_a_teacher_becomes_vectors_that_other_commands_read(
@@ -35,15 +33,15 @@ def test_a_teacher_becomes_vectors_that_other_commands_read(
 def test_words_of_a_file_and_json(
     teacher: Path, corpus: Path, tmp_path: Path, run_main: RunMain
 ) -> None:
-    (tmp_path / "list.txt").write_text("fox\n\nzebra\nCat\n")
+    (tmp_path / "list.txt").write_text("fox\n\nzebra\nCat\nDOG\n")
     out = tmp_path / "out"
     ran = run_main(
         "distill", teacher, corpus, "--out", out, "--words", tmp_path / "list.txt", "--json",
         "--remove-top", "1",
     )  # fmt: skip
-    assert json.loads(ran.out) == {"out": str(out), "words": 2, "dim": 48}
+    assert json.loads(ran.out) == {"out": str(out), "words": 3, "dim": 48}
     found = rs.load(out)
-    assert found.index_to_key == ["fox", "cat"]
+    assert found.index_to_key == ["fox", "cat", "dog"]
     assert found.metadata["transforms"] == ["all-but-the-top 1"]
 
 
@@ -52,12 +50,17 @@ def test_expected_errors_are_one_line(
 ) -> None:
     out = tmp_path / "out"
     (tmp_path / "none.txt").write_text("\n")
+    (tmp_path / "phrase.txt").write_text("cat\nhot dog\n")
     out.mkdir()
     for arguments, message in (
         ([teacher, corpus, "--out", out], "exists; give another --out, or remove it"),
         (
             [teacher, corpus, "--out", tmp_path / "new", "--words", tmp_path / "none.txt"],
             "has no word in it",
+        ),
+        (
+            [teacher, corpus, "--out", tmp_path / "new", "--words", tmp_path / "phrase.txt"],
+            "'hot dog' is 2 words in a text; give single words",
         ),
         (
             [teacher, corpus, "--out", tmp_path / "new", "--min-count", "0"],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rowspace as rs
+from rowspace.cli.models import is_transformer
 from rowspace.space import growing
 from rowspace.static.sif import SIFEncoder
 from rowspace.text import chunks
@@ -15,12 +16,12 @@ from rowspace.text.corpus import Corpus
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.extraction import open_extraction
 from tests.program import RunMain
-from tests.transformer.tiny import SENTENCES, write_encoder, write_lines
+from tests.transformer.small_encoders import SENTENCES, write_encoder, write_lines
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_encoder(tmp_path_factory.mktemp("model") / "bert")
+    return write_encoder(tmp_path_factory.mktemp("model") / "bert", "bert")
 
 
 @pytest.fixture
@@ -122,6 +123,7 @@ def test_word_vectors_give_weighted_averages(text: Path, run_main: RunMain) -> N
         (["--out", "a", "--words", ","], "there are no words"),
         (["--out", "a", "--words", "bank", "--layers", "7"], "there is no layer 7"),
         (["--out", "a", "--words", "bank", "--layers", "x"], "which is no number"),
+        (["--out", "a", "--words", "bank", "--layers", "--1"], "--layers has '--1', which is no"),
         (["--out", "a", "--words", "bank", "--mix", "0.5"], "there are 2 layers"),
         (["--out", "a", "--words", "zebra"], "none of the wanted words"),
     ],
@@ -147,3 +149,62 @@ def test_word_vectors_have_no_occurrences(text: Path, run_main: RunMain) -> None
         "encode", text.with_name("w.vec"), text, "--words", "a", "--out", text.with_name("b")
     )
     assert "the same in every text; give a transformer" in ran.error()
+
+
+def write_model2vec(folder: Path, vectors: rs.Vectors) -> Path:
+    """A folder with the files and names of model2vec's `save_pretrained`."""
+    folder.mkdir()
+    vectors.save(folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"model_type": "model2vec", "normalize": True}))
+    return folder
+
+
+def test_what_a_folder_holds_is_told_by_its_config(
+    model: Path, text: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    vectors = rs.Vectors(["the", "bank"], np.eye(2, 4, dtype=np.float32))
+    static = write_model2vec(tmp_path / "static", vectors)
+    vectors.save(tmp_path / "saved")
+    (tmp_path / "saved" / "config.json").write_text('{"model_type": "bert"}')
+    assert is_transformer(str(model))
+    for folder in (static, tmp_path / "saved", tmp_path / "nothing", tmp_path):
+        assert not is_transformer(str(folder))
+    ran = run_main("encode", static, text, "--words", "bank", "--out", tmp_path / "a")
+    assert "static is no transformer, and word vectors are the same" in ran.error()
+    assert run_main("encode", static, text, "--out", tmp_path / "a.npy").code == 0
+    assert np.load(tmp_path / "a.npy").shape == (4, 4)
+    assert "is a transformer" not in run_main("geometry", static, "--clusters", "none").err
+    missing = tmp_path / "w.vec"
+    ran = run_main("encode", missing, text, "--out", tmp_path / "b.npy")
+    assert f"there is no path {missing}" in ran.error()
+
+
+def test_speed_is_of_the_run_that_is_told(
+    model: Path, tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that finds nothing left to read has read no texts, in however short a time."""
+    monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
+    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text.write_text("a bank\nthe bank\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(growing.GrowingFiles, "finish", interrupt)
+        ran = run_main("encode", model, text, "--every-word", "--out", out)
+    assert ran.code == 130
+    ran = run_main("encode", model, text, "--every-word", "--out", out, "--resume", "--json")
+    told = json.loads(ran.out)
+    assert (told["texts"], told["texts_per_second"]) == (2, 0)
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_repeated_ids_get_a_number_and_are_told(
+    model: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    path = tmp_path / "a.jsonl"
+    ids = ["a", "b", "a", "a#2", "a"]
+    path.write_text("".join(json.dumps({"_id": i, "text": "a bank"}) + "\n" for i in ids))
+    ran = run_main("encode", model, path, "--out", tmp_path / "a.npy")
+    assert "warning: 3 of 5 documents have the id of one before" in ran.err
+    assert rs.load(tmp_path / "a.npy").index_to_key == ["a", "b", "a#2", "a#2#2", "a#3"]

@@ -3,21 +3,21 @@ from pathlib import Path
 
 import pytest
 
+from rowspace.cli.layers import draw_sentences
+from rowspace.text.corpus import Corpus
 from tests.program import RunMain
 from tests.search.test_report import vectors_of
-from tests.transformer.small_encoder import sentences, write_model
+from tests.transformer.small_encoders import write_animals, write_encoder
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "gpt", "gpt2", sentences())
+    return write_encoder(tmp_path_factory.mktemp("models") / "gpt", "gpt2")
 
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    path = tmp_path / "text.txt"
-    path.write_text("\n".join(sentences(40)))
-    return path
+    return write_animals(tmp_path / "text.txt", 40)
 
 
 def test_each_layer_is_a_row_and_findings_follow(
@@ -55,6 +55,12 @@ def test_sentences_are_drawn_by_the_seed(model: Path, text: Path, run_main: RunM
     assert record() == record("--seed", "0") != record("--seed", "1")
 
 
+def test_titles_are_read_as_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"title": "An owl.", "text": "The cat saw."}\n')
+    assert draw_sentences(Corpus(path), 9, 0) == ["An owl.", "The cat saw."]
+
+
 def test_a_transformer_without_text_is_said_to_be_one(model: Path, run_main: RunMain) -> None:
     ran = run_main("geometry", model, "--clusters", "none")
     assert "is a transformer, and this is its table of tokens" in ran.err
@@ -70,7 +76,7 @@ def test_expected_errors_are_one_line(
     for arguments, message in (
         ([model, "--text", text, "--bias", "he:she"], "--bias is for the space of words"),
         ([tmp_path / "words", "--layers", "1"], "--layers is for the layers of a transformer"),
-        ([model, "--text", text, "--layers", "a"], "--layers a is no list of numbers"),
+        ([model, "--text", text, "--layers", "a"], "--layers has 'a', which is no number"),
         ([model, "--text", text, "--out", tmp_path / "drawn"], "is no .html page"),
         ([model, "--text", tmp_path / "empty.txt"], "the text has no sentence in it"),
         ([model, "--text", tmp_path / "none.txt"], "there is no file or folder"),

@@ -20,7 +20,7 @@ from rowspace.transformer.contextual import ContextualEncoder
 from tests import naive_geometry
 from tests.data import shared_data
 from tests.minilm import minilm_folder
-from tests.transformer.small_encoder import ANIMALS, sentences, write_model
+from tests.transformer.small_encoders import ANIMALS, animal_sentences, write_encoder
 
 
 @pytest.fixture(scope="module", params=["bert", "gpt2"])
@@ -28,12 +28,12 @@ def encoder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ContextualEncoder:
     folder = tmp_path_factory.mktemp("models") / request.param
-    return rs.load_encoder(write_model(folder, request.param, sentences()))
+    return rs.load_encoder(write_encoder(folder, request.param))
 
 
 def test_every_layer_has_the_figures_of_the_definitions(encoder: ContextualEncoder) -> None:
     """With room for all words and texts, nothing is drawn, and all of it can be gone through."""
-    texts = sentences()
+    texts = animal_sentences()
     found = measure_layers(encoder, texts, max_occurrences=100)
     assert [layer.layer for layer in found.layers] == [0, 1, 2]
     names = sorted({word for text in texts for word in words(text)})
@@ -66,7 +66,7 @@ def test_every_layer_has_the_figures_of_the_definitions(encoder: ContextualEncod
 
 
 def test_mended_layers_are_those_of_the_transforms(encoder: ContextualEncoder) -> None:
-    texts = sentences()
+    texts = animal_sentences()
     (layer,) = measure_layers(encoder, texts, layers=[-1]).layers
     assert layer.layer == 2
     matrix = encoder.contextual(texts).vectors
@@ -79,7 +79,7 @@ def test_mended_layers_are_those_of_the_transforms(encoder: ContextualEncoder) -
 
 
 def test_the_sample_is_bounded_and_seeded(encoder: ContextualEncoder) -> None:
-    texts = sentences(200)
+    texts = animal_sentences(200)
 
     def measured(seed: int) -> LayersGeometry:
         return measure_layers(
@@ -96,7 +96,7 @@ def test_the_sample_is_bounded_and_seeded(encoder: ContextualEncoder) -> None:
 def test_texts_that_nothing_was_drawn_of_are_not_read(
     encoder: ContextualEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts, read = sentences(200), []
+    texts, read = animal_sentences(200), []
     contextual = ContextualEncoder.contextual
 
     def noted(self: ContextualEncoder, given: list[str], **options: object) -> object:
@@ -112,19 +112,19 @@ def test_layer_zero_without_positions_is_static(tmp_path: Path) -> None:
     """GPT-2's embeddings less its positions: a word's vector is the same in every sentence."""
     import safetensors.torch as st
 
-    folder = write_model(tmp_path / "model", "gpt2", sentences())
+    folder = write_encoder(tmp_path / "model", "gpt2")
     weights = st.load_file(folder / "model.safetensors")
     name = next(key for key in weights if key.endswith("wpe.weight"))
     st.save_file(weights | {name: weights[name] * 0}, folder / "model.safetensors")
-    first, *others = measure_layers(rs.load_encoder(folder), sentences()).layers
+    first, *others = measure_layers(rs.load_encoder(folder), animal_sentences()).layers
     assert first.raw.contextuality.self_similarity == pytest.approx(1, abs=1e-6)
     assert first.raw.contextuality.explainable == pytest.approx(1, abs=1e-6)
     assert all(layer.raw.contextuality.self_similarity < 0.99 for layer in others)
 
 
 def test_words_that_the_tokenizer_leaves_out_are_left_out(tmp_path: Path) -> None:
-    text = sentences()
-    folder = write_model(tmp_path / "model", "bert", text)
+    text = animal_sentences()
+    folder = write_encoder(tmp_path / "model", "bert")
     path = folder / "tokenizer.json"
     content = json.loads(path.read_text())
     dropped = {"type": "Replace", "pattern": {"Regex": "owl"}, "content": ""}
@@ -140,17 +140,17 @@ def test_words_that_the_tokenizer_leaves_out_are_left_out(tmp_path: Path) -> Non
 
 def test_settings_and_texts_that_cannot_be_say_so(encoder: ContextualEncoder) -> None:
     with pytest.raises(CorpusError, match="no word is in 5 of the 3 texts; give more text"):
-        measure_layers(encoder, sentences(3))
+        measure_layers(encoder, animal_sentences(3))
     with pytest.raises(ConfigError, match="max_occurrences is 1; give 2 or more"):
-        measure_layers(encoder, sentences(), max_occurrences=1)
+        measure_layers(encoder, animal_sentences(), max_occurrences=1)
     with pytest.raises(ConfigError, match="there is no layer 3; give 0"):
-        measure_layers(encoder, sentences(), layers=[3])
+        measure_layers(encoder, animal_sentences(), layers=[3])
 
 
 def test_a_page_shows_each_layer_and_loads_nothing(
     encoder: ContextualEncoder, tmp_path: Path
 ) -> None:
-    found = measure_layers(encoder, sentences())
+    found = measure_layers(encoder, animal_sentences())
     write_layers(found, tmp_path / "new" / "page.html", "<model>")
     page = (tmp_path / "new" / "page.html").read_text()
     assert "&lt;model&gt;" in page
@@ -160,7 +160,7 @@ def test_a_page_shows_each_layer_and_loads_nothing(
         assert f"{layer.raw.contextuality.self_similarity:.3f}" in page
         assert f"{layer.whitened.isotropy.isoscore:.3f}" in page
     assert "http" not in page.replace("http-equiv", "")
-    one = measure_layers(encoder, sentences(), layers=[1])
+    one = measure_layers(encoder, animal_sentences(), layers=[1])
     assert "<svg" not in render_layers(one, "m", datetime.now(UTC))
 
 

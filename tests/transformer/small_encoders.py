@@ -1,7 +1,8 @@
-"""Folders of small random models, each with a tokenizer of its kind beside it."""
+"""Folders of small random models, each with a tokenizer of its kind beside it, and small texts."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ LINES = (
     "東京 tower, bank-holiday 🎉 שלום to all the other banks.",
 )
 TEXTS = [*LINES, "bank", "An unknown wordlessness stands there, far from any river bank in spring."]
+SENTENCES = (
+    "the bank of the river was muddy.",
+    "she robbed the Bank, and the bank's clerk ran.",
+    "no money at all",
+    "a dog ran along the river bank to the bank",
+)
+ANIMALS = ["cat", "dog", "fox", "hen", "owl", "pig"]
 N_POSITIONS = 64
 _SIZE = {
     "hidden_size": 48,
@@ -149,3 +157,24 @@ def hidden_states(folder: Path, ids: list[int]) -> tuple[torch.Tensor, ...]:
     last = found.last_hidden_state
     torch.testing.assert_close(found.hidden_states[-1], last, rtol=0, atol=0)
     return tuple(state[0] for state in found.hidden_states)
+
+
+def write_lines(path: Path, n: int = 120) -> Path:
+    """A text of lines of several lengths, some of them too long, of the words of `SENTENCES`."""
+    draw = random.Random(5)
+    words = " ".join(SENTENCES).split()
+    lines = [" ".join(draw.choices(words, k=draw.choice([1, 4, 9, 20, 80]))) for _ in range(n)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def animal_sentences(n: int = 24) -> list[str]:
+    """Sentences of seven words, of which three are drawn of `ANIMALS`."""
+    draw = random.Random(0)
+    return ["The {} saw the {} near {}.".format(*draw.choices(ANIMALS, k=3)) for _ in range(n)]
+
+
+def write_animals(path: Path, n: int = 200) -> Path:
+    """A text of `animal_sentences`, one a line."""
+    path.write_text("\n".join(animal_sentences(n)))
+    return path

@@ -22,20 +22,18 @@ from rowspace.transformer.distill_config import DistillConfig
 from rowspace.transformer.distill_static import distill_static
 from tests.data import shared_data
 from tests.minilm import minilm_folder
-from tests.transformer.small_encoder import sentences, write_model
+from tests.transformer.small_encoders import animal_sentences, write_animals, write_encoder
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
-    return rs.load_encoder(write_model(tmp_path_factory.mktemp("m") / "bert", "bert", sentences()))
+    return rs.load_encoder(write_encoder(tmp_path_factory.mktemp("m") / "bert", "bert"))
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """200 sentences of seven words."""
-    path = tmp_path / "corpus.txt"
-    path.write_text("\n".join(sentences(200)))
-    return path
+    return write_animals(tmp_path / "corpus.txt", 200)
 
 
 def means_of(
@@ -58,8 +56,8 @@ def test_a_vector_is_the_mean_over_the_sentences(
     encoder: ContextualEncoder, corpus: Path, settings: dict[str, Any]
 ) -> None:
     found = distill_static(encoder, corpus, max_occurrences=1000, **settings)
-    expected = means_of(encoder, sentences(200), **settings)
-    counts = Counter(word for text in sentences(200) for word in words(text))
+    expected = means_of(encoder, animal_sentences(200), **settings)
+    counts = Counter(word for text in animal_sentences(200) for word in words(text))
     assert set(found.index_to_key) == set(expected)
     for word, mean in expected.items():
         np.testing.assert_allclose(found[word], mean, atol=1e-5)
@@ -70,7 +68,7 @@ def test_a_vector_is_the_mean_over_the_sentences(
 
 def test_only_the_first_occurrences_count(encoder: ContextualEncoder, corpus: Path) -> None:
     found = distill_static(encoder, corpus, max_occurrences=7)
-    for word, mean in means_of(encoder, sentences(200), most=7).items():
+    for word, mean in means_of(encoder, animal_sentences(200), most=7).items():
         np.testing.assert_allclose(found[word], mean, atol=1e-5)
 
 
@@ -126,7 +124,7 @@ def test_words_may_keep_their_case(encoder: ContextualEncoder, corpus: Path) -> 
 
 def test_the_vocabulary_is_that_of_the_settings(encoder: ContextualEncoder, corpus: Path) -> None:
     found = distill_static(encoder, corpus, max_words=3)
-    counts = Counter(word for text in sentences(200) for word in words(text))
+    counts = Counter(word for text in animal_sentences(200) for word in words(text))
     assert found.index_to_key == [
         word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     ]
@@ -142,6 +140,48 @@ def test_the_strongest_directions_are_taken_out(encoder: ContextualEncoder, corp
     cleaned = all_but_the_top(plain.matrix, 2).apply(plain.matrix)
     np.testing.assert_array_equal(found.matrix, cleaned)
     assert found.metadata["transforms"] == ["all-but-the-top 2"]
+
+
+def test_directions_that_are_all_there_is_are_not_taken_out(
+    encoder: ContextualEncoder, corpus: Path, tmp_path: Path
+) -> None:
+    """The mean and two directions of three words are all that they have: noise would be left."""
+    with pytest.raises(ConfigError, match="remove_top is 2, and of 3 words it would leave nothing"):
+        distill_static(encoder, corpus, max_words=3, remove_top=2, out=tmp_path / "few")
+    assert not (tmp_path / "few.training").exists()
+    given: dict[str, Any] = {"words": ["cat", "dog", "owl", "zebra"], "out": tmp_path / "out"}
+    with pytest.raises(ConfigError, match="of 3 words it would leave nothing; give 1 or less"):
+        distill_static(encoder, corpus, remove_top=2, **given)
+    found = distill_static(encoder, corpus, remove_top=1, resume=True, **given)
+    plain = distill_static(encoder, corpus, words=given["words"])
+    cleaned = all_but_the_top(plain.matrix, 1).apply(plain.matrix)
+    np.testing.assert_array_equal(found.matrix, cleaned)
+
+
+def test_titles_are_read_as_elsewhere(encoder: ContextualEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"title": "An owl.", "text": "The cat saw."}\n')
+    found = distill_static(encoder, path, min_count=1)
+    assert set(found.index_to_key) == {"an", "owl", "the", "cat", "saw"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cat", "hot dog"], "'hot dog' is 2 words in a text; give single words"),
+        (["don't"], "is 2 words in a text"),
+        (["+"], "'\\+' is no word in a text"),
+        (["c++"], "'c\\+\\+' is no word in a text"),
+        ([], "there are no words"),
+        ("cat", "words is one string"),
+    ],
+)
+@pytest.mark.parametrize("case_sensitive", [False, True])
+def test_what_is_no_single_word_is_said_at_once(
+    encoder: ContextualEncoder, corpus: Path, words: Any, message: str, case_sensitive: bool
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        distill_static(encoder, corpus, words=words, case_sensitive=case_sensitive)
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_bits(

@@ -18,14 +18,14 @@ from rowspace.transformer import extraction
 from rowspace.transformer.contextual import ContextualEncoder, batches_of
 from rowspace.transformer.extraction import extract, open_extraction
 from rowspace.transformer.windows import Window
-from tests.transformer.tiny import SENTENCES, write_encoder, write_lines
+from tests.transformer.small_encoders import SENTENCES, write_encoder, write_lines
 
 QUIET = pytest.mark.filterwarnings("ignore:.*the rest was not read")
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
-    return rs.load_encoder(write_encoder(tmp_path_factory.mktemp("model") / "bert"))
+    return rs.load_encoder(write_encoder(tmp_path_factory.mktemp("model") / "bert", "bert"))
 
 
 @pytest.fixture
@@ -155,6 +155,83 @@ def test_what_was_written_after_the_last_save_is_written_anew(
             file.write(b"half a row")
     extract(encoder, corpus, tmp_path / "out", ["bank"], resume=True)
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+@QUIET
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("step", range(4))
+def test_a_kill_at_any_step_of_the_end_mixes_no_runs(
+    tmp_path: Path, encoder: ContextualEncoder, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Before and between the removals of what a run went by, and the naming of the folder."""
+    corpus = lines(write_lines(tmp_path / "text.txt", 20))
+    extract(encoder, corpus, tmp_path / "whole", ["bank"])
+    steps = 0
+
+    def killing(whole: Any) -> Any:
+        def step_of(path: Path, *arguments: Any, **named: Any) -> Any:
+            nonlocal steps
+            if path.name in ("settings.json", "files.json", "progress.json", "out.training"):
+                if steps == step:
+                    raise SystemExit
+                steps += 1
+            return whole(path, *arguments, **named)
+
+        return step_of
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killing(Path.unlink))
+        patch.setattr(Path, "rename", killing(Path.rename))
+        with pytest.raises(SystemExit):
+            extract(encoder, corpus, tmp_path / "out", ["bank"])
+    if not (tmp_path / "out").exists():
+        with pytest.raises(ConfigError, match="with other settings"):
+            extract(encoder, corpus, tmp_path / "out", ["dog"], resume=True)
+        extract(encoder, corpus, tmp_path / "out", ["bank"], resume=True)
+    whole, found = files_of(tmp_path / "whole"), files_of(tmp_path / "out")
+    assert {name: found[name] for name in whole} == whole
+    assert open_extraction(tmp_path / "out").words == ["bank"]
+
+
+@QUIET
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("on_truncate", ["chunk", "warn"])
+def test_a_long_text_goes_through_in_shares(
+    tmp_path: Path, encoder: ContextualEncoder, monkeypatch: pytest.MonkeyPatch, on_truncate: str
+) -> None:
+    text = " ".join(f"{sentence} {i}." for i, sentence in enumerate(SENTENCES * 10))
+    path = tmp_path / "long.txt"
+    path.write_text("a bank\n" + text + "\nthe dog\n")
+    whole, sizes = encoder.vectors_at, []
+
+    def noted(texts: Any, occurrences: Any, **named: Any) -> Any:
+        sizes.append(len(occurrences))
+        return whole(texts, occurrences, **named)
+
+    monkeypatch.setattr(encoder, "vectors_at", noted)
+    found = extract(encoder, lines(path), tmp_path / "out", on_truncate=on_truncate)
+    assert max(sizes) <= 4 * 7
+    texts = path.read_text().splitlines()
+    at_once = encoder.contextual(texts, on_truncate=on_truncate)
+    assert np.array_equal(found.text_ids, at_once.text_ids)
+    assert np.array_equal(found.spans, at_once.spans)
+    assert np.abs(found.vectors - at_once.vectors).max() < 1e-5
+    assert (found.report.n_read, found.report.n_truncated) == (3, int(on_truncate == "warn"))
+
+
+def test_numbers_that_are_none_name_the_layer(
+    tmp_path: Path, encoder: ContextualEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encoder.vectors_at
+
+    def broken(*arguments: Any, **named: Any) -> Any:
+        kept, found = whole(*arguments, **named)
+        found.vectors[1, 3] = np.nan
+        return kept, found
+
+    monkeypatch.setattr(encoder, "vectors_at", broken)
+    with pytest.raises(ConfigError, match=r"the model's layer 1 gave a vector \(row 1\) with nan"):
+        extract(encoder, sentences(tmp_path), tmp_path / "out", ["bank"], layers=1)
 
 
 def test_arrays_are_mapped_and_can_be_halved(tmp_path: Path, encoder: ContextualEncoder) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.cli.corpus import line_corpus_options, make_corpus
+from rowspace.cli.models import is_transformer
 from rowspace.cli.options import whole_numbers
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, FormatError
 from rowspace.extras import require_torch
 from rowspace.space.encoding import Encode, encode_corpus
 from rowspace.space.plots import duration
@@ -114,6 +115,12 @@ def _texts(
             "than the model reads, and the rest was not read; --on-truncate chunk reads all",
             err=True,
         )
+    if report.n_renamed:
+        click.echo(
+            f"rowspace: warning: {report.n_renamed:,} of {report.n_texts:,} documents have the id "
+            'of one before; their keys have "#2" and so on after it',
+            err=True,
+        )
     if as_json:
         emit_json({"out": str(out), **_record(report)})
         return
@@ -127,7 +134,7 @@ def _text_encoder(
     model: str, corpus: Corpus, on_truncate: str, settings: dict[str, Any]
 ) -> tuple[Encode, int, dict[str, Any]]:
     """What encodes texts, how long its vectors are, and what decides them."""
-    if not _is_transformer(model):
+    if _holds_word_vectors(model):
         return _word_averages(model, corpus)
     encoder = _load_transformer(model, **settings)
 
@@ -167,9 +174,10 @@ def _occurrences(
     store: str,
     **settings: Any,
 ) -> None:
-    if not _is_transformer(model):
+    if _holds_word_vectors(model):
         raise ConfigError(
-            f"{model} holds word vectors, which are the same in every text; give a transformer"
+            f"{model} is no transformer, and word vectors are the same in every text; give a "
+            "transformer"
         )
     encoder = _load_transformer(model, dtype=dtype, max_length=max_length)
     from rowspace.transformer.extraction import extract
@@ -180,7 +188,7 @@ def _occurrences(
         "out": str(out),
         **_record(found.report),
         "seconds": found.seconds,
-        "texts_per_second": found.report.n_texts / found.seconds,
+        "texts_per_second": found.texts_per_second,
     }
     if words is not None:
         record["words"] = dict(zip(map(printable, found.words), counts.tolist(), strict=True))
@@ -208,16 +216,23 @@ def _record(report: Any) -> dict[str, Any]:
     return {name.removeprefix("n_"): value for name, value in dataclasses.asdict(report).items()}
 
 
-def _is_transformer(model: str) -> bool:
-    path = Path(model)
-    return (path / "config.json").exists() or not path.exists()
+def _holds_word_vectors(model: str) -> bool:
+    """Whether it is a path, and no transformer's; what is no path may be a name of the hub."""
+    return Path(model).exists() and not is_transformer(model)
 
 
 def _load_transformer(model: str, **settings: Any) -> ContextualEncoder:
     require_torch("a transformer")
     from rowspace.transformer.load_encoder import load_encoder
 
-    return load_encoder(model, **settings)
+    try:
+        return load_encoder(model, **settings)
+    except FormatError as error:
+        if Path(model).exists():
+            raise
+        raise FormatError(
+            f"there is no path {model}, and as the name of a transformer: {error}"
+        ) from error
 
 
 def _mix(text: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rowspace.cli.models import is_transformer
 from rowspace.cli.options import whole_numbers
 from rowspace.cli.output import Row, aligned, emit_json, json_option, plain, ratio
 from rowspace.cli.sense_tables import sense_json, sense_tables
@@ -195,17 +195,6 @@ eval = eval_command
 
 
 # Transformers
-
-
-def is_transformer(model: str) -> bool:
-    """Whether a folder's config.json describes a transformer, as ours and Hugging Face's do."""
-    try:
-        config = json.loads((Path(model) / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(config, dict):
-        return False
-    return "rowspace" in config or config.get("model_type") not in (None, "model2vec")
 
 
 def _transformer(

@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from rowspace.cli.layers import measure_model, tell_table_of_tokens
+from rowspace.cli.options import whole_numbers
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import MODEL_HELP, printable
 from rowspace.errors import ConfigError
@@ -36,6 +37,7 @@ _OF_LAYERS = ("layers", "max_words", "max_sentences", "seed")
 )
 @click.option(
     "--layers",
+    callback=whole_numbers,
     metavar="N,N",
     help="With --text: only these; 0 is the embeddings, -1 the last.",
 )
@@ -90,7 +92,7 @@ _OF_LAYERS = ("layers", "max_words", "max_sentences", "seed")
 def geometry(
     model: str,
     text: tuple[str, ...],
-    layers: str | None,
+    layers: tuple[int, ...] | None,
     max_words: int,
     max_sentences: int,
     seed: int,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rowspace.cli.models import is_transformer
 from rowspace.cli.output import aligned, emit_json
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.extras import require_torch
 from rowspace.progress import track
-from rowspace.space import folder
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import split_sentences
 
@@ -28,7 +28,7 @@ def measure_model(
     model: str,
     text: tuple[str, ...],
     *,
-    layers: str | None,
+    layers: tuple[int, ...] | None,
     max_words: int,
     max_sentences: int,
     seed: int,
@@ -36,7 +36,6 @@ def measure_model(
     as_json: bool,
 ) -> None:
     """Measure the layers of a transformer, and print or draw them."""
-    asked = None if layers is None else _numbers(layers)
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{str(out)!r} is no .html page; with --text give one")
     require_torch("a transformer")
@@ -45,7 +44,7 @@ def measure_model(
 
     encoder = load_encoder(model)
     sentences = draw_sentences(Corpus([Path(path) for path in text]), max_sentences, seed)
-    found = measure_layers(encoder, sentences, layers=asked, max_words=max_words, seed=seed)
+    found = measure_layers(encoder, sentences, layers=layers, max_words=max_words, seed=seed)
     if out is not None:
         from rowspace.evaluate.layers_page import write_layers
 
@@ -62,8 +61,7 @@ def measure_model(
 
 def tell_table_of_tokens(model: str) -> None:
     """Say, where MODEL is a transformer, that its words have no vectors without sentences."""
-    path = Path(model)
-    if (path / "config.json").is_file() and not folder.is_in(path):
+    if is_transformer(model):
         click.echo(
             f"{model} is a transformer, and this is its table of tokens; to measure its layers, "
             "add --text CORPUS",
@@ -95,21 +93,12 @@ def _sentences(corpus: Corpus) -> Iterator[str]:
     n_characters = 0
     with track("drawing sentences", total=_MOST_CHARACTERS) as tracker:
         for document in corpus:
-            for sentence in split_sentences(document.text):
+            for sentence in split_sentences(corpus.text_of(document)):
                 n_characters += len(sentence)
                 if n_characters > _MOST_CHARACTERS:
                     return
                 tracker.advance(len(sentence))
                 yield sentence
-
-
-def _numbers(layers: str) -> list[int]:
-    try:
-        return [int(part) for part in layers.split(",")]
-    except ValueError as error:
-        raise ConfigError(
-            f"--layers {layers} is no list of numbers; give some with commas between, as 0,6,-1"
-        ) from error
 
 
 _TABLE = (

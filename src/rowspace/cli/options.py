@@ -70,12 +70,14 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 def whole_numbers(
-    context: click.Context, parameter: click.Parameter, value: str
-) -> tuple[int, ...]:
-    """A callback of click: whole numbers with commas between."""
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    """A callback of click: whole numbers with commas between; None where nothing was given."""
+    if value is None:
+        return None
     found = []
     for part in value.split(","):
-        if not part.strip().lstrip("-").isdecimal():
+        if not part.strip().removeprefix("-").isdecimal():
             raise ConfigError(
                 f"{parameter.opts[0]} has {part.strip()!r}, which is no number; give whole numbers "
                 "with commas between, as 128,256,512"

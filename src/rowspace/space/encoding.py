@@ -1,13 +1,16 @@
 """One vector for each text of a corpus, in a file that grows: memory does not follow the corpus.
 
 Beside `NAME.npy`, `NAME.keys.txt` has the document of each row, so that `rowspace.load` reads both.
+As no two keys may be equal there, an id that was there before gets "#2" and so on after it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, CorpusError
-from rowspace.files import fsync_file
+from rowspace.errors import ConfigError, CorpusError, FormatError
+from rowspace.files import fsync_file, write_json
 from rowspace.progress import track
 from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.space.vocabulary_files import keys_path
@@ -28,6 +31,8 @@ Encode = Callable[[Sequence[str], Sequence[str]], tuple[NDArray[np.float32], int
 """Texts and their names to (n_texts, dim) vectors, and how many of the texts were cut."""
 
 _VECTORS, _KEYS = "vectors", "keys.txt"
+_DONE = "done.json"
+"""Of the work folder: what was counted, once both files are whole and only have to be moved."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class EncodingReport:
     """Documents without text, which have no row."""
     n_truncated: int
     """Texts whose end was not read."""
+    n_renamed: int
+    """Rows whose document has the id of one before, and so a number after it in the keys."""
     dim: int
     seconds: float
     """Of this run."""
@@ -78,10 +85,13 @@ def encode_corpus(
     Raises
     ------
     ConfigError
-        If `out` exists or does not end in .npy, there is a run that did not finish and it is not
-        to be resumed, or it is of other text or settings; or a number is beyond float16.
+        If `out` or the file of its keys exists or `out` does not end in .npy, there is a run that
+        did not finish and it is not to be resumed, or it is of other text or settings; or a number
+        is NaN, infinite or beyond float16.
     CorpusError
         If the text cannot be read, or there is none.
+    FormatError
+        If what a run left is damaged.
     """
     out = Path(out)
     if out.suffix != ".npy":
@@ -89,41 +99,112 @@ def encode_corpus(
     started = time.monotonic()
     arrays = {_VECTORS: Rows(dtype, (dim,))}
     with work_folder(out, resume, (PROGRESS,)) as work:
+        is_done = (work / _DONE).exists()
+        if not is_done:
+            _check_keys(keys_path(out))
         remember_run(work, corpus, {"dtype": dtype, **identity}, {}, PROGRESS)
-        with GrowingFiles(work, arrays, [_KEYS]) as files:
-            n_before = files.n_rows(_VECTORS)
-            counts = _encode_all(encode, corpus, files)
-            n_texts = files.n_rows(_VECTORS)
-            files.finish()
-        if not n_texts:
-            shutil.rmtree(work)
-            raise CorpusError("there is no text to encode; give a corpus that has some")
-        for written, name in ((work / _KEYS, keys_path(out)), (work / f"{_VECTORS}.npy", out)):
-            written.replace(name)
-    fsync_file(out.parent)
+        if is_done:
+            counts, n_new = _read_done(work / _DONE), 0
+        else:
+            with GrowingFiles(work, arrays, [_KEYS]) as files:
+                n_before = files.n_rows(_VECTORS)
+                counts = _encode_all(encode, corpus, files)
+                counts["texts"] = files.n_rows(_VECTORS)
+                n_new = counts["texts"] - n_before
+                files.finish()
+            if not counts["texts"]:
+                shutil.rmtree(work)
+                raise CorpusError("there is no text to encode; give a corpus that has some")
+            _check_keys(keys_path(out))
+            write_json(work / _DONE, counts)
+        _move(work, out)
     shutil.rmtree(work)
     seconds = time.monotonic() - started
-    speed = (n_texts - n_before) / seconds
-    return EncodingReport(n_texts, counts["empty"], counts["cut"], dim, seconds, speed)
+    return EncodingReport(
+        n_texts=counts["texts"],
+        n_empty=counts["empty"],
+        n_truncated=counts["cut"],
+        n_renamed=counts["renamed"],
+        dim=dim,
+        seconds=seconds,
+        texts_per_second=n_new / seconds,
+    )
+
+
+def _check_keys(keys: Path) -> None:
+    """Raise ConfigError rather than write over keys that belong to something else."""
+    if keys.exists():
+        raise ConfigError(f"{keys} exists; give another --out, or remove it")
+
+
+def _read_done(path: Path) -> dict[str, int]:
+    try:
+        counts: dict[str, int] = json.loads(path.read_text())
+    except ValueError as error:
+        raise FormatError(
+            f"{path} is damaged ({error}); remove {path.parent} to start anew"
+        ) from error
+    return counts
+
+
+def _move(work: Path, out: Path) -> None:
+    """Give the files their names, those that have not got them yet: the vectors last."""
+    if (work / _KEYS).exists():
+        (work / _KEYS).replace(keys_path(out))
+    if not (keys_path(out).exists() and (work / f"{_VECTORS}.npy").exists()):
+        raise FormatError(f"{work} lacks what it is said to hold; remove it to start anew")
+    (work / f"{_VECTORS}.npy").replace(out)
+    fsync_file(out.parent)
 
 
 def _encode_all(encode: Encode, corpus: Corpus, files: GrowingFiles) -> dict[str, int]:
-    """Encode what is left; tells how many documents were empty and how many cut, of all."""
-    state = files.state or {"documents": 0, "bytes": 0, "empty": 0, "cut": 0}
+    """Encode what is left; tells how many documents were empty, cut and so on, of all."""
+    state = files.state or {"documents": 0, "bytes": 0, "empty": 0, "cut": 0, "renamed": 0}
+    with (files.folder / _KEYS).open(
+        encoding="utf-8", errors="surrogateescape", newline="\n"
+    ) as keys:
+        names = _UniqueNames(line.removesuffix("\n") for line in keys)
     with track("encoding", corpus.total_bytes()) as tracker:
         for chunk in chunks_of(corpus, state["documents"]):
             vectors, n_cut = encode(chunk.texts, chunk.document_ids)
-            files.append(_VECTORS, vectors)
-            files.write(_KEYS, "".join(f"{_one_line(name)}\n" for name in chunk.document_ids))
+            files.append(_VECTORS, vectors, "the encoder")
+            ids = [_one_line(document_id) for document_id in chunk.document_ids]
+            keys_of_chunk = [names.of(document_id) for document_id in ids]
+            files.write(_KEYS, "".join(f"{key}\n" for key in keys_of_chunk))
             state = {
                 "documents": chunk.after,
                 "bytes": state["bytes"] + chunk.n_bytes,
                 "empty": state["empty"] + chunk.n_empty,
                 "cut": state["cut"] + n_cut,
+                "renamed": state["renamed"] + sum(map(str.__ne__, ids, keys_of_chunk)),
             }
             files.mark(state)
             tracker.set(state["bytes"], f"{files.n_rows(_VECTORS):,} texts")
     return state
+
+
+class _UniqueNames:
+    """Names that were not there before; a hash of each is kept, in about 100 bytes.
+
+    Two names of one hash (64 bits) are taken for the same, which costs one of them a number.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._hashes = set(map(_hash, names))
+        self._counts: dict[str, int] = {}
+
+    def of(self, name: str) -> str:
+        """The name, or where it was there before with the first number that makes it new."""
+        found = name
+        while (hashed := _hash(found)) in self._hashes:
+            self._counts[name] = self._counts.get(name, 1) + 1
+            found = f"{name}#{self._counts[name]}"
+        self._hashes.add(hashed)
+        return found
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _one_line(document_id: str) -> str:

@@ -68,19 +68,23 @@ class GrowingFiles:
         self._sizes |= dict.fromkeys(texts, 0)
         self._sizes |= progress.get("sizes", {})
         self._is_new = not progress
-        self._files = {name: _open_at(folder / name, size) for name, size in self._sizes.items()}
+        self._files = {
+            name: _open_at(folder / name, size, is_new=self._is_new)
+            for name, size in self._sizes.items()
+        }
         self._saved = time.monotonic()
         self._pause = SAVE_SECONDS
 
-    def append(self, name: str, rows: NDArray[Any]) -> None:
+    def append(self, name: str, rows: NDArray[Any], source: str = "the model") -> None:
         """Add rows to an array, in its own type.
 
         Raises
         ------
         ConfigError
-            If a number is beyond float16.
+            If a number is NaN or infinite, which is said of the `source`, or beyond float16.
         """
         kind = self.arrays[name]
+        _check_finite(rows, self.n_rows(name), source)
         with np.errstate(over="ignore"):
             written = np.ascontiguousarray(rows, dtype=kind.dtype)
         if written.dtype == np.float16 and not np.isfinite(written).all():
@@ -123,7 +127,8 @@ class GrowingFiles:
         self._pause = max(SAVE_SECONDS, 20 * (self._saved - started))
 
     def finish(self) -> None:
-        """Write the arrays' first bytes, so that they are `.npy` files."""
+        """Save, and write the arrays' first bytes, so that they are `.npy` files."""
+        self.save()
         for name, kind in self.arrays.items():
             file = self._files[f"{name}.npy"]
             shape = (self.n_rows(name), *kind.shape)
@@ -151,10 +156,21 @@ class GrowingFiles:
         self._close()
 
 
-def _open_at(path: Path, size: int) -> IO[bytes]:
+def _check_finite(rows: NDArray[Any], n_before: int, source: str) -> None:
+    """Raise ConfigError for NaN and infinity, which no later step could mend."""
+    is_wrong = ~np.isfinite(rows)
+    if is_wrong.any():
+        place = tuple(np.argwhere(is_wrong)[0])
+        raise ConfigError(
+            f"{source} gave a vector (row {n_before + int(place[0]):,}) with {rows[place]} in it; "
+            "compute in float32 or bfloat16, and if that is so already, mend the model"
+        )
+
+
+def _open_at(path: Path, size: int, *, is_new: bool) -> IO[bytes]:
     """A file to write on from its byte `size`."""
     path.touch()
-    if size > _HEADER_BYTES and path.stat().st_size < size:
+    if not is_new and path.stat().st_size < size:
         raise FormatError(
             f"{path} is shorter than when it was saved; remove {path.parent} to start anew"
         )

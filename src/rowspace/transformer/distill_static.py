@@ -30,6 +30,7 @@ from rowspace.space import folder
 from rowspace.space.transforms import all_but_the_top
 from rowspace.space.vectors import Vectors
 from rowspace.text.corpus import Corpus
+from rowspace.text.normalize import normalize
 from rowspace.text.passages import split_sentences
 from rowspace.text.runs import readable_twice, remember_run, work_folder
 from rowspace.text.tokenizer import spanned_words, word_spans
@@ -69,7 +70,7 @@ def distill_static(
     corpus : path or Corpus
     config : DistillConfig, optional
     words : sequence of str, optional
-        The words wanted, in place of the most frequent ones.
+        The words wanted, in place of the most frequent ones; single words, no phrases.
     out : path, optional
         A folder of vectors to be made. The run works in another beside it, with `.training` at its
         end, which is removed when all is done. Without, nothing is saved.
@@ -91,7 +92,9 @@ def distill_static(
         If no word is frequent enough, or none of the words given occurs.
     ConfigError
         If a setting cannot be, `out` exists, there is a run that did not finish and it is not to
-        be resumed, or it is of other text or settings.
+        be resumed, or it is of other text or settings; if a word given is none or several; or if
+        `remove_top` would leave nothing of as few words as there are: the run is kept then, to be
+        resumed with less.
     CorpusError
         If the text cannot be read.
     FormatError
@@ -141,19 +144,47 @@ def _distill_in(
 ) -> Vectors:
     """Distill in a work folder, from where it was."""
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
-    asked = None if words is None else [*dict.fromkeys(_spelled(w, config) for w in words)]
+    del settings["remove_top"]  # which decides nothing till the end, and may be another then
+    asked = None if words is None else _asked(words, config)
     digest = None if asked is None else hashlib.sha256("\0".join(asked).encode()).hexdigest()
     more = {"teacher": encoder.fingerprint, "words": digest}
     remember_run(work, corpus, settings, more, VOCABULARY)
     corpus = readable_twice(corpus, work)
     vocabulary = _vocabulary(corpus, config, asked, work / VOCABULARY)
+    _check_remove_top(config, len(vocabulary.words))
     run = _Run(encoder, vocabulary, config, dim)
     run.fit(corpus, work / CHECKPOINT)
+    if config.remove_top and run.n_met and config.remove_top >= run.n_met - 1:
+        run.save(work / CHECKPOINT)  # so that it can be resumed with less
     return run.vectors()
 
 
+def _asked(words: Sequence[str], config: DistillConfig) -> list[str]:
+    """The words given as they are looked up, each once."""
+    if isinstance(words, str):
+        raise ConfigError("words is one string; give a list of them")
+    if not words:
+        raise ConfigError("there are no words; give one or more, or None for the frequent ones")
+    return [*dict.fromkeys(_spelled(word, config) for word in words)]
+
+
 def _spelled(word: str, config: DistillConfig) -> str:
-    return word if config.case_sensitive else " ".join(words_of(word))
+    bare = normalize(word).strip()
+    if word_spans(bare) != [(0, len(bare))]:
+        parts = words_of(bare)
+        what = f"is {len(parts)} words in a text" if len(parts) > 1 else "is no word in a text"
+        raise ConfigError(f"{word!r} {what}; give single words, of letters and digits alone")
+    return bare if config.case_sensitive else words_of(bare)[0]
+
+
+def _check_remove_top(config: DistillConfig, n_words: int) -> None:
+    """Raise where so many directions are all that so few words have: noise would be left."""
+    if config.remove_top and config.remove_top >= n_words - 1:
+        hint = f"{n_words - 2} or less" if n_words > 2 else "0"
+        raise ConfigError(
+            f"remove_top is {config.remove_top}, and of {n_words:,} words it would leave nothing; "
+            f"give {hint}, or more words"
+        )
 
 
 @dataclass(frozen=True)
@@ -201,7 +232,7 @@ def _count(corpus: Corpus, config: DistillConfig) -> _Vocabulary:
 
 def _sentences(corpus: Corpus) -> Iterator[str]:
     for document in corpus:
-        yield from split_sentences(document.text)
+        yield from split_sentences(corpus.text_of(document))
 
 
 def _found_words(sentence: str, config: DistillConfig) -> list[tuple[str, _Span]]:
@@ -308,6 +339,11 @@ class _Run:
     def _n_full(self) -> int:
         return int((self.taken >= self.config.max_occurrences).sum())
 
+    @property
+    def n_met(self) -> int:
+        """Words that have a vector."""
+        return int(np.count_nonzero(self.counts))
+
     def vectors(self) -> Vectors:
         """The means, of the words that were met."""
         met = np.flatnonzero(self.counts)
@@ -317,6 +353,7 @@ class _Run:
                 "more text"
             )
         vocabulary, config = self.vocabulary, self.config
+        _check_remove_top(config, len(met))
         means = (self.sums[met] / self.counts[met, None]).astype(np.float32)
         counts = self.counts if vocabulary.counts is None else np.array(vocabulary.counts)
         vectors = Vectors(
@@ -325,7 +362,7 @@ class _Run:
             counts[met],
             {"method": "distilled", "config": json.loads(json.dumps(dataclasses.asdict(config)))},
         )
-        if config.remove_top and len(met) > 1:
+        if config.remove_top:
             return all_but_the_top(vectors.matrix, config.remove_top).transform(vectors)
         return vectors
 

@@ -35,7 +35,10 @@ DTYPES = ("float32", "float16")
 _CONFIG, _REPORT, _WORDS = "config.json", "report.json", "words.json"
 _FORMAT = 1
 _PIECE_BYTES = 1 << 26
-"""Of the vectors that are in memory at once, but for those of one long text."""
+"""Of the vectors that are in memory at once."""
+_LONG_TEXT_PIECES = 4
+"""Pieces' vectors of one long text that are in memory at once: it is cut into tokens anew for each
+such share, which takes time."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Extraction:
     report: ExtractionReport
     seconds: float = 0.0
     """Of the run that made it, where it was made just now."""
+    texts_per_second: float = 0.0
+    """Of that run: what one before it had read is not counted."""
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -180,12 +185,15 @@ def extract(
         write_json(work / _CONFIG, content)
         write_json(work / _REPORT, asdict(report))
         write_json(work / _WORDS, wanted.words)
-        for name in (SETTINGS, FILES, PROGRESS):
-            (work / name).unlink(missing_ok=True)
-        work.rename(out)
+        work.rename(out)  # whole, whenever the run is killed: what it was made by goes later
     fsync_file(out.parent)
+    for name in (SETTINGS, FILES, PROGRESS):
+        (out / name).unlink(missing_ok=True)
     _warn(report, encoder)
-    return replace(open_extraction(out), seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return replace(
+        open_extraction(out), seconds=seconds, texts_per_second=run.n_texts_read / seconds
+    )
 
 
 def open_extraction(folder: Path | str) -> Extraction:
@@ -264,6 +272,8 @@ class _Piece:
     numbers: list[int]
     names: list[str]
     found: list[list[Found]]
+    goes_on: bool = False
+    """Whether it is more of the one text of the piece before."""
 
 
 class _Run:
@@ -285,6 +295,12 @@ class _Run:
         if files.state:
             self.counts |= files.state["counts"]
             wanted.go_on(files.state["words"], files.state["n_found"])
+        self._n_before = self.counts["texts"]
+
+    @property
+    def n_texts_read(self) -> int:
+        """Texts that this run went through."""
+        return self.counts["texts"] - self._n_before
 
     def read(self, corpus: Corpus) -> ExtractionReport:
         """Go through what is left of the corpus."""
@@ -320,11 +336,17 @@ class _Run:
 
     def _pieces(self, chunk: Chunk) -> Iterator[_Piece]:
         """Texts that wanted words occur in, as many as their vectors leave room for."""
-        room = _PIECE_BYTES // (4 * self.mixer.n_vectors * self.encoder.dim)
+        room = max(1, _PIECE_BYTES // (4 * self.mixer.n_vectors * self.encoder.dim))
         piece, n_found = _Piece([], [], [], []), 0
         rows = zip(chunk.texts, chunk.numbers, chunk.document_ids, strict=True)
         for text, number, name in rows:
             found = self.wanted.find(text)
+            if len(found) > _LONG_TEXT_PIECES * room:
+                if piece.texts:
+                    yield piece
+                    piece, n_found = _Piece([], [], [], []), 0
+                yield from _shares(text, number, name, found, _LONG_TEXT_PIECES * room)
+                continue
             if not found:
                 continue
             piece.texts.append(text)
@@ -350,10 +372,27 @@ class _Run:
             names=piece.names,
         )
         word_ids = np.array([word.word_id for found in piece.found for word in found])
-        self.files.append("vectors", vectors.vectors)
+        self.files.append("vectors", vectors.vectors, self._source())
         self.files.append("text_ids", np.array(piece.numbers)[vectors.text_ids])
         self.files.append("spans", vectors.spans)
         self.files.append("word_ids", word_ids[kept])
-        self.counts["read"] += len(piece.texts)
-        self.counts["cut"] += vectors.n_truncated
+        if not piece.goes_on:
+            self.counts["read"] += len(piece.texts)
+            self.counts["cut"] += vectors.n_truncated
         self.counts["lost"] += len(occurrences) - len(kept)
+
+    def _source(self) -> str:
+        """What gave the vectors, for an error."""
+        layers = ", ".join(map(str, self.mixer.layers))
+        return (
+            f"the model's layer {layers}"
+            if len(self.mixer.layers) == 1
+            else f"one of the model's layers {layers}"
+        )
+
+
+def _shares(text: str, number: int, name: str, found: list[Found], most: int) -> Iterator[_Piece]:
+    """One long text, a piece for so many of its words at a time."""
+    for start in range(0, len(found), most):
+        share = found[start : start + most]
+        yield _Piece([text], [number], [name], [share], goes_on=start > 0)

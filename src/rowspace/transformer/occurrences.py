@@ -87,7 +87,11 @@ def find_word(text: str, word: str) -> list[Span]:
     >>> find_word("The bank, a Bank of England; bankers", "bank")
     [(4, 8), (12, 16)]
     """
-    pattern = _pattern(word)
+    return places_of(_cached_pattern(word), text)
+
+
+def places_of(pattern: re.Pattern[str], text: str) -> list[Span]:
+    """As `find_word`, of a word that `word_pattern` made a pattern of."""
     found, place = [], 0
     while match := pattern.search(text, place):
         start, end = match.span()
@@ -99,14 +103,16 @@ def find_word(text: str, word: str) -> list[Span]:
     return found
 
 
-@functools.lru_cache(maxsize=64)
-def _pattern(word: str) -> re.Pattern[str]:
+def word_pattern(word: str) -> re.Pattern[str]:
     """What finds a word wherever its letters stand, composed or not."""
     spellings = dict.fromkeys(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))
     pattern = "|".join(r"\s+".join(map(re.escape, spelling.split())) for spelling in spellings)
     if not pattern:
         raise ConfigError("the word is empty; give one")
     return re.compile(pattern, re.IGNORECASE)
+
+
+_cached_pattern = functools.lru_cache(maxsize=64)(word_pattern)
 
 
 def _joins(text: str, place: int) -> bool:

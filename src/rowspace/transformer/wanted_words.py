@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from rowspace.errors import ConfigError
 from rowspace.text.normalize import normalize
 from rowspace.text.tokenizer import word_spans
-from rowspace.transformer.occurrences import find_word
+from rowspace.transformer.occurrences import places_of, word_pattern
 
 
 class Found(NamedTuple):
@@ -17,6 +18,13 @@ class Found(NamedTuple):
     start: int
     end: int
     word_id: int
+
+
+class _Phrase(NamedTuple):
+    """What is no single word, and what finds it."""
+
+    words: str
+    pattern: re.Pattern[str]
 
 
 class WantedWords:
@@ -49,7 +57,12 @@ class WantedWords:
         self.n_found = [0] * len(self.words)
         """Times that each was taken."""
         self._ids = {word: i for i, word in enumerate(self.words)}
-        self._phrases = [] if words is None else [w for w in self.words if not _is_one_word(w)]
+        self._phrases: dict[str, list[_Phrase]] = {}
+        """By their first word: a text without it need not be searched for them."""
+        for phrase in [] if words is None else self.words:
+            if not _is_one_word(phrase):
+                found = _Phrase(phrase, word_pattern(phrase))
+                self._phrases.setdefault(_first_word(phrase), []).append(found)
 
     def go_on(self, words: list[str], n_found: list[int]) -> None:
         """Begin where an earlier run was."""
@@ -58,13 +71,17 @@ class WantedWords:
 
     def find(self, text: str) -> list[Found]:
         """The wanted words of a text, as they stand in it."""
-        found = []
+        found, words = [], {""}
         for start, end in word_spans(text):
-            word_id = self._id_of(fold_word(text[start:end]))
+            word = fold_word(text[start:end])
+            words.add(word.casefold())
+            word_id = self._id_of(word)
             if word_id is not None:
                 found.append(Found(start, end, word_id))
-        for phrase in self._phrases:
-            found += [Found(*span, self._ids[phrase]) for span in find_word(text, phrase)]
+        for first in self._phrases.keys() & words:
+            for phrase in self._phrases[first]:
+                word_id = self._ids[phrase.words]
+                found += [Found(*span, word_id) for span in places_of(phrase.pattern, text)]
         return [one for one in sorted(found) if self._take(one.word_id)]
 
     def _id_of(self, word: str) -> int | None:
@@ -84,6 +101,11 @@ class WantedWords:
 def fold_word(word: str) -> str:
     """A word as it is looked up: in lower case, with single spaces."""
     return " ".join(normalize(word).lower().split())
+
+
+def _first_word(phrase: str) -> str:
+    """In the form in which all spellings are alike that a pattern takes for the same; or none."""
+    return next((fold_word(phrase[slice(*span)]).casefold() for span in word_spans(phrase)), "")
 
 
 def _is_one_word(word: str) -> bool:
