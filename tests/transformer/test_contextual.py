@@ -22,7 +22,7 @@ from rowspace.transformer.contextual import (  # noqa: E402
     batches_of,
 )
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
-from rowspace.transformer.occurrences import occurrences_of  # noqa: E402
+from rowspace.transformer.occurrences import Occurrences, occurrences_of  # noqa: E402
 from rowspace.transformer.windows import Window  # noqa: E402
 from tests.data import shared_data  # noqa: E402
 from tests.minilm import minilm_folder  # noqa: E402
@@ -213,6 +213,19 @@ def test_every_word_may_be_hidden(load: Load) -> None:
     which = [TEXTS[i][a:b] for i, (a, b) in zip(found.text_ids, found.spans, strict=True)]
     np.testing.assert_allclose(found.vectors[which.index("spring")], one[0], rtol=0, atol=1e-5)
     assert len(found) == len(encoder.contextual(TEXTS))
+
+
+def test_what_is_no_token_is_left_out_and_the_others_are_hidden(load: Load) -> None:
+    encoder = load()
+    texts = ["a \u200b bank", "a river bank"]
+    found = Occurrences.of([[(2, 3), (4, 8)], [(2, 7)]])
+    kept, vectors = encoder.vectors_at(texts, found, hidden=True)
+    assert kept.tolist() == [1, 2]
+    expected = encoder.contextual(texts, ["bank", "river"], hidden=True)
+    np.testing.assert_array_equal(vectors.spans, expected.spans)
+    np.testing.assert_allclose(vectors.vectors, expected.vectors, rtol=0, atol=1e-6)
+    _, seen = encoder.vectors_at(texts, found)
+    assert np.abs(seen.vectors - vectors.vectors).max() > 0.1
 
 
 def test_a_word_cannot_be_hidden_without_a_mask(load: Load) -> None:

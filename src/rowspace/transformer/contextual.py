@@ -185,6 +185,7 @@ class ContextualEncoder:
         layers: int | Sequence[int] = -1,
         mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
+        hidden: bool = False,
         on_truncate: str = "warn",
         names: Sequence[str] | None = None,
     ) -> tuple[NDArray[np.int64], WordVectors]:
@@ -200,7 +201,9 @@ class ContextualEncoder:
         """
         reading = _Reading(self, texts, on_truncate, names, is_shown=False)
         mixer = LayerMix.of(layers, mix, self.n_layers)
-        return reading.vectors_of(occurrences, mixer, subword_pooling, may_be_cut=True)
+        return reading.vectors_of(
+            occurrences, mixer, subword_pooling, may_be_cut=True, hidden=hidden
+        )
 
     def token_states(
         self,
