@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.transformer.tokenized import Tokenized
-from rowspace.transformer.windows import best_window, check_on_truncate, cut, window_starts
+from rowspace.transformer.windows import best_window, cut, window_starts
 from tests.naive_contextual import naive_best_start
 
 SIZES = st.tuples(st.integers(0, 120), st.integers(1, 30))
@@ -82,5 +82,3 @@ def test_what_cannot_be_says_so() -> None:
         cut(0, tokenized(9), 2, "chunk")
     with pytest.raises(ConfigError, match=r"max_length is 1, and 2 special tokens"):
         cut(0, tokenized(0), 1, "error")
-    with pytest.raises(ConfigError, match=r"on_truncate is 'crop'; give one of warn, error, chunk"):
-        check_on_truncate("crop")

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -26,11 +25,10 @@ from rowspace.progress import Tracker, track
 from rowspace.transformer.hidden_states import HiddenStates
 from rowspace.transformer.layer_mix import LayerMix, Mix
 from rowspace.transformer.occurrences import Occurrences, Span, occurrences_of, shown
+from rowspace.transformer.reading_options import Pooling, check_on_truncate, check_pooling
 from rowspace.transformer.tokenizer import SubwordTokenizer
-from rowspace.transformer.windows import Window, best_window, check_on_truncate, cut
+from rowspace.transformer.windows import Window, best_window, cut
 
-Pooling = Literal["mean", "first", "last"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 TOKENS_AT_ONCE = 4096
 """Of a batch, padding included."""
 _LEAST_TOKENS = 512
@@ -434,8 +432,7 @@ class _Reading:
         self, places: Sequence[_Place], mixer: LayerMix, pooling: str
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The vectors of places, batch by batch: which of them, and (n, dim) vectors."""
-        if pooling not in POOLINGS:
-            raise ConfigError(f"subword_pooling is {pooling!r}; give one of {', '.join(POOLINGS)}")
+        check_pooling(pooling)
         rows_of: dict[int, list[int]] = {}
         for row, place in enumerate(places):
             rows_of.setdefault(place.window, []).append(row)

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.transformer.tokenized import Tokenized
-
-OnTruncate = Literal["warn", "error", "chunk"]
-ON_TRUNCATE: tuple[OnTruncate, ...] = get_args(OnTruncate)
 
 
 @dataclass(frozen=True)
@@ -37,12 +33,6 @@ class Window:
     def place_of(self, token: int) -> int:
         """Where one of the text's own tokens stands in `ids`."""
         return token - self.first + self.n_before
-
-
-def check_on_truncate(on_truncate: str) -> None:
-    """Raise ConfigError for what is no way to go about long texts."""
-    if on_truncate not in ON_TRUNCATE:
-        raise ConfigError(f"on_truncate is {on_truncate!r}; give one of {', '.join(ON_TRUNCATE)}")
 
 
 def window_starts(n_tokens: int, room: int) -> list[int]:
