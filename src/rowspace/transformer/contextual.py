@@ -383,11 +383,11 @@ class _Reading:
         if first == after:  # the tokenizer leaves such characters out
             return None
         ids = self.of_text[text_id]
-        best = best_window(self.windows[ids.start : ids.stop], first, after)
+        best = best_window(self.windows, first, after, ids)
         if best is None:
             return None
-        window = self.windows[ids[best]]
-        return _Place(ids[best], window.place_of(first), window.place_of(after))
+        window = self.windows[best]
+        return _Place(best, window.place_of(first), window.place_of(after))
 
     def hide(self, places: Sequence[_Place]) -> list[_Place]:
         """Give each word a window of its own, in which one mask token stands for it."""

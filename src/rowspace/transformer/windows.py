@@ -6,6 +6,7 @@ stands around it.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,11 +102,30 @@ def cut(
     return windows
 
 
-def best_window(windows: Sequence[Window], first: int, after: int) -> int | None:
+def best_window(
+    windows: Sequence[Window], first: int, after: int, of_text: range | None = None
+) -> int | None:
     """Which window shows most around the tokens from `first` to before `after`.
 
-    None where none has them all.
+    Parameters
+    ----------
+    windows : sequence of Window
+    first, after : int
+    of_text : range, optional
+        Which windows are the text's, as `cut` gave them; all if not given.
+
+    Returns
+    -------
+    int or None
+        None where no window has all of these tokens.
     """
-    margins = [min(first - window.first, window.after - after) for window in windows]
-    best = max(range(len(windows)), key=margins.__getitem__)
+    low, high = (0, len(windows)) if of_text is None else (of_text.start, of_text.stop)
+    room = windows[low].after - windows[low].first
+    # A window is the better the nearer its middle is to theirs: one of the two on either side.
+    at = bisect.bisect_right(windows, first + after - room, low, high, key=lambda w: 2 * w.first)
+    margins = {
+        i: min(first - windows[i].first, windows[i].after - after)
+        for i in range(max(low, at - 1), min(high, at + 1))
+    }
+    best = max(margins, key=margins.__getitem__)
     return best if margins[best] >= 0 else None
