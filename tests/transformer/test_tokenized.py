@@ -14,6 +14,7 @@ from rowspace.transformer.occurrences import find_word
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from tests.transformer.small_encoders import make_tokenizer
 
+BLANK = ("", " ", "\n", " \n ")
 KINDS = ("wordpiece", "bytes", "metaspace", "unigram")
 PLACES = [
     ("bank", "bank"),
@@ -78,7 +79,7 @@ def test_a_words_tokens_spell_it_and_all_are_needed(kind: str, text: str, word: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_and_special_tokens_are_those_of_encode(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
-    texts = [*(text for text, _ in PLACES), ""]
+    texts = [*(text for text, _ in PLACES), *BLANK]
     for text, tokenized in zip(texts, tokenizer.read(texts), strict=True):
         ids = [*tokenized.before, *tokenized.ids.tolist(), *tokenized.after]
         assert ids == tokenizer.encode(text, add_special_tokens=True)
@@ -87,7 +88,7 @@ def test_ids_and_special_tokens_are_those_of_encode(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_stand_in_order(kind: str) -> None:
-    for tokenized in tokenizer_of(kind).read([text for text, _ in PLACES]):
+    for tokenized in tokenizer_of(kind).read([*(text for text, _ in PLACES), *BLANK]):
         assert (tokenized.starts[1:] >= tokenized.starts[:-1]).all()
         assert (tokenized.ends[1:] >= tokenized.ends[:-1]).all()
         assert (tokenized.starts <= tokenized.ends).all()

@@ -44,7 +44,7 @@ class Tokenized:
         while last > first and special[last - 1]:
             last -= 1
         spans = [_without_space(text, *span) for span in encoding.offsets[first:last]]
-        if spans and encoding.tokens[first] == _SPACE and text[spans[0][0]] != _SPACE:
+        if spans and encoding.tokens[first] == _SPACE and not text.startswith(_SPACE, spans[0][0]):
             # Put before the text, which has no such space; the library counts a character to it.
             spans[0] = (0, 0)
         places = np.array(spans, dtype=np.int64).reshape(-1, 2)
