@@ -279,6 +279,32 @@ def test_a_long_text_is_cut_with_one_warning_that_counts(load: Load) -> None:
         assert encoder.contextual(["a bank"]).n_truncated == 0
 
 
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
+@pytest.mark.parametrize("on_truncate", ["warn", "chunk"])
+@pytest.mark.filterwarnings("ignore:2 of 3 texts are longer")
+def test_long_texts_are_read_as_if_they_were_tokenized_whole(
+    kind: str, on_truncate: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load(kind, max_length=20)
+    texts = [LONG, "a bank", LONG + ", east"]
+    monkeypatch.setattr("rowspace.transformer.tokenizer.CHUNK_CHARACTERS", 30)
+    in_pieces = encoder.contextual(texts, on_truncate=on_truncate)
+    of_texts = encoder.encode(texts, on_truncate=on_truncate)
+    monkeypatch.setattr("rowspace.transformer.tokenizer.CHUNK_CHARACTERS", 10**9)
+    whole = encoder.contextual(texts, on_truncate=on_truncate)
+    np.testing.assert_array_equal(in_pieces.vectors, whole.vectors)
+    np.testing.assert_array_equal(in_pieces.spans, whole.spans)
+    assert in_pieces.n_truncated == whole.n_truncated == (2 if on_truncate == "warn" else 0)
+    np.testing.assert_array_equal(of_texts, encoder.encode(texts, on_truncate=on_truncate))
+
+
+def test_a_word_far_beyond_what_is_read_is_said_to_be(load: Load) -> None:
+    encoder, text = load(max_length=10), LONG * 20 + " wordlessness"
+    assert len(encoder.tokenizer.read([text], 10)[0]) < len(encoder.tokenizer.read([text])[0])
+    with pytest.raises(CorpusError, match=r"'wordlessness' at character .* is beyond the 10 tok"):
+        encoder.contextual([text], "wordlessness")
+
+
 def test_a_long_text_may_be_an_error(load: Load) -> None:
     encoder = load(max_length=10)
     for read in (encoder.contextual, encoder.encode, encoder.token_states):
@@ -372,6 +398,16 @@ def test_what_cannot_be_says_so(
     with pytest.raises(error, match=message) as raised:
         load().contextual(texts, **more)
     assert "\n" not in str(raised.value)
+
+
+def test_texts_may_come_one_by_one(load: Load) -> None:
+    encoder = load()
+    expected = encoder.contextual(TEXTS)
+    np.testing.assert_array_equal(encoder.contextual(iter(TEXTS)).vectors, expected.vectors)
+    np.testing.assert_array_equal(encoder.encode(iter(TEXTS)), encoder.encode(TEXTS))
+    assert len(encoder.token_states(iter(TEXTS))) == len(TEXTS)
+    spans = encoder.contextual(iter(["a bank"]), spans=iter([(2, 6)])).spans
+    assert spans.tolist() == [[2, 6]]
 
 
 def test_texts_of_other_methods_are_checked_too(load: Load) -> None:

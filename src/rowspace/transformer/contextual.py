@@ -299,7 +299,9 @@ class _Reading:
         check_on_truncate(on_truncate)
         self.texts = texts = listed("texts", texts)
         self.encoder, self.on_truncate, self.is_shown = encoder, on_truncate, is_shown
-        self.tokenized = encoder.tokenizer.read(texts)
+        # Of a text that is cut, one token more than can be read says that it was.
+        n_tokens = encoder.max_length if on_truncate == "warn" else None
+        self.tokenized = encoder.tokenizer.read(texts, n_tokens)
         self.windows: list[Window] = []
         self.of_text: list[range] = []
         for i, tokenized in enumerate(self.tokenized):
@@ -410,7 +412,7 @@ class _Reading:
         text, tokenized = self.texts[text_id], self.tokenized[text_id]
         word = shown(text[start:end])
         first, after = tokenized.tokens_of(start, end)
-        if first == after:
+        if first == after and not (self._is_cut(text_id) and first == len(tokenized)):
             return CorpusError(
                 f"{word} at character {start:,} of text {text_id}, {shown(text)}, is no token of "
                 "this model's tokenizer; give another span"

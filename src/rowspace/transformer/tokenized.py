@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,21 @@ class Tokenized:
             places[:, 1],
             tuple(ids[:first]),
             tuple(ids[last:]),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tokenized], begins: Sequence[int]) -> Tokenized:
+        """A text of its pieces; `begins` says at which character each does, and the rest."""
+        if len(parts) == 1:
+            return parts[0]
+        around = next((part for part in parts if len(part)), parts[0])
+        pairs = list(zip(parts, begins, strict=False))
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.starts + begin for part, begin in pairs]),
+            np.concatenate([part.ends + begin for part, begin in pairs]),
+            around.before,
+            around.after,
         )
 
     def tokens_of(self, start: int, end: int) -> tuple[int, int]:
