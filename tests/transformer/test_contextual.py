@@ -22,7 +22,7 @@ from rowspace.transformer.contextual import (  # noqa: E402
     batches_of,
 )
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
-from rowspace.transformer.occurrences import occurrences_of  # noqa: E402
+from rowspace.transformer.occurrences import Occurrences, occurrences_of  # noqa: E402
 from rowspace.transformer.windows import Window  # noqa: E402
 from tests.data import shared_data  # noqa: E402
 from tests.minilm import minilm_folder  # noqa: E402
@@ -215,6 +215,19 @@ def test_every_word_may_be_hidden(load: Load) -> None:
     assert len(found) == len(encoder.contextual(TEXTS))
 
 
+def test_what_is_no_token_is_left_out_and_the_others_are_hidden(load: Load) -> None:
+    encoder = load()
+    texts = ["a \u200b bank", "a river bank"]
+    found = Occurrences.of([[(2, 3), (4, 8)], [(2, 7)]])
+    kept, vectors = encoder.vectors_at(texts, found, hidden=True)
+    assert kept.tolist() == [1, 2]
+    expected = encoder.contextual(texts, ["bank", "river"], hidden=True)
+    np.testing.assert_array_equal(vectors.spans, expected.spans)
+    np.testing.assert_allclose(vectors.vectors, expected.vectors, rtol=0, atol=1e-6)
+    _, seen = encoder.vectors_at(texts, found)
+    assert np.abs(seen.vectors - vectors.vectors).max() > 0.1
+
+
 def test_a_word_cannot_be_hidden_without_a_mask(load: Load) -> None:
     with pytest.raises(ConfigError, match="no mask token, so no word can be hidden; give a masked"):
         load("gpt2").contextual(["a river bank"], "bank", hidden=True)
@@ -264,6 +277,32 @@ def test_a_long_text_is_cut_with_one_warning_that_counts(load: Load) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert encoder.contextual(["a bank"]).n_truncated == 0
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2", "llama"])
+@pytest.mark.parametrize("on_truncate", ["warn", "chunk"])
+@pytest.mark.filterwarnings("ignore:2 of 3 texts are longer")
+def test_long_texts_are_read_as_if_they_were_tokenized_whole(
+    kind: str, on_truncate: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = load(kind, max_length=20)
+    texts = [LONG, "a bank", LONG + ", east"]
+    monkeypatch.setattr("rowspace.transformer.tokenizer.CHUNK_CHARACTERS", 30)
+    in_pieces = encoder.contextual(texts, on_truncate=on_truncate)
+    of_texts = encoder.encode(texts, on_truncate=on_truncate)
+    monkeypatch.setattr("rowspace.transformer.tokenizer.CHUNK_CHARACTERS", 10**9)
+    whole = encoder.contextual(texts, on_truncate=on_truncate)
+    np.testing.assert_array_equal(in_pieces.vectors, whole.vectors)
+    np.testing.assert_array_equal(in_pieces.spans, whole.spans)
+    assert in_pieces.n_truncated == whole.n_truncated == (2 if on_truncate == "warn" else 0)
+    np.testing.assert_array_equal(of_texts, encoder.encode(texts, on_truncate=on_truncate))
+
+
+def test_a_word_far_beyond_what_is_read_is_said_to_be(load: Load) -> None:
+    encoder, text = load(max_length=10), LONG * 20 + " wordlessness"
+    assert len(encoder.tokenizer.read([text], 10)[0]) < len(encoder.tokenizer.read([text])[0])
+    with pytest.raises(CorpusError, match=r"'wordlessness' at character .* is beyond the 10 tok"):
+        encoder.contextual([text], "wordlessness")
 
 
 def test_a_long_text_may_be_an_error(load: Load) -> None:
@@ -359,6 +398,16 @@ def test_what_cannot_be_says_so(
     with pytest.raises(error, match=message) as raised:
         load().contextual(texts, **more)
     assert "\n" not in str(raised.value)
+
+
+def test_texts_may_come_one_by_one(load: Load) -> None:
+    encoder = load()
+    expected = encoder.contextual(TEXTS)
+    np.testing.assert_array_equal(encoder.contextual(iter(TEXTS)).vectors, expected.vectors)
+    np.testing.assert_array_equal(encoder.encode(iter(TEXTS)), encoder.encode(TEXTS))
+    assert len(encoder.token_states(iter(TEXTS))) == len(TEXTS)
+    spans = encoder.contextual(iter(["a bank"]), spans=iter([(2, 6)])).spans
+    assert spans.tolist() == [[2, 6]]
 
 
 def test_texts_of_other_methods_are_checked_too(load: Load) -> None:

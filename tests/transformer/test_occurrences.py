@@ -95,6 +95,9 @@ def test_spans_keep_their_order_and_a_text_may_have_none() -> None:
     ("texts", "more", "error", "message"),
     [
         ("a bank", {}, ConfigError, "texts is one string; give a list of them"),
+        (5, {}, ConfigError, "texts is 5; give a list"),
+        (["a"], {"spans": 5}, ConfigError, "spans is 5; give a list"),
+        (["a"], {"words": 5}, ConfigError, "words is 5; give a list"),
         (["a", None], {}, ConfigError, "text 1 is None; give strings"),
         (["a", " \n"], {}, CorpusError, "text 1 is empty, so no word stands in it; leave it out"),
         (["a"], {"words": "a", "spans": [(0, 1)]}, ConfigError, "give words or spans, not both"),

@@ -7,13 +7,17 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("transformers")
 
 from rowspace.transformer.occurrences import find_word
+from rowspace.transformer.tokenized import Tokenized
 from rowspace.transformer.tokenizer import SubwordTokenizer
 from tests.transformer.small_encoders import make_tokenizer
 
+BLANK = ("", " ", "\n", " \n ")
 KINDS = ("wordpiece", "bytes", "metaspace", "unigram")
 PLACES = [
     ("bank", "bank"),
@@ -78,7 +82,7 @@ def test_a_words_tokens_spell_it_and_all_are_needed(kind: str, text: str, word: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ids_and_special_tokens_are_those_of_encode(kind: str) -> None:
     tokenizer = tokenizer_of(kind)
-    texts = [*(text for text, _ in PLACES), ""]
+    texts = [*(text for text, _ in PLACES), *BLANK]
     for text, tokenized in zip(texts, tokenizer.read(texts), strict=True):
         ids = [*tokenized.before, *tokenized.ids.tolist(), *tokenized.after]
         assert ids == tokenizer.encode(text, add_special_tokens=True)
@@ -87,7 +91,7 @@ def test_ids_and_special_tokens_are_those_of_encode(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_stand_in_order(kind: str) -> None:
-    for tokenized in tokenizer_of(kind).read([text for text, _ in PLACES]):
+    for tokenized in tokenizer_of(kind).read([*(text for text, _ in PLACES), *BLANK]):
         assert (tokenized.starts[1:] >= tokenized.starts[:-1]).all()
         assert (tokenized.ends[1:] >= tokenized.ends[:-1]).all()
         assert (tokenized.starts <= tokenized.ends).all()
@@ -100,6 +104,59 @@ def test_a_space_put_before_a_text_is_no_part_of_its_first_word() -> None:
     first, after = alone.tokens_of(0, 1)
     assert alone.ids[first:after].tolist() == later.ids[in_text[0] : in_text[1]].tolist()
     assert literal.tokens_of(0, 1)[1] > 0
+
+
+def _whole(tokenizer: SubwordTokenizer, text: str) -> Tokenized:
+    """A text in one piece."""
+    return Tokenized.of(text, tokenizer._ordinary.encode(text))
+
+
+def _fields(tokenized: Tokenized) -> tuple[object, ...]:
+    arrays = (tokenized.ids, tokenized.starts, tokenized.ends)
+    return *(array.tolist() for array in arrays), tokenized.before, tokenized.after
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(st.sampled_from("ab1.,'▁ \n\té🎉東\u0301\u200b"), max_size=60), max_size=4))
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_read_in_pieces_are_as_if_read_whole(kind: str, texts: list[str]) -> None:
+    tokenizer = tokenizer_of(kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rowspace.transformer.tokenizer.CHUNK_CHARACTERS", 4)
+        found, beginnings = tokenizer.read(texts), tokenizer.read(texts, 3)
+    for text, tokenized, beginning in zip(texts, found, beginnings, strict=True):
+        whole = _whole(tokenizer, text)
+        assert _fields(tokenized) == _fields(whole)
+        n = len(beginning)
+        assert n > 3 or n == len(whole)
+        assert beginning.ids.tolist() == whole.ids[:n].tolist()
+        assert beginning.starts.tolist() == whole.starts[:n].tolist()
+        assert beginning.ends.tolist() == whole.ends[:n].tolist()
+        if n:
+            assert (beginning.before, beginning.after) == (whole.before, whole.after)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bytes"])
+def test_the_library_gets_no_long_piece_and_no_more_than_is_wanted(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, text = tokenizer_of(kind), "all the other banks, " * 1000
+    lengths: list[int] = []
+    original = tokenizer._read_pieces
+
+    def noted(pieces: list[str]) -> list[Tokenized]:
+        lengths.append(sum(map(len, pieces)))
+        return original(pieces)
+
+    monkeypatch.setattr(tokenizer, "_read_pieces", noted)
+    (whole,) = tokenizer.read([text])
+    assert max(lengths) < 1100
+    assert sum(lengths) == len(text)
+    assert _fields(whole) == _fields(_whole(tokenizer, text))
+    lengths.clear()
+    (beginning,) = tokenizer.read([text], 20)
+    assert len(lengths) == 1
+    assert 20 < len(beginning) < len(whole)
 
 
 def test_the_name_of_a_special_token_is_text() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.transformer.tokenized import Tokenized
-from rowspace.transformer.windows import best_window, check_on_truncate, cut, window_starts
+from rowspace.transformer.windows import Window, best_window, cut, window_starts
 from tests.naive_contextual import naive_best_start
 
 SIZES = st.tuples(st.integers(0, 120), st.integers(1, 30))
@@ -19,6 +21,7 @@ def tokenized(n_tokens: int) -> Tokenized:
     return Tokenized(places + 100, places, places + 1, before=(1,), after=(2,))
 
 
+@settings(deadline=None)
 @given(SIZES)
 def test_every_token_is_in_a_window_and_none_is_longer_than_the_room(
     sizes: tuple[int, int],
@@ -40,6 +43,7 @@ def test_every_token_is_in_a_window_and_none_is_longer_than_the_room(
     assert len({window.first for window in windows}) == len(windows)
 
 
+@settings(deadline=None)
 @given(SIZES, st.data())
 def test_a_word_is_read_in_the_window_with_most_around_it(
     sizes: tuple[int, int], data: st.DataObject
@@ -53,6 +57,30 @@ def test_a_word_is_read_in_the_window_with_most_around_it(
     assert (None if best is None else windows[best].first) == expected
     if after - first <= room - room // 2:
         assert best is not None
+
+
+class Counted(list[Window]):
+    """Windows that count how often one is looked at."""
+
+    n_looks = 0
+
+    def __getitem__(self, i: Any) -> Any:
+        self.n_looks += 1
+        return super().__getitem__(i)
+
+
+def test_few_of_a_long_texts_windows_are_looked_at() -> None:
+    before = cut(0, tokenized(7), 6, "chunk")
+    windows = Counted([*before, *cut(1, tokenized(40_000), 6, "chunk")])
+    of_text = range(len(before), len(windows))
+    assert of_text.stop - of_text.start > 10_000
+    for first in (0, 1, 20_001, 39_999):
+        windows.n_looks = 0
+        best = best_window(windows, first, first + 1, of_text)
+        assert 0 < windows.n_looks < 50
+        assert best is not None
+        assert windows[best].first == naive_best_start(40_000, 4, first, first + 1)
+        assert best in of_text
 
 
 def test_windows_begin_every_half_of_their_length() -> None:
@@ -82,5 +110,3 @@ def test_what_cannot_be_says_so() -> None:
         cut(0, tokenized(9), 2, "chunk")
     with pytest.raises(ConfigError, match=r"max_length is 1, and 2 special tokens"):
         cut(0, tokenized(0), 1, "error")
-    with pytest.raises(ConfigError, match=r"on_truncate is 'crop'; give one of warn, error, chunk"):
-        check_on_truncate("crop")

@@ -13,7 +13,8 @@ from rowspace.cli.options import field_options, run_options
 from rowspace.cli.output import emit_json
 from rowspace.errors import ConfigError
 from rowspace.extras import require_torch
-from rowspace.transformer.distill_config import MIXES, POOLINGS, DistillConfig
+from rowspace.transformer.distill_config import MIXES, DistillConfig
+from rowspace.transformer.reading_options import POOLINGS
 
 _CHOICES = {"mix": MIXES, "subword_pooling": POOLINGS}
 _HELP = {

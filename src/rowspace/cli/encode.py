@@ -21,6 +21,7 @@ from rowspace.extras import require_torch
 from rowspace.space.encoding import Encode, encode_corpus
 from rowspace.space.plots import duration
 from rowspace.text.corpus import Corpus
+from rowspace.transformer.reading_options import ON_TRUNCATE, POOLINGS
 
 if TYPE_CHECKING:
     from rowspace.transformer.contextual import ContextualEncoder
@@ -43,10 +44,10 @@ _OF_WORDS = ("limit", "layers", "mix", "subword_pooling")
 @click.option("--mix", default="mean", show_default=True,
               help="Of several layers: mean, concat, none, or weights, as 0.2,0.8.")  # fmt: skip
 @click.option("--pooling", "subword_pooling", default="mean", show_default=True,
-              type=click.Choice(["mean", "first", "last"]),
+              type=click.Choice(POOLINGS),
               help="What is made of a word's several tokens.")  # fmt: skip
 @click.option("--on-truncate", default="warn", show_default=True,
-              type=click.Choice(["warn", "error", "chunk"]),
+              type=click.Choice(ON_TRUNCATE),
               help="Of texts longer than the model reads: cut them and say how many, stop, or "
               "read them in windows.")  # fmt: skip
 @click.option("--max-length", type=click.IntRange(min=1),

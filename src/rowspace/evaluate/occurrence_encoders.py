@@ -20,8 +20,9 @@ from rowspace.space.vectors import Vectors
 
 if TYPE_CHECKING:
     from rowspace.static.sif import SIFEncoder
-    from rowspace.transformer.contextual import ContextualEncoder, Pooling
+    from rowspace.transformer.contextual import ContextualEncoder
     from rowspace.transformer.layer_mix import Mix
+    from rowspace.transformer.reading_options import Pooling
 
 Sentences = Sequence[Sequence[str]]
 """Each a list of tokens."""

@@ -11,10 +11,9 @@ import functools
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -25,12 +24,11 @@ from rowspace.errors import ConfigError, CorpusError
 from rowspace.progress import Tracker, track
 from rowspace.transformer.hidden_states import HiddenStates
 from rowspace.transformer.layer_mix import LayerMix, Mix
-from rowspace.transformer.occurrences import Occurrences, Span, occurrences_of, shown
+from rowspace.transformer.occurrences import Occurrences, Span, listed, occurrences_of, shown
+from rowspace.transformer.reading_options import Pooling, check_on_truncate, check_pooling
 from rowspace.transformer.tokenizer import SubwordTokenizer
-from rowspace.transformer.windows import Window, best_window, check_on_truncate, cut
+from rowspace.transformer.windows import Window, best_window, cut
 
-Pooling = Literal["mean", "first", "last"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 TOKENS_AT_ONCE = 4096
 """Of a batch, padding included."""
 _LEAST_TOKENS = 512
@@ -108,10 +106,10 @@ class ContextualEncoder:
 
     def contextual(
         self,
-        texts: Sequence[str],
-        words: str | Sequence[str] | None = None,
+        texts: Iterable[str],
+        words: str | Iterable[str] | None = None,
         *,
-        spans: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
+        spans: Iterable[Span] | Iterable[Sequence[Span]] | None = None,
         layers: int | Sequence[int] = -1,
         mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
@@ -122,11 +120,11 @@ class ContextualEncoder:
 
         Parameters
         ----------
-        texts : sequence of str
-        words : str or sequence of str, optional
+        texts : iterable of str
+        words : str or iterable of str, optional
             One word (or phrase) for all texts, or one for each: every time it occurs, in whatever
             case. Without words and spans, every word of every text.
-        spans : sequence, optional
+        spans : iterable, optional
             Instead of words, one span of each text, or a list of them: the word's first character
             and the one after its last.
         layers : int or sequence of int
@@ -167,6 +165,7 @@ class ContextualEncoder:
         >>> encoder.contextual(["a river bank", "a bank loan"], "bank").vectors.shape
         (2, 768)
         """
+        texts = listed("texts", texts)
         found = occurrences_of(texts, words, spans)
         every_word = words is None and spans is None
         reading = _Reading(self, texts, on_truncate)
@@ -179,12 +178,13 @@ class ContextualEncoder:
 
     def vectors_at(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         occurrences: Occurrences,
         *,
         layers: int | Sequence[int] = -1,
         mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
+        hidden: bool = False,
         on_truncate: str = "warn",
         names: Sequence[str] | None = None,
     ) -> tuple[NDArray[np.int64], WordVectors]:
@@ -200,11 +200,13 @@ class ContextualEncoder:
         """
         reading = _Reading(self, texts, on_truncate, names, is_shown=False)
         mixer = LayerMix.of(layers, mix, self.n_layers)
-        return reading.vectors_of(occurrences, mixer, subword_pooling, may_be_cut=True)
+        return reading.vectors_of(
+            occurrences, mixer, subword_pooling, may_be_cut=True, hidden=hidden
+        )
 
     def token_states(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         layers: int | Sequence[int] = -1,
         mix: Mix = "mean",
@@ -214,7 +216,7 @@ class ContextualEncoder:
 
         Parameters
         ----------
-        texts : sequence of str
+        texts : iterable of str
         layers, mix
             As `contextual` takes them.
         on_truncate : {"warn", "error"}
@@ -231,19 +233,19 @@ class ContextualEncoder:
         reading = _Reading(self, texts, on_truncate)
         mixer = LayerMix.of(layers, mix, self.n_layers)
         no_token = np.zeros((0, mixer.n_vectors * self.dim), dtype=np.float32)
-        found = [no_token] * len(texts)
+        found = [no_token] * len(reading.texts)
         for windows, states in reading.batches(reading.windows, mixer):
             for window, state in zip(windows, states, strict=True):
                 found[window.text_id] = state[: len(window.ids)].cpu().numpy()
         reading.warn()
         return found
 
-    def encode(self, texts: Sequence[str], *, on_truncate: str = "warn") -> NDArray[np.float32]:
+    def encode(self, texts: Iterable[str], *, on_truncate: str = "warn") -> NDArray[np.float32]:
         """One vector a text: the mean of its tokens' last states, special ones included.
 
         Parameters
         ----------
-        texts : sequence of str
+        texts : iterable of str
         on_truncate : {"warn", "error", "chunk"}
             As `contextual` takes it; of several windows the mean, by their tokens.
 
@@ -259,7 +261,7 @@ class ContextualEncoder:
 
     def encode_quietly(
         self,
-        texts: Sequence[str],
+        texts: Iterable[str],
         *,
         on_truncate: str = "warn",
         names: Sequence[str] | None = None,
@@ -288,18 +290,18 @@ class _Reading:
     def __init__(
         self,
         encoder: ContextualEncoder,
-        texts: Sequence[str],
+        texts: Iterable[str],
         on_truncate: str,
         names: Sequence[str] | None = None,
         *,
         is_shown: bool = True,
     ) -> None:
         check_on_truncate(on_truncate)
-        if isinstance(texts, str):
-            raise ConfigError("texts is one string; give a list of them")
-        self.is_shown = is_shown
-        self.encoder, self.texts, self.on_truncate = encoder, texts, on_truncate
-        self.tokenized = encoder.tokenizer.read(texts)
+        self.texts = texts = listed("texts", texts)
+        self.encoder, self.on_truncate, self.is_shown = encoder, on_truncate, is_shown
+        # Of a text that is cut, one token more than can be read says that it was.
+        n_tokens = encoder.max_length if on_truncate == "warn" else None
+        self.tokenized = encoder.tokenizer.read(texts, n_tokens)
         self.windows: list[Window] = []
         self.of_text: list[range] = []
         for i, tokenized in enumerate(self.tokenized):
@@ -382,11 +384,11 @@ class _Reading:
         if first == after:  # the tokenizer leaves such characters out
             return None
         ids = self.of_text[text_id]
-        best = best_window(self.windows[ids.start : ids.stop], first, after)
+        best = best_window(self.windows, first, after, ids)
         if best is None:
             return None
-        window = self.windows[ids[best]]
-        return _Place(ids[best], window.place_of(first), window.place_of(after))
+        window = self.windows[best]
+        return _Place(best, window.place_of(first), window.place_of(after))
 
     def hide(self, places: Sequence[_Place]) -> list[_Place]:
         """Give each word a window of its own, in which one mask token stands for it."""
@@ -407,10 +409,10 @@ class _Reading:
         return [_Place(i, place.first, place.first + 1) for i, place in enumerate(places)]
 
     def _not_read(self, text_id: int, start: int, end: int) -> CorpusError:
-        text = self.texts[text_id]
+        text, tokenized = self.texts[text_id], self.tokenized[text_id]
         word = shown(text[start:end])
-        first, after = self.tokenized[text_id].tokens_of(start, end)
-        if first == after:
+        first, after = tokenized.tokens_of(start, end)
+        if first == after and not (self._is_cut(text_id) and first == len(tokenized)):
             return CorpusError(
                 f"{word} at character {start:,} of text {text_id}, {shown(text)}, is no token of "
                 "this model's tokenizer; give another span"
@@ -431,8 +433,7 @@ class _Reading:
         self, places: Sequence[_Place], mixer: LayerMix, pooling: str
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The vectors of places, batch by batch: which of them, and (n, dim) vectors."""
-        if pooling not in POOLINGS:
-            raise ConfigError(f"subword_pooling is {pooling!r}; give one of {', '.join(POOLINGS)}")
+        check_pooling(pooling)
         rows_of: dict[int, list[int]] = {}
         for row, place in enumerate(places):
             rows_of.setdefault(place.window, []).append(row)

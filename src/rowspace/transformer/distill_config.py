@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from rowspace.errors import ConfigError
+from rowspace.transformer.reading_options import Pooling, check_pooling
 
 Mix = Literal["mean", "concat"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
-Pooling = Literal["mean", "first", "last"]
-POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +40,6 @@ class DistillConfig:
                 raise ConfigError(f"{name} is {value}; give 1 or more")
         if self.mix not in MIXES:
             raise ConfigError(f"mix is {self.mix!r}; give one of {', '.join(MIXES)}")
-        if self.subword_pooling not in POOLINGS:
-            raise ConfigError(
-                f"subword_pooling is {self.subword_pooling!r}; give one of {', '.join(POOLINGS)}"
-            )
+        check_pooling(self.subword_pooling)
         if self.remove_top < 0:
             raise ConfigError(f"remove_top is {self.remove_top}; give 0 or more")

@@ -25,11 +25,11 @@ from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.text.chunks import Chunk, chunks_of
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import FILES, SETTINGS, remember_run, work_folder
-from rowspace.transformer.contextual import POOLINGS, ContextualEncoder, Pooling
+from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.layer_mix import LayerMix, Mix
 from rowspace.transformer.occurrences import Occurrences
+from rowspace.transformer.reading_options import POOLINGS, Pooling, check_on_truncate
 from rowspace.transformer.wanted_words import Found, WantedWords, fold_word
-from rowspace.transformer.windows import check_on_truncate
 
 DTYPES = ("float32", "float16")
 _CONFIG, _REPORT, _WORDS = "config.json", "report.json", "words.json"

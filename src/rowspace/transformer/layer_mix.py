@@ -51,9 +51,9 @@ class LayerMix:
         found = tuple(layer % (n_layers + 1) for layer in asked)
         if isinstance(mix, str):
             if mix not in ("mean", "concat", "none"):
-                raise ConfigError(f"mix is {mix!r}; give mean, concat, none, or a weight a layer")
+                raise _no_mix(mix)
             return cls(found, mix)
-        weights = tuple(float(weight) for weight in mix)
+        weights = _weights(mix)
         if not all(map(math.isfinite, weights)):
             raise ConfigError(f"mix is {list(weights)}; give finite weights")
         if len(weights) != len(found):
@@ -79,6 +79,17 @@ class LayerMix:
         for state, weight in zip(states[1:], weights[1:], strict=True):
             mixed = mixed + state * weight
         return mixed
+
+
+def _weights(mix: Sequence[float]) -> tuple[float, ...]:
+    try:
+        return tuple(float(weight) for weight in mix)
+    except (TypeError, ValueError) as error:
+        raise _no_mix(mix) from error
+
+
+def _no_mix(mix: object) -> ConfigError:
+    return ConfigError(f"mix is {mix!r}; give mean, concat, none, or a weight a layer")
 
 
 def _numbers(layers: int | Sequence[int]) -> tuple[int, ...]:

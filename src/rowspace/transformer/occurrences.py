@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, CorpusError, VocabularyError
 from rowspace.text.tokenizer import CODE_POINT, IS_HAN, fold_table, word_spans
 
+T = TypeVar("T")
 Span = tuple[int, int]
 """The first character of a word in its text, and the one after its last."""
 
@@ -41,19 +42,19 @@ class Occurrences:
 
 
 def occurrences_of(
-    texts: Sequence[str],
-    words: str | Sequence[str] | None = None,
-    spans: Sequence[Span] | Sequence[Sequence[Span]] | None = None,
+    texts: Iterable[str],
+    words: str | Iterable[str] | None = None,
+    spans: Iterable[Span] | Iterable[Sequence[Span]] | None = None,
 ) -> Occurrences:
     """Find words in texts.
 
     Parameters
     ----------
-    texts : sequence of str
-    words : str or sequence of str, optional
+    texts : iterable of str
+    words : str or iterable of str, optional
         One word (or phrase) for all texts, or one for each. Each time it occurs counts, in
         whatever case, if it is no part of a longer word.
-    spans : sequence, optional
+    spans : iterable, optional
         Of each text one span, or several, as characters: the first, and the one after the last.
         Without words and spans, every word is taken.
 
@@ -66,17 +67,35 @@ def occurrences_of(
     CorpusError
         If a text is empty.
     """
+    texts = listed("texts", texts)
     _check_texts(texts)
     if words is not None and spans is not None:
         raise ConfigError("give words or spans, not both")
     if spans is not None:
-        _check_count("spans", len(spans), len(texts))
-        return Occurrences.of(_checked(i, texts[i], of_text) for i, of_text in enumerate(spans))
+        of_texts = listed("spans", spans)
+        _check_count("spans", len(of_texts), len(texts))
+        return Occurrences.of(map(_checked, range(len(texts)), texts, of_texts))
     if words is None:
         return Occurrences.of(map(word_spans, texts))
-    each = [words] * len(texts) if isinstance(words, str) else list(words)
+    each = [words] * len(texts) if isinstance(words, str) else listed("words", words)
     _check_count("words", len(each), len(texts))
     return Occurrences.of(map(_found, range(len(texts)), texts, each))
+
+
+def listed(what: str, values: Iterable[T]) -> list[T]:
+    """What was given of all texts, as a list.
+
+    Raises
+    ------
+    ConfigError
+        If it is one string, or nothing to go through.
+    """
+    if isinstance(values, str):
+        raise ConfigError(f"{what} is one string; give a list of them")
+    try:
+        return list(values)
+    except TypeError as error:
+        raise ConfigError(f"{what} is {values!r}; give a list, with an item a text") from error
 
 
 def find_word(text: str, word: str) -> list[Span]:
@@ -154,8 +173,6 @@ def _checked(number: int, text: str, spans: Any) -> list[Span]:
 
 
 def _check_texts(texts: Sequence[str]) -> None:
-    if isinstance(texts, str):
-        raise ConfigError("texts is one string; give a list of them")
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise ConfigError(f"text {number} is {text!r}; give strings")

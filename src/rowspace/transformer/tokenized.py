@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class Tokenized:
         while last > first and special[last - 1]:
             last -= 1
         spans = [_without_space(text, *span) for span in encoding.offsets[first:last]]
-        if spans and encoding.tokens[first] == _SPACE and text[spans[0][0]] != _SPACE:
+        if spans and encoding.tokens[first] == _SPACE and not text.startswith(_SPACE, spans[0][0]):
             # Put before the text, which has no such space; the library counts a character to it.
             spans[0] = (0, 0)
         places = np.array(spans, dtype=np.int64).reshape(-1, 2)
@@ -54,6 +55,21 @@ class Tokenized:
             places[:, 1],
             tuple(ids[:first]),
             tuple(ids[last:]),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tokenized], begins: Sequence[int]) -> Tokenized:
+        """A text of its pieces; `begins` says at which character each does, and the rest."""
+        if len(parts) == 1:
+            return parts[0]
+        around = next((part for part in parts if len(part)), parts[0])
+        pairs = list(zip(parts, begins, strict=False))
+        return cls(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.starts + begin for part, begin in pairs]),
+            np.concatenate([part.ends + begin for part, begin in pairs]),
+            around.before,
+            around.after,
         )
 
     def tokens_of(self, start: int, end: int) -> tuple[int, int]:

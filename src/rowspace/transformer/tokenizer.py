@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,10 +202,17 @@ class SubwordTokenizer:
                     self._check_characters(text)
         return ids
 
-    def read(self, texts: Sequence[str]) -> list[Tokenized]:
+    def read(self, texts: Sequence[str], n_tokens: int | None = None) -> list[Tokenized]:
         """Each text's ids and where its tokens stand in it, special tokens around it apart.
 
         The name of a special token in a text is text like any other.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        n_tokens : int, optional
+            Of a text that has more, the first ones are enough: more than `n_tokens` of them, but
+            not all where it can be cut, as `chunks` does. What is amiss with the rest is not seen.
 
         Raises
         ------
@@ -214,14 +222,34 @@ class SubwordTokenizer:
             If one has half a surrogate pair, or is no text.
         """
         try:
-            encodings = self._ordinary.encode_batch(list(texts), add_special_tokens=True)
+            return self._read(texts, math.inf if n_tokens is None else n_tokens)
         except TypeError as error:
             raise _no_text(texts, error) from error
-        found = [Tokenized.of(*pair) for pair in zip(texts, encodings, strict=True)]
+
+    def _read(self, texts: Sequence[str], n_tokens: float) -> list[Tokenized]:
+        """A piece of every text, then another of each that is not done: what the library says of
+        a piece is many times as large as its arrays."""
+        chunks = [self.chunks(text) for text in texts]
+        parts: list[list[Tokenized]] = [[] for _ in texts]
+        begins = [[0] for _ in texts]
+        n_read = [0] * len(texts)
+        left = list(range(len(texts)))
+        while left:
+            pieces = [next(chunks[i], "") for i in left]  # an empty text has none
+            for i, piece, tokenized in zip(left, pieces, self._read_pieces(pieces), strict=True):
+                parts[i].append(tokenized)
+                begins[i].append(begins[i][-1] + len(piece))
+                n_read[i] += len(tokenized)
+            left = [i for i in left if begins[i][-1] < len(texts[i]) and n_read[i] <= n_tokens]
+        return [Tokenized.joined(*both) for both in zip(parts, begins, strict=True)]
+
+    def _read_pieces(self, pieces: Sequence[str]) -> list[Tokenized]:
+        encodings = self._ordinary.encode_batch(pieces, add_special_tokens=True)
+        found = [Tokenized.of(*pair) for pair in zip(pieces, encodings, strict=True)]
         if self._has_only_characters and self.unknown_id is None:
-            for text, tokenized in zip(texts, found, strict=True):
-                if len(tokenized) != len(text):
-                    self._check_characters(text)
+            for piece, tokenized in zip(pieces, found, strict=True):
+                if len(tokenized) != len(piece):
+                    self._check_characters(piece)
         return found
 
     def between_ends(self) -> SubwordTokenizer:

@@ -6,18 +6,15 @@ stands around it.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.transformer.tokenized import Tokenized
-
-OnTruncate = Literal["warn", "error", "chunk"]
-ON_TRUNCATE: tuple[OnTruncate, ...] = get_args(OnTruncate)
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,6 @@ class Window:
     def place_of(self, token: int) -> int:
         """Where one of the text's own tokens stands in `ids`."""
         return token - self.first + self.n_before
-
-
-def check_on_truncate(on_truncate: str) -> None:
-    """Raise ConfigError for what is no way to go about long texts."""
-    if on_truncate not in ON_TRUNCATE:
-        raise ConfigError(f"on_truncate is {on_truncate!r}; give one of {', '.join(ON_TRUNCATE)}")
 
 
 def window_starts(n_tokens: int, room: int) -> list[int]:
@@ -111,11 +102,30 @@ def cut(
     return windows
 
 
-def best_window(windows: Sequence[Window], first: int, after: int) -> int | None:
+def best_window(
+    windows: Sequence[Window], first: int, after: int, of_text: range | None = None
+) -> int | None:
     """Which window shows most around the tokens from `first` to before `after`.
 
-    None where none has them all.
+    Parameters
+    ----------
+    windows : sequence of Window
+    first, after : int
+    of_text : range, optional
+        Which windows are the text's, as `cut` gave them; all if not given.
+
+    Returns
+    -------
+    int or None
+        None where no window has all of these tokens.
     """
-    margins = [min(first - window.first, window.after - after) for window in windows]
-    best = max(range(len(windows)), key=margins.__getitem__)
+    low, high = (0, len(windows)) if of_text is None else (of_text.start, of_text.stop)
+    room = windows[low].after - windows[low].first
+    # A window is the better the nearer its middle is to theirs: one of the two on either side.
+    at = bisect.bisect_right(windows, first + after - room, low, high, key=lambda w: 2 * w.first)
+    margins = {
+        i: min(first - windows[i].first, windows[i].after - after)
+        for i in range(max(low, at - 1), min(high, at + 1))
+    }
+    best = max(margins, key=margins.__getitem__)
     return best if margins[best] >= 0 else None
