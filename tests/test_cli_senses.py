@@ -68,7 +68,7 @@ def test_examples_name_the_senses(
     ran = run_main("senses", model, "bank", text, "--examples", examples, "--by", "nearest")
     assert "\nof a river: 30 (60 %)\n" in ran.out
     assert "\nof money: 20 (40 %)\n" in ran.out
-    assert "The senses are those of 2 examples." in ran.out
+    assert "The senses are those of 2 labelled examples." in ran.out
     assert "\ndoubtful, by how much nearer" in ran.out
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowspace.errors import ConfigError, CorpusError, RowspaceError, VocabularyError
@@ -39,6 +39,7 @@ def test_a_word_is_found_where_it_stands_by_itself(
     assert [text[start:end] for start, end in find_word(text, word)] == expected
 
 
+@settings(deadline=None)  # the first makes the table
 @given(
     st.lists(st.sampled_from(["bank", "Bank", "bankx", "xbank", "-", ",", " ", "東"]), max_size=12)
 )
@@ -47,6 +48,7 @@ def test_a_word_is_found_as_often_as_it_is_among_the_words(parts: list[str]) -> 
     assert len(find_word(text, "bank")) == words(text).count("bank")
 
 
+@settings(deadline=None)  # the first makes the table
 @given(st.lists(st.sampled_from(["na", "x", " ", ","]), max_size=12))
 def test_a_phrase_is_found_from_left_to_right(parts: list[str]) -> None:
     text = "".join(parts)

@@ -29,7 +29,8 @@ _N_DOUBTFUL = 5
 EPILOG = """\b
 MODEL is the folder of a transformer, as `rowspace train mlm` makes it, or the name of one on the
 Hugging Face hub. SENTENCES are files, folders, .jsonl, .gz, .xz, .zst, or - for stdin; longer texts
-are cut into sentences. FILE of --examples has one a line:
+are cut into sentences. WORD is found in whatever case, but not within or as another form ("banks");
+it may be a phrase. FILE of --examples has one a line:
   sense TAB sentence, the word found in it; or
   sense TAB index TAB sentence, tokens with spaces between, as CoarseWSD-20 has them.
 """
@@ -43,7 +44,7 @@ are cut into sentences. FILE of --examples has one a line:
     "--senses",
     "n_senses",
     type=click.IntRange(min=1),
-    help="How many; 1 to 8 by silhouette if not given.",
+    help="How many; if not given, 1 to 8 by silhouette, and 1 where no groups stand out.",
 )
 @click.option(
     "--examples",
@@ -64,6 +65,11 @@ are cut into sentences. FILE of --examples has one a line:
     show_default=True,
     callback=whole_numbers,
     help="Whose mean is a vector, with commas between: 0 is the embeddings, -1 the last layer.",
+)
+@click.option(
+    "--hidden",
+    is_flag=True,
+    help="Read with the mask token in the word's place; better for small masked models.",
 )
 @click.option(
     "--max-occurrences",
@@ -98,6 +104,7 @@ def senses(
     examples: Path | None,
     by: str,
     layers: tuple[int, ...],
+    hidden: bool,
     max_occurrences: int,
     clustering: str,
     seed: int,
@@ -124,6 +131,7 @@ def senses(
         examples=labelled,
         by="mean" if by == "mean" else "nearest",
         layers=layers,
+        hidden=hidden,
         max_occurrences=max_occurrences,
         method=clustering,
         seed=seed,

@@ -28,7 +28,7 @@ from rowspace.text.runs import FILES, SETTINGS, remember_run, work_folder
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.layer_mix import LayerMix, Mix
 from rowspace.transformer.occurrences import Occurrences
-from rowspace.transformer.reading_options import POOLINGS, Pooling, check_on_truncate
+from rowspace.transformer.reading_options import Pooling, check_on_truncate, check_pooling
 from rowspace.transformer.wanted_words import Found, WantedWords, fold_word
 
 DTYPES = ("float32", "float16")
@@ -229,8 +229,7 @@ def open_extraction(folder: Path | str) -> Extraction:
 def _check(pooling: str, on_truncate: str, dtype: str) -> None:
     """Raise ConfigError for what cannot be, before anything is read."""
     check_on_truncate(on_truncate)
-    if pooling not in POOLINGS:
-        raise ConfigError(f"subword_pooling is {pooling!r}; give one of {', '.join(POOLINGS)}")
+    check_pooling(pooling)
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")
 

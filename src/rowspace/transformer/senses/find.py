@@ -140,6 +140,7 @@ def find_senses(
     examples: Sequence[Example] | None = None,
     by: By = "mean",
     layers: int | Sequence[int] = LAYERS,
+    hidden: bool = False,
     max_occurrences: int = MAX_OCCURRENCES,
     method: str = "ward",
     seed: int = 0,
@@ -162,6 +163,9 @@ def find_senses(
         With examples: the sense whose mean is nearest, or that of the nearest example.
     layers : int or sequence of int
         Whose mean is the vector of an occurrence.
+    hidden : bool
+        Read each sentence with the word hidden, as `ContextualEncoder.contextual` does: better for
+        small masked models.
     max_occurrences : int
         Of more, an even sample is read.
     method : {"ward", "average", "kmeans"}
@@ -189,10 +193,10 @@ def find_senses(
     if examples is not None and n_senses is not None:
         raise ConfigError("examples say how many senses there are; leave n_senses out")
     mixer = LayerMix.of(layers, "mean", encoder.n_layers)
-    labelled = None if examples is None else _read_examples(encoder, examples, mixer.layers)
+    labelled = None if examples is None else _read_examples(encoder, examples, mixer.layers, hidden)
     found = collect(sentences, word, max_occurrences, seed)
     _check_number(word, len(found.spans), n_senses)
-    vectors = _read(encoder, found.sentences, found.spans, mixer.layers)
+    vectors = _read(encoder, found.sentences, found.spans, mixer.layers, hidden)
     units = unit_rows(vectors)
     if labelled is None:
         parted = _group(units, n_senses, method, seed)
@@ -243,8 +247,9 @@ def _read(
     sentences: Sequence[str],
     spans: Sequence[Span],
     layers: Sequence[int],
+    hidden: bool,
 ) -> Floats:
-    """(n, dim): the vector of each span in its sentence; a sentence is read once."""
+    """(n, dim): the vector of each span in its sentence."""
     places: dict[str, list[int]] = {}
     for row, sentence in enumerate(sentences):
         places.setdefault(sentence, []).append(row)
@@ -253,6 +258,7 @@ def _read(
         spans=[[spans[row] for row in rows] for rows in places.values()],
         layers=layers,
         mix="mean",
+        hidden=hidden,
         on_truncate="chunk",
     )
     vectors = np.empty_like(read.vectors)
@@ -314,7 +320,7 @@ def _one_sense(units: Doubles, separation: Separation | None) -> _Parted:
 
 
 def _read_examples(
-    encoder: ContextualEncoder, examples: Sequence[Example], layers: Sequence[int]
+    encoder: ContextualEncoder, examples: Sequence[Example], layers: Sequence[int], hidden: bool
 ) -> tuple[list[str], Doubles, Rows]:
     """Names of the senses, unit vectors of the examples, and the sense of each."""
     if not examples:
@@ -325,6 +331,7 @@ def _read_examples(
         [example.sentence for example in examples],
         [example.span for example in examples],
         layers,
+        hidden,
     )
     senses = np.array([names.index(example.sense) for example in examples], dtype=np.int64)
     return names, unit_rows(vectors), senses

@@ -117,12 +117,16 @@ def reason(senses: Senses) -> str:
     """Why there are so many senses, in a sentence."""
     separation = senses.separation
     if senses.n_examples:
-        return f"The senses are those of {_counted(senses.n_examples, 'example')}."
+        return f"The senses are those of {_counted(senses.n_examples, 'labelled example')}."
     if separation is None and len(senses.vectors) < FEWEST and len(senses) == 1:
         return "Too few occurrences to tell senses apart."
     if separation is None:
-        found = "" if senses.silhouette is None else f", silhouette {senses.silhouette:.2f}"
-        return f"The number of senses was given{found}."
+        if senses.silhouette is None:
+            return "The number of senses was given."
+        return (
+            "The number of senses was given; how far they are apart (silhouette, 0 not at all, 1 "
+            f"entirely): {senses.silhouette:.2f}."
+        )
     clouds, error = float(separation.clouds.mean()), separation.error
     figures = (
         f"silhouette {separation.clustering.silhouette:.3f}, and clouds without groups have "

@@ -29,6 +29,7 @@ _CANDIDATES = 4  # rows for each one that is chosen
 _PRIOR = 0.1  # weight of the prior: all counts, so many times
 _LEAST_Z = 1.96  # of a normal distribution 2.5 % are above it
 _LEAST_COUNT = 3  # a mean of fewer vectors is that of their sentence
+_LEAST_SENTENCES = 2
 _MOST_SENTENCES = 300  # whose every word is read
 _ENDING = 3  # letters of the longest inflection, as -ing
 _COMMON = 0.2  # a word of more sentences says nothing of any
@@ -140,7 +141,7 @@ def words_near(
     """The words of a group's sentences whose mean vectors there are nearest to its center.
 
     All vectors are first moved by the mean of all words read, since contextual vectors share a
-    large part (Ethayarajh 2019).
+    large part (Ethayarajh 2019). A word that is nearer to another group's center is left out.
 
     Parameters
     ----------
@@ -172,6 +173,10 @@ def words_near(
     ]
     of_word = groups[chosen][read.text_ids]
     common = _common(keys, read.text_ids, len(texts))
+    centers = np.zeros((n_groups, units.shape[1]))  # zero where a sense never occurs
+    for group in np.unique(groups):
+        centers[group] = units[groups == group].mean(axis=0) - mean
+    centers = unit_rows(centers)
     found: list[Scored] = []
     for group in range(n_groups):
         rows = [
@@ -179,11 +184,13 @@ def words_near(
             for row in np.flatnonzero(of_word == group).tolist()
             if keys[row] not in common and not is_inflection(keys[row], word)
         ]
-        if not rows:
-            found.append([])
-            continue
-        center = unit_rows((units[groups == group].mean(axis=0) - mean)[None])[0]
-        found.append(_nearest([keys[row] for row in rows], vectors[rows] - mean, center, n))
+        names, vectors_of = _mean_vectors(
+            [keys[row] for row in rows], read.text_ids[rows], vectors[rows] - mean
+        )
+        cosines = vectors_of @ centers.T  # (n_names, n_groups)
+        best = np.argsort(-cosines[:, group], kind="stable")
+        own = [row for row in best if cosines[row].argmax() == group][:n]
+        found.append([(names[row], float(cosines[row, group])) for row in own])
     return found
 
 
@@ -210,16 +217,23 @@ def _says_something(count: int, n_sentences: int) -> bool:
     return count <= max(_LEAST_COUNT, _COMMON * n_sentences)
 
 
-def _nearest(keys: Sequence[str], vectors: Doubles, center: Doubles, n: int) -> Scored:
+def _mean_vectors(
+    keys: Sequence[str], text_ids: NDArray[np.int64], vectors: Doubles
+) -> tuple[list[str], Doubles]:
+    """Words met often enough, in more than one sentence, and the direction of each one's mean."""
     counts = Counter(keys)
-    names = [key for key, count in counts.items() if count >= _LEAST_COUNT and _is_wordlike(key)]
+    n_sentences = Counter(key for key, _ in set(zip(keys, text_ids.tolist(), strict=True)))
+    names = [
+        key
+        for key, count in counts.items()
+        if count >= _LEAST_COUNT and n_sentences[key] >= _LEAST_SENTENCES and _is_wordlike(key)
+    ]
     place = {key: row for row, key in enumerate(names)}
     sums = np.zeros((len(names), vectors.shape[1]))
     for key, vector in zip(keys, vectors, strict=True):
         if key in place:
             sums[place[key]] += vector
-    cosines = unit_rows(sums) @ center
-    return [(names[row], float(cosines[row])) for row in np.argsort(-cosines, kind="stable")[:n]]
+    return names, unit_rows(sums)
 
 
 def _is_wordlike(key: str) -> bool:
