@@ -4,7 +4,7 @@
 
 CoarseWSD-20, Senseval's lexical samples and Word-in-Context, as `rowspace eval --task sense` scores
 them; `word alone` is a transformer without the sentence's vector, `word hidden` one that reads a
-mask in the word's place.
+mask in the word's place, and the sentence without the word.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def test_of_a_transformer_sense_tasks_alone_are_scored(transformer: Path, data: 
     result = _run(str(transformer), "--data", str(data), "--layers", "-2,-1", "--examples", "2")
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("senses: coarsewsd20, transformer, centroid")
-    assert "word in context" in result.stdout
+    assert "word in context, cross-validated" in result.stdout
     assert "similarity" not in result.stdout
 
 

@@ -1,6 +1,7 @@
 """The layers of small random models, against the definitions on all that they give."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pytest
 
 import rowspace as rs
 from rowspace.errors import ConfigError, CorpusError
-from rowspace.evaluate.layers import LayersGeometry, findings, measure_layers, to_record
+from rowspace.evaluate.layers import (
+    LayersGeometry,
+    draw_sample,
+    findings,
+    measure_layers,
+    to_record,
+)
 from rowspace.evaluate.layers_page import render_layers, write_layers
 from rowspace.space.isotropy import measure_isotropy
 from rowspace.space.transforms import all_but_the_top, whiten
@@ -66,7 +73,7 @@ def test_every_layer_has_the_figures_of_the_definitions(encoder: ContextualEncod
 
 
 def test_mended_layers_are_those_of_the_transforms(encoder: ContextualEncoder) -> None:
-    texts = animal_sentences()
+    texts = animal_sentences(60)
     (layer,) = measure_layers(encoder, texts, layers=[-1]).layers
     assert layer.layer == 2
     matrix = encoder.contextual(texts).vectors
@@ -76,6 +83,53 @@ def test_mended_layers_are_those_of_the_transforms(encoder: ContextualEncoder) -
     assert layer.whitened.isotropy.isoscore == pytest.approx(whitened.isoscore, rel=1e-3)
     assert layer.whitened.isotropy.isoscore == pytest.approx(1, abs=1e-6)
     assert abs(layer.whitened.isotropy.mean_cosine) < 0.01
+
+
+def test_a_sample_too_small_to_whiten_by_says_so(encoder: ContextualEncoder) -> None:
+    found = measure_layers(encoder, animal_sentences(20))  # 140 words, for 14 axes of 48
+    assert found.n_whitened == 0
+    assert [list(layer.mended) for layer in found.layers] == [["raw", "all_but_the_top"]] * 3
+    json.dumps(to_record(found), allow_nan=False)
+    (says,) = [figure for figure in findings(found) if figure.name == "after whitening"]
+    assert says.value == "not measured"
+    assert "20 axes take 200 words" in says.meaning
+    page = render_layers(found, "m", datetime.now(UTC))
+    assert "here none: the sample is too small" in page
+    assert ">nan<" not in page
+
+
+def test_the_sample_is_of_the_words_and_texts_drawn() -> None:
+    texts = animal_sentences(100)
+    sample = draw_sample(
+        texts, max_words=3, max_occurrences=4, n_sentences=5, min_contexts=5, seed=1
+    )
+    at = [texts[text_id][start:end].lower() for text_id, start, end in sample.places]
+    of_words = [(at[row], sample.places[row]) for row in sample.word_rows]
+    assert len(of_words) == len(set(of_words)) == 3 * 4
+    for word, (text_id, start, _) in of_words:
+        assert start == texts[text_id].lower().index(word)  # the first in its text
+    assert len({(word, place[0]) for word, place in of_words}) == 3 * 4
+    whole = {sample.places[row][0] for row in sample.sentence_rows}
+    assert [at[row] for row in sample.sentence_rows] == [
+        word for text_id in sorted(whole) for word in words(texts[text_id])
+    ]
+    assert len(whole) == 5
+    ids = dict(zip(at, sample.word_ids.tolist(), strict=True))
+    assert [ids[word] for word in at] == sample.word_ids.tolist()
+    assert len(set(ids.values())) == len(ids)
+
+
+def test_what_drawing_holds_does_not_grow_with_the_texts() -> None:
+    def peak(n: int) -> int:
+        texts = animal_sentences(n)
+        tracemalloc.start()
+        draw_sample(texts, max_words=3, max_occurrences=4, n_sentences=5, min_contexts=5, seed=1)
+        held = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return held
+
+    peak(10)  # what is made once
+    assert peak(3000) < peak(300) + 100 * 2700  # bytes a text, of seven words
 
 
 def test_the_sample_is_bounded_and_seeded(encoder: ContextualEncoder) -> None:
@@ -150,7 +204,7 @@ def test_settings_and_texts_that_cannot_be_say_so(encoder: ContextualEncoder) ->
 def test_a_page_shows_each_layer_and_loads_nothing(
     encoder: ContextualEncoder, tmp_path: Path
 ) -> None:
-    found = measure_layers(encoder, animal_sentences())
+    found = measure_layers(encoder, animal_sentences(60))
     write_layers(found, tmp_path / "new" / "page.html", "<model>")
     page = (tmp_path / "new" / "page.html").read_text()
     assert "&lt;model&gt;" in page
@@ -165,8 +219,8 @@ def test_a_page_shows_each_layer_and_loads_nothing(
 
 
 @pytest.mark.slow
-def test_a_real_encoder_grows_more_contextual_layer_by_layer() -> None:
-    """As section 4.2 of the paper finds of BERT; and all its layers are anisotropic (4.1)."""
+def test_the_first_layers_of_a_real_encoder_are_each_more_contextual_than_the_one_before() -> None:
+    """As section 4.2 of the paper finds of BERT; and no layer is isotropic (4.1)."""
     folder = minilm_folder()
     corpus = Corpus(shared_data("corpora", "small", "brown.txt.xz"))
     document = next(iter(corpus))

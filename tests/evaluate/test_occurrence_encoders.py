@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from rowspace.evaluate.occurrence_encoders import (
     character_span,
 )
 from rowspace.evaluate.sense import SenseSettings, evaluate_senses
-from rowspace.evaluate.sense_data import read_coarse_wsd
+from rowspace.evaluate.sense_data import Occurrence, SenseTask, read_coarse_wsd
 from rowspace.space.vectors import Vectors
 from tests.data import shared_data
 from tests.minilm import minilm_folder
@@ -87,25 +89,88 @@ def test_a_transformer_gives_the_state_of_the_word_it_was_asked_for() -> None:
         ids = [*tokenized.before, *tokenized.ids, *tokenized.after]
         with torch.no_grad():
             states = peer(torch.tensor([ids])).hidden_states
-        expected = (states[2][0, place] + states[4][0, place]) / 2
-        assert found[row] == pytest.approx(expected.numpy(), abs=1e-4)
+        expected = (_unit(states[2][0, place].numpy()) + _unit(states[4][0, place].numpy())) / 2
+        assert found[row] == pytest.approx(expected, abs=1e-5)
         means.append(_unit(states[-1][0].mean(dim=0).numpy()))
     mixed = TransformerOccurrences(encoder, layers=(2, 4), sentence_weight=0.5)
     for row, vector in enumerate(mixed.occurrences(sentences, [4, 1])):
         assert vector == pytest.approx(_unit(found[row]) + 0.5 * means[row], abs=1e-4)
-    hidden = TransformerOccurrences(encoder, layers=-1, hidden=True, sentence_weight=0)
-    bank, river = (hidden.occurrences([["the", word, "was", "wet"]], [1]) for word in ("bank", "x"))
-    assert bank == pytest.approx(river, abs=1e-5)  # what was hidden does not tell
+
+
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random BERT."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tests.transformer.small_encoders import write_encoder
+
+    return write_encoder(tmp_path_factory.mktemp("models") / "bert", "bert")
+
+
+@pytest.mark.parametrize("sentence_weight", [0.0, 0.5, 2.0])
+def test_what_was_hidden_does_not_tell(small_folder: Path, sentence_weight: float) -> None:
+    from rowspace.transformer.load_encoder import load_encoder
+
+    encoder = load_encoder(small_folder)
+
+    def read(word: str, *, hidden: bool) -> NDArray[np.float32]:
+        made = TransformerOccurrences(encoder, hidden=hidden, sentence_weight=sentence_weight)
+        return made.occurrences([["the", word, "robbed", "hedges"]], [1])
+
+    assert read("bank", hidden=True) == pytest.approx(read("wordlessness", hidden=True), abs=1e-5)
+    assert read("bank", hidden=False) != pytest.approx(read("spring", hidden=False), abs=1e-2)
+
+
+def test_a_hidden_word_has_the_sentence_without_it(small_folder: Path) -> None:
+    from rowspace.transformer.load_encoder import load_encoder
+
+    encoder = load_encoder(small_folder)
+    tokens = ["the", "bank", "robbed", "the", "bank"]
+    alone, both = (
+        TransformerOccurrences(encoder, hidden=True, sentence_weight=weight).occurrences(
+            [tokens], [4]
+        )[0]
+        for weight in (0, 0.5)
+    )
+    without = encoder.encode(["the bank robbed the"])[0]
+    assert both == pytest.approx(_unit(alone) + 0.5 * _unit(without), abs=1e-5)
+
+
+@pytest.mark.parametrize("sentence_weight", [0.0, 0.5])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_word_that_cannot_be_read_has_a_zero_row_and_loses_no_other(
+    small_folder: Path, hidden: bool, sentence_weight: float
+) -> None:
+    from rowspace.transformer.load_encoder import load_encoder
+
+    encoder = TransformerOccurrences(
+        load_encoder(small_folder, max_length=8), hidden=hidden, sentence_weight=sentence_weight
+    )
+    sentences = [["river", "bank"], ["a", "\u200b"], ["bank" * 5, "loan"], ["a", "bank", "is"]]
+    found = encoder.occurrences(sentences, [1, 1, 0, 1])
+    assert found.dtype == np.float32
+    assert found.any(axis=1).tolist() == [True, False, False, True]
+    alone = encoder.occurrences(sentences[3:], [1])
+    assert found[3] == pytest.approx(alone[0], abs=1e-5)
+    assert not encoder.occurrences(sentences[1:2], [1]).any()
+
+
+def test_words_that_could_not_be_read_are_counted(small_folder: Path) -> None:
+    from rowspace.transformer.load_encoder import load_encoder
+
+    train = tuple(Occurrence((word, "bank"), 1, word) for word in ("river", "spring"))
+    task = SenseTask(
+        name="bank", train=train, test=(*train, Occurrence(("a", "\u200b"), 1, "river"))
+    )
+    result = evaluate_senses(TransformerOccurrences(load_encoder(small_folder)), task)
+    assert result.n_without_vector == 1
+    assert sum(result.n_test.values()) == 3
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
     encoder = object()
     with pytest.raises(ConfigError, match="sentence_weight is -1"):
         TransformerOccurrences(encoder, sentence_weight=-1)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="sentence_weight 0"):
-        TransformerOccurrences(encoder, mix="concat")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="mix is 'none'"):
-        TransformerOccurrences(encoder, mix="none", sentence_weight=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -103,13 +103,6 @@ def test_what_has_no_vector_gets_the_most_frequent_sense_and_attracts_none(
     assert classify(examples, labels, queries).tolist() == [0, 2, 1]  # type: ignore[operator]
 
 
-def test_a_mean_is_of_the_examples_that_have_a_vector() -> None:
-    examples = np.array([[0, 0], [3, 1], [0, 1]], dtype=np.float32)
-    only = nearest_centroid(examples[1:], np.array([0, 1]), np.array([[1.0, 1.0]], np.float32))
-    both = nearest_centroid(examples, np.array([0, 0, 1]), np.array([[1.0, 1.0]], np.float32))
-    assert (only == both).all()
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_macro_f1_is_that_of_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -195,6 +188,26 @@ def test_a_limit_keeps_the_share_of_each_sense() -> None:
     task, encoder = _task(np.random.default_rng(6), {"a": 60, "b": 20})
     result = evaluate_senses(encoder, task, SenseSettings(n_examples=(3,), limit=20))
     assert result.n_test == {"a": 15, "b": 5}
+
+
+def test_a_limit_keeps_a_rare_sense_that_occurs_once() -> None:
+    task, encoder = _task(np.random.default_rng(6), {"a": 40, "b": 30, "c": 1})
+    result = evaluate_senses(encoder, task, SenseSettings(n_examples=(1,), limit=14))
+    assert result.n_test == {"a": 8, "b": 6, "c": 1}
+
+
+def test_a_test_part_of_senses_that_occur_once_is_classified_within_a_limit() -> None:
+    task, encoder = _task(np.random.default_rng(6), {"a": 1, "b": 1})
+    result = evaluate_senses(encoder, task, SenseSettings(n_examples=(1,), limit=1))
+    assert result.n_test == {"a": 1, "b": 1}
+
+
+def test_an_empty_test_part_is_an_error() -> None:
+    train = (Occurrence(("0",), 0, "a"), Occurrence(("1",), 0, "b"))
+    with pytest.raises(EvaluationError, match="x has no occurrence in its test part"):
+        evaluate_senses(
+            ByNumber(np.eye(2, dtype=np.float32)), SenseTask(name="x", train=train, test=())
+        )
 
 
 def test_one_seed_has_no_spread() -> None:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rowspace.errors import CorpusError, EvaluationError
@@ -62,6 +63,20 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
         read_coarse_wsd(path, path, "bank")
 
 
+@pytest.mark.parametrize("header", ["", "\ufeffsense\tindex\tsentence\n", "label\tplace\ttext\n"])
+def test_a_header_is_left_out_and_no_occurrence_is(tmp_path: Path, header: str) -> None:
+    path = _coarse(tmp_path, header + COARSE.split("\n", 1)[1])
+    assert [o.sense for o in read_coarse_wsd(path, path, "bank").train] == ["shore", "money"]
+    pairs = _coarse(tmp_path, WIC.split("\n", 1)[1], "train.tsv")
+    assert [pair.lemma for pair in read_wic(pairs)] == ["carry", "go"]
+
+
+def test_a_damaged_first_line_is_no_header(tmp_path: Path) -> None:
+    path = _coarse(tmp_path, "shore\t9\ta bank\n" + COARSE.split("\n", 1)[1])
+    with pytest.raises(EvaluationError, match=r"bank\.train\.tsv line 1 is not"):
+        read_coarse_wsd(path, path, "bank")
+
+
 def test_a_file_of_a_header_alone_is_an_error(tmp_path: Path) -> None:
     path = _coarse(tmp_path, COARSE.split("\n")[0] + "\n")
     with pytest.raises(EvaluationError, match="holds no occurrence"):
@@ -92,6 +107,23 @@ def test_a_third_of_each_sense_is_the_test_part_always_the_same(tmp_path: Path) 
     assert Counter(o.sense for o in task.train) == {"cord": 6, "text": 4, "once": 1}
     assert not {o.tokens for o in task.test} & {o.tokens for o in task.train}
     assert read_senseval(path, "line") == task
+
+
+def test_a_sentence_that_is_there_twice_is_in_one_part(tmp_path: Path) -> None:
+    path = _senseval_file(tmp_path)
+    path.write_text(path.read_text() * 2)
+    task = read_senseval(path, "line")
+    assert not {o.tokens for o in task.test} & {o.tokens for o in task.train}
+    assert Counter(o.sense for o in task.test) == {"cord": 6, "text": 4}
+    assert Counter(o.sense for o in task.train) == {"cord": 12, "text": 8, "once": 2}
+
+
+def test_two_places_in_a_sentence_are_two_occurrences(tmp_path: Path) -> None:
+    path = tmp_path / "line.jsonl"
+    records = [{"sense": s, "index": i, "tokens": ["line"] * 4} for i, s in enumerate("aabb")]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    task = read_senseval(path, "line")
+    assert (len(task.train), len(task.test)) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +163,11 @@ def test_a_damaged_pair_is_named(tmp_path: Path, line: str) -> None:
 
 def test_a_stratified_part_has_its_share_of_each_sense() -> None:
     senses = ["a"] * 100 + ["b"] * 10 + ["c"] * 2 + ["d"]
-    drawn = stratified(senses, 0.2, seed=3)
+    drawn = stratified(senses, 0.2, seed=3, n_left=1)
     counts = Counter(s for s, is_drawn in zip(senses, drawn, strict=True) if is_drawn)
     assert counts == {"a": 20, "b": 2, "c": 1}
-    assert (stratified(senses, 0.2, seed=4) != drawn).any()
+    assert (stratified(senses, 0.2, seed=4, n_left=1) != drawn).any()
+    assert set(np.array(senses)[stratified(senses, 0.2, seed=3)]) == {"a", "b", "c", "d"}
 
 
 def test_senses_are_ordered_by_frequency_then_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def test_a_task_that_cannot_be_read_is_skipped_and_the_rest_goes_on(tmp_path: Pa
     assert "damaged or cut short" in reasons["cut"]
     assert "has no queries.jsonl" in reasons["drinks"]
     assert reasons["wic/dev"] == "nothing was given that gives words in sentences their vectors"
+
+
+def test_a_word_without_a_test_part_loses_no_other_score(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    folder = data / "context" / "senseval"
+    once = [{"sense": sense, "index": 0, "tokens": ["oslo", sense]} for sense in "ab"]
+    (folder / "once.jsonl").write_text("".join(json.dumps(record) + "\n" for record in once))
+    tasks, _ = find_tasks(data, ["sense"])
+    encoders = {"neighbors": NeighborOccurrences(offset_vectors(noise=0.9))}
+    report = run_tasks(None, tasks, occurrence_encoders=encoders)
+    assert "coarsewsd20/oslo" in report.senses["neighbors"]
+    (skipped,) = report.skipped
+    assert skipped.reason.startswith("senseval/once has no occurrence in its test part")
 
 
 def test_word_tasks_without_vectors_are_skipped_with_the_reason(tmp_path: Path) -> None:

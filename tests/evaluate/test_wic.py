@@ -39,6 +39,35 @@ def test_no_threshold_is_better_than_the_best(seed: int) -> None:
     assert ((cosines >= found) == is_same).sum() == best
 
 
+def test_cosines_that_differ_by_rounding_are_not_parted() -> None:
+    below = float(np.nextafter(1.0, 0))
+    cosines = np.array([below, 1.0, below, 1.0, below])
+    is_same = cosines == 1.0  # a threshold between the two would tell all
+    assert best_threshold(cosines, is_same) == np.inf  # three of five are others
+
+
+def test_a_threshold_lies_between_the_cosines_it_parts() -> None:
+    cosines = np.array([0.3, 0.3 + 3e-9])
+    found = best_threshold(cosines, np.array([False, True]))
+    assert cosines[0] < found < cosines[1]
+
+
+def test_one_vector_a_lemma_is_not_told_by_rounding() -> None:
+    """As a static word's own vector: its cosine with itself is 1, give or take."""
+
+    class OneALemma:
+        def occurrences(
+            self, sentences: Sequence[Sequence[str]], indices: Sequence[int]
+        ) -> NDArray[np.float32]:
+            numbers = [int(tokens[1][1:]) for tokens in sentences]
+            return np.random.default_rng(0).normal(size=(60, 37)).astype(np.float32)[numbers]
+
+    rng = np.random.default_rng(3)
+    pairs = [_pair(f"l{i}", 0, bool(rng.random() < 0.5)) for i in range(60)]
+    result = evaluate_wic(OneALemma(), pairs)
+    assert result.accuracy == result.most_frequent_accuracy
+
+
 def test_all_of_one_label_need_no_finite_threshold() -> None:
     cosines = np.array([0.1, 0.9])
     assert best_threshold(cosines, np.array([True, True])) == -np.inf

@@ -51,10 +51,12 @@ DATA holds any of
   context/coarsewsd20/    WORD.train.tsv, WORD.test.tsv: sense TAB index TAB sentence
   context/senseval/       WORD.jsonl: sense, index, tokens
   context/wic/*.tsv       label TAB lemma TAB pos TAB index1 TAB index2 TAB both sentences
-Files may be packed (.gz, .xz, .zst). Retrieval ranks whole documents: dense by the weighted mean of
-their words' vectors (SIF), lexical by BM25 with English stemming, hybrid by both. Senses are told
-by cosine to the nearest mean of a sense's examples (centroid) or the nearest example; of word
-vectors by the word's own, the same in every sentence, and by its neighbors'.
+Files may be packed (.gz, .xz, .zst); a .tsv of context/ may begin with a header.
+Retrieval ranks whole documents: dense by the weighted mean of their words' vectors (SIF), lexical
+by BM25 with English stemming, hybrid by both. Senses are told by cosine to the nearest mean of a
+sense's examples (centroid) or the nearest example; of word vectors by the word's own, the same in
+every sentence, and by its neighbors'. The threshold of Word-in-Context is tuned on other lemmas
+than those it is tried on, in five folds.
 """
 
 
@@ -119,14 +121,15 @@ vectors by the word's own, the same in every sentence, and by its neighbors'.
 @click.option(
     "--layers",
     callback=lambda *asked: None if asked[-1] is None else whole_numbers(*asked),
-    help="Of a transformer, in sense tasks: their mean. 0 is the embeddings, -1 the last.  "
-    "[default: the last four]",
+    help="Of a transformer, in sense tasks: the mean of their vectors at length 1. 0 is the "
+    "embeddings, -1 the last.  [default: the last four]",
     metavar="N,N…",
 )
 @click.option(
     "--hidden",
     is_flag=True,
-    help="In sense tasks, read with the mask token in the word's place; for a masked model.",
+    help="In sense tasks, read with the mask token in the word's place, and the sentence without "
+    "the word; for a masked model.",
 )
 @click.option(
     "--sentence-weight",

@@ -84,7 +84,8 @@ def _sense_row(result: SenseResult, classifier: Classifier) -> Row:
 
 
 def _wic_table(report: Report) -> list[str]:
-    rows: list[Row] = [("word in context", "accuracy", "± folds", "most frequent", "pairs")]
+    title = "word in context, cross-validated"
+    rows: list[Row] = [(title, "accuracy", "± folds", "most frequent", "pairs")]
     rows += [
         (
             f"{name.split('/')[-1]}, {encoder}",

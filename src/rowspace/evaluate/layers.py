@@ -8,7 +8,9 @@ et al. (2021), https://arxiv.org/abs/2103.15316: what evens the space again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,8 @@ MIN_CONTEXTS = 5
 _TEXTS_AT_ONCE = 32
 _ROWS_AN_AXIS = 10
 """Vectors to whiten one axis by: with fewer, all are made alike that only this sample has."""
+_LEAST_AXES = 20
+"""To whiten, or all there are: a few axes of many tell nothing of the space."""
 _HIGH_COSINE = 0.5
 
 _Place = tuple[int, int, int]  # text, first character, the one after the last
@@ -60,13 +64,15 @@ class LayerGeometry:
     all_but_the_top: Measures
     """Without their mean and strongest directions."""
     whitened: Measures
+    """NaN where there are too few vectors to whiten by; `n_whitened` is 0 then."""
 
     @property
     def mended(self) -> dict[str, Measures]:
-        """The vectors as they are, and what evens them, by name."""
-        return {
-            "raw": self.raw, "all_but_the_top": self.all_but_the_top, "whitened": self.whitened,
-        }  # fmt: skip
+        """The vectors as they are, and what evens them, by name; whitened ones if there are any."""
+        found = {"raw": self.raw, "all_but_the_top": self.all_but_the_top}
+        if math.isnan(self.whitened.isotropy.isoscore):
+            return found
+        return found | {"whitened": self.whitened}
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class LayersGeometry:
     n_removed: int
     """Directions that all-but-the-top took out."""
     n_whitened: int
-    """Axes that whitening kept, at most."""
+    """Axes that whitening kept, at most; 0 where the sample is too small for any."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +143,9 @@ def measure_layers(
 ) -> LayersGeometry:
     """Measure the layers of a model on a sample of words in sentences.
 
-    What it holds is the sample's vectors of all layers: at most `max_words` times
-    `max_occurrences`, and the words of `n_sentences`, however many texts there are. A text that
-    nothing was drawn of is not read.
+    Beside the texts, what it holds is the sample's vectors of all layers: at most `max_words` times
+    `max_occurrences`, and the words of `n_sentences`, however many texts there are; and a count of
+    each word's texts. A text that nothing was drawn of is not read by the model.
 
     Parameters
     ----------
@@ -210,7 +216,10 @@ def draw_sample(
     min_contexts: int,
     seed: int,
 ) -> Sample:
-    """Draw words that are in several texts, and whole texts; see `measure_layers`."""
+    """Draw words that are in several texts, and whole texts; see `measure_layers`.
+
+    The texts are gone through twice: to count, and to find what was drawn.
+    """
     least = {"max_words": 1, "max_occurrences": 2, "n_sentences": 2, "min_contexts": 2}
     given = {
         "max_words": max_words,
@@ -222,40 +231,53 @@ def draw_sample(
         if value < least[name]:
             raise ConfigError(f"{name} is {value}; give {least[name]} or more")
     rng = np.random.default_rng(seed)
-    found = [spanned_words(text) for text in texts]
-    contexts: dict[str, dict[int, _Place]] = {}
-    for text_id, words in enumerate(found):
-        for word, span in words:
-            contexts.setdefault(word, {}).setdefault(text_id, (text_id, *span))
-    frequent = sorted(word for word, places in contexts.items() if len(places) >= min_contexts)
+    counts: Counter[str] = Counter()  # of the texts that a word is in
+    whole: list[int] = []
+    for text_id, text in enumerate(texts):
+        found = spanned_words(text)
+        counts.update({word for word, _ in found})
+        if len(found) > 1:
+            whole.append(text_id)
+    frequent = sorted(word for word, n in counts.items() if n >= min_contexts)
     if not frequent:
         raise CorpusError(
             f"no word is in {min_contexts} of the {len(texts):,} texts; give more text"
         )
-    word_places = [
-        place
-        for i in _draw(rng, len(frequent), max_words)
-        for place in _drawn_of(rng, list(contexts[frequent[i]].values()), max_occurrences)
-    ]
-    whole = [text_id for text_id, words in enumerate(found) if len(words) > 1]
-    sentence_places = [
-        (whole[i], *span)
-        for i in _draw(rng, len(whole), n_sentences)
-        for _, span in found[whole[i]]
-    ]
-    places = sorted({*word_places, *sentence_places})
-    rows = {place: row for row, place in enumerate(places)}
-    word_of = {
-        (text_id, *span): word
-        for text_id in {p[0] for p in places}
-        for word, span in found[text_id]
-    }
-    numbers = {word: i for i, word in enumerate(contexts)}
+    drawn = [frequent[i] for i in _draw(rng, len(frequent), max_words)]
+    wanted = {word: set(_draw(rng, counts[word], max_occurrences)) for word in drawn}
+    sentences = {whole[i] for i in _draw(rng, len(whole), n_sentences)}
+    return _found(texts, wanted, sentences)
+
+
+def _found(texts: Sequence[str], wanted: dict[str, set[int]], sentences: set[int]) -> Sample:
+    """The places of words, each in some of the texts it is in, and of all words of some texts."""
+    places: list[_Place] = []
+    word_ids: list[int] = []
+    word_rows: list[int] = []
+    sentence_rows: list[int] = []
+    numbers: dict[str, int] = {}
+    n_before: Counter[str] = Counter()  # texts with a word, so far
+    for text_id, text in enumerate(texts):
+        is_whole = text_id in sentences
+        seen: set[str] = set()
+        for word, span in spanned_words(text):
+            is_wanted = False
+            if word in wanted and word not in seen:
+                seen.add(word)
+                is_wanted = n_before[word] in wanted[word]
+                n_before[word] += 1
+            if is_wanted:
+                word_rows.append(len(places))
+            if is_whole:
+                sentence_rows.append(len(places))
+            if is_wanted or is_whole:
+                places.append((text_id, *span))
+                word_ids.append(numbers.setdefault(word, len(numbers)))
     return Sample(
         places,
-        np.array([numbers[word_of[place]] for place in places], dtype=np.int64),
-        np.array(sorted(rows[place] for place in word_places), dtype=np.int64),
-        np.array(sorted(rows[place] for place in sentence_places), dtype=np.int64),
+        np.array(word_ids, dtype=np.int64),
+        np.array(word_rows, dtype=np.int64),
+        np.array(sentence_rows, dtype=np.int64),
     )
 
 
@@ -263,10 +285,6 @@ def _draw(rng: np.random.Generator, n: int, most: int) -> list[int]:
     """Some of n numbers, rising."""
     drawn: list[int] = np.sort(rng.choice(n, min(n, most), replace=False)).tolist()
     return drawn
-
-
-def _drawn_of(rng: np.random.Generator, places: list[_Place], most: int) -> Iterator[_Place]:
-    return (places[i] for i in _draw(rng, len(places), most))
 
 
 def _read(
@@ -311,29 +329,42 @@ def _measure_layer(layer: int, matrix: Floats, sample: Sample, seed: int) -> Lay
             measure_isotropy(vectors[sample.sentence_rows]),
         )
 
+    n_whitened = _n_whitened(*matrix.shape)
     return LayerGeometry(
         layer,
         measured(matrix),
         measured(all_but_the_top(matrix).apply(matrix)),
-        measured(_whitening(matrix).apply(matrix)),
+        measured(_whitening(matrix, n_whitened).apply(matrix)) if n_whitened else _NOT_MEASURED,
     )
 
 
+_NOT_MEASURED = Measures(
+    Contextuality(**{field.name: math.nan for field in dataclasses.fields(Contextuality)}),
+    Isotropy(**{field.name: math.nan for field in dataclasses.fields(Isotropy)}),
+)
+
+
 def _n_whitened(n: int, dim: int) -> int:
-    return max(1, min(dim, n // _ROWS_AN_AXIS))
+    n_axes = min(dim, n // _ROWS_AN_AXIS)
+    return n_axes if n_axes >= min(dim, _LEAST_AXES) else 0
 
 
-def _whitening(matrix: Floats) -> AffineMap:
+def _whitening(matrix: Floats, n: int) -> AffineMap:
     """Whitening to no more axes than there are vectors to tell them by."""
     whole = whiten(matrix)
-    n = _n_whitened(*matrix.shape)
     return dataclasses.replace(whole, matrix=whole.matrix[:, :n], target=whole.target[:n])
 
 
 def findings(geometry: LayersGeometry) -> list[Finding]:
     """The figures in plain words, one a line."""
     layers = geometry.layers
-    return [_shared(layers), *_words(layers), _sentences(layers), _static(layers), *_mended(layers)]
+    return [
+        _shared(layers),
+        *_words(layers),
+        _sentences(layers),
+        _static(layers),
+        *_mended(geometry),
+    ]
 
 
 def _shared(layers: Sequence[LayerGeometry]) -> Finding:
@@ -393,24 +424,30 @@ def _static(layers: Sequence[LayerGeometry]) -> Finding:
     )
 
 
-def _mended(layers: Sequence[LayerGeometry]) -> list[Finding]:
-    worst = max(layers, key=lambda found: found.raw.contextuality.baseline)
-    raw = worst.raw
-    names: tuple[tuple[str, Measures], ...] = (
-        ("all-but-the-top", worst.all_but_the_top),
-        ("whitening", worst.whitened),
+def _mended(geometry: LayersGeometry) -> list[Finding]:
+    worst = max(geometry.layers, key=lambda found: found.raw.contextuality.baseline)
+    found = [_after("all-but-the-top", worst, worst.all_but_the_top)]
+    if geometry.n_whitened:
+        return [*found, _after("whitening", worst, worst.whitened)]
+    n = min(geometry.dim, _LEAST_AXES)
+    left_out = Finding(
+        "after whitening",
+        "not measured",
+        f"the sample is too small: {n} axes take {n * _ROWS_AN_AXIS} words; give more text",
     )
-    return [
-        Finding(
-            f"after {name}",
-            f"mean cosine {mended.contextuality.baseline:z.2f}, IsoScore "
-            f"{mended.isotropy.isoscore:.2f} at layer {worst.layer}",
-            f"{raw.contextuality.baseline:.2f} and {raw.isotropy.isoscore:.2f} before; a word is "
-            f"{mended.contextuality.adjusted_self_similarity:.2f} nearer to itself than to others, "
-            f"{raw.contextuality.adjusted_self_similarity:.2f} before",
-        )
-        for name, mended in names
-    ]
+    return [*found, left_out]
+
+
+def _after(name: str, layer: LayerGeometry, mended: Measures) -> Finding:
+    raw = layer.raw
+    return Finding(
+        f"after {name}",
+        f"mean cosine {mended.contextuality.baseline:z.2f}, IsoScore "
+        f"{mended.isotropy.isoscore:.2f} at layer {layer.layer}",
+        f"{raw.contextuality.baseline:.2f} and {raw.isotropy.isoscore:.2f} before; a word is "
+        f"{mended.contextuality.adjusted_self_similarity:.2f} nearer to itself than to others, "
+        f"{raw.contextuality.adjusted_self_similarity:.2f} before",
+    )
 
 
 def to_record(geometry: LayersGeometry) -> dict[str, Any]:

@@ -88,7 +88,8 @@ def _by_mend(
     geometry: LayersGeometry, title: str, y_label: str, value: Callable[[Measures], float]
 ) -> Plot:
     """One figure of the vectors as they are and mended."""
-    return _plot(geometry, title, y_label, {name: (mend, value) for mend, name in _NAMES.items()})
+    mends = geometry.layers[0].mended
+    return _plot(geometry, title, y_label, {_NAMES[mend]: (mend, value) for mend in mends})
 
 
 def _plot(

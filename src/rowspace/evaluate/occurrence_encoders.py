@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
+from rowspace.progress import track
 from rowspace.space.similarity import unit_rows
 from rowspace.space.vectors import Vectors
 
 if TYPE_CHECKING:
     from rowspace.static.sif import SIFEncoder
     from rowspace.transformer.contextual import ContextualEncoder
-    from rowspace.transformer.layer_mix import Mix
     from rowspace.transformer.reading_options import Pooling
 
 Sentences = Sequence[Sequence[str]]
@@ -31,6 +31,7 @@ Sentences = Sequence[Sequence[str]]
 WINDOW = 10
 N_LAYERS = 4
 SENTENCE_WEIGHT = 0.5
+_SENTENCES_AT_ONCE = 512
 
 
 class OccurrenceEncoder(Protocol):
@@ -56,8 +57,9 @@ class OccurrenceEncoder(Protocol):
 class TransformerOccurrences:
     """A word's states in a transformer that reads the sentence, and those of the sentence.
 
-    The unit vector of the word, and the unit vector of the sentence (the mean of the last layer)
-    times a weight, are added. With weight 0 it is the word's alone, as papers have it.
+    The word's vector is the mean of its layers' unit vectors, since layers differ in length. To its
+    unit vector, that of the sentence (the mean of the last layer) times a weight is added. With
+    weight 0 it is the word's alone, as papers have it.
 
     Parameters
     ----------
@@ -65,19 +67,20 @@ class TransformerOccurrences:
     layers : int or sequence of int, optional
         As `ContextualEncoder.contextual` takes them; the last four if not given, or as many as
         there are after the embeddings.
-    mix, subword_pooling
-        As `contextual` takes them. Sentences that are longer than the model reads at once are read
-        in windows.
+    subword_pooling
+        As `contextual` takes it. Sentences that are longer than the model reads at once are read in
+        windows.
     hidden : bool
         Read the sentence with the word hidden behind the mask token, so that what is told apart is
-        what stands around it; for masked language models.
+        what stands around it; for masked language models. The sentence's vector is then of the
+        sentence without the word.
     sentence_weight : float
         0 or more; above 0 each sentence is read twice.
 
     Raises
     ------
     ConfigError
-        If the weight is below 0, or there is no such layer or mix.
+        If the weight is below 0, or there is no such layer.
     """
 
     def __init__(
@@ -85,46 +88,59 @@ class TransformerOccurrences:
         encoder: ContextualEncoder,
         *,
         layers: int | Sequence[int] | None = None,
-        mix: Mix = "mean",
         subword_pooling: Pooling = "mean",
         hidden: bool = False,
         sentence_weight: float = SENTENCE_WEIGHT,
     ) -> None:
         if not 0 <= sentence_weight < math.inf:
             raise ConfigError(f"sentence_weight is {sentence_weight}; give 0 or more")
-        if mix == "none":
-            raise ConfigError("mix is 'none', which gives a word several vectors; give mean")
-        if mix == "concat" and sentence_weight:
-            raise ConfigError(
-                "mix is 'concat', so a word's vector is longer than the sentence's, and they "
-                "cannot be added; give mean, or sentence_weight 0"
-            )
         from rowspace.transformer.layer_mix import LayerMix
 
         if layers is None:
             layers = range(-min(N_LAYERS, encoder.n_layers), 0)
-        self.layers = LayerMix.of(layers, mix, encoder.n_layers).layers
-        self.encoder, self.mix = encoder, mix
+        self.layers = LayerMix.of(layers, "none", encoder.n_layers).layers
+        self.encoder = encoder
         self.subword_pooling: Pooling = subword_pooling
         self.hidden, self.sentence_weight = hidden, sentence_weight
 
     def occurrences(self, sentences: Sentences, indices: Sequence[int]) -> NDArray[np.float32]:
-        """As `OccurrenceEncoder.occurrences`."""
+        """As `OccurrenceEncoder.occurrences`.
+
+        A zero row where the tokenizer leaves the word out, or a window cannot hold its tokens.
+        """
+        found = np.zeros((len(sentences), self.encoder.dim), dtype=np.float32)
+        with track("reading sentences", total=len(sentences)) as tracker:
+            for start in range(0, len(sentences), _SENTENCES_AT_ONCE):
+                rows = slice(start, start + _SENTENCES_AT_ONCE)
+                found[rows] = self._read(sentences[rows], indices[rows])
+                tracker.advance(len(found[rows]))
+        return found
+
+    def _read(self, sentences: Sentences, indices: Sequence[int]) -> NDArray[np.float32]:
+        from rowspace.transformer.occurrences import Occurrences
+
         texts = [" ".join(tokens) for tokens in sentences]
-        found = self.encoder.contextual(
+        spans = Occurrences.of([span] for span in map(character_span, sentences, indices))
+        kept, read = self.encoder.vectors_at(
             texts,
-            spans=list(map(character_span, sentences, indices)),
+            spans,
             layers=self.layers,
-            mix=self.mix,
+            mix="none",
             subword_pooling=self.subword_pooling,
             hidden=self.hidden,
             on_truncate="chunk",
         )
-        if self.sentence_weight == 0:
-            return found.vectors
-        of_sentences = unit_rows(self.encoder.encode(texts, on_truncate="chunk"))
-        both = unit_rows(found.vectors) + self.sentence_weight * of_sentences
-        return both.astype(np.float32)
+        found = np.zeros((len(texts), self.encoder.dim), dtype=np.float32)
+        found[kept] = _mean_of_units(read.vectors)
+        if self.sentence_weight and len(kept):
+            around = [self._sentence(sentences[i], indices[i]) for i in kept]
+            of_sentences, _ = self.encoder.encode_quietly(around, on_truncate="chunk")
+            found[kept] = unit_rows(found[kept]) + self.sentence_weight * unit_rows(of_sentences)
+        return found
+
+    def _sentence(self, tokens: Sequence[str], index: int) -> str:
+        """The sentence; if the word is hidden, without it."""
+        return " ".join([*tokens[:index], *tokens[index + 1 :]] if self.hidden else tokens)
 
 
 class StaticOccurrences:
@@ -185,6 +201,14 @@ class NeighborOccurrences:
     def _neighbors(self, tokens: Sequence[str], index: int) -> list[str]:
         n = len(tokens) if self.window is None else self.window
         return [*tokens[max(0, index - n) : index], *tokens[index + 1 : index + 1 + n]]
+
+
+def _mean_of_units(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, dim): the mean of the unit vectors of (n, n_layers, dim)."""
+    n, n_layers, dim = vectors.shape
+    units = unit_rows(vectors.reshape(n * n_layers, dim)).reshape(vectors.shape)
+    mean: NDArray[np.float64] = units.mean(axis=1)
+    return mean
 
 
 def character_span(tokens: Sequence[str], index: int) -> tuple[int, int]:

@@ -29,7 +29,7 @@ CLASSIFIERS: tuple[Classifier, ...] = get_args(Classifier)
 Labels = NDArray[np.int64]
 """Senses by number, 0 the most frequent in the training part."""
 
-_TIE = 1e-9  # of a cosine in float64: equal vectors differ by rounding, others by more
+TIE = 1e-9  # of a cosine in float64: equal vectors differ by rounding, others by more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class SenseSettings:
     """A draw of examples for each."""
 
     limit: int | None = None
-    """At most about so many occurrences of a word are classified, drawn by sense; None for all."""
+    """About so many occurrences of a word are classified at most, one of each sense at least; None
+    for all."""
 
     def __post_init__(self) -> None:
         if not self.n_examples or min(self.n_examples) < 1:
@@ -123,7 +124,7 @@ def evaluate_senses(
     Raises
     ------
     EvaluationError
-        If the training part has fewer than two senses.
+        If the training part has fewer than two senses, or the test part no occurrence.
 
     Examples
     --------
@@ -146,6 +147,11 @@ def evaluate_senses(
         raise EvaluationError(
             f"{task.name} has {len(senses)} sense in its training part, so there is nothing to "
             "tell apart; give examples of two or more"
+        )
+    if not task.test:
+        raise EvaluationError(
+            f"{task.name} has no occurrence in its test part, so there is nothing to classify; "
+            "give more of each sense"
         )
     test = _limited(task.test, settings.limit)
     unseen = by_frequency([o.sense for o in test if o.sense not in set(senses)])
@@ -220,7 +226,7 @@ def nearest_example(examples: Matrix, labels: Labels, queries: Matrix) -> Labels
     """
     cosines = unit_rows(queries) @ unit_rows(examples).T  # (n_queries, n_examples)
     cosines[:, ~examples.any(axis=1)] = -2.0
-    is_best = cosines >= cosines.max(axis=1, keepdims=True) - _TIE
+    is_best = cosines >= cosines.max(axis=1, keepdims=True) - TIE
     said: Labels = labels[is_best.argmax(axis=1)]
     said[~queries.any(axis=1)] = 0
     return said
@@ -229,12 +235,9 @@ def nearest_example(examples: Matrix, labels: Labels, queries: Matrix) -> Labels
 def nearest_centroid(examples: Matrix, labels: Labels, queries: Matrix) -> Labels:
     """The sense whose examples' mean has the largest cosine; as `nearest_example` else."""
     senses = np.unique(labels)
-    has_vector = examples.any(axis=1)
     centroids = np.zeros((len(senses), examples.shape[1]))
     for row, sense in enumerate(senses):
-        of_sense = examples[(labels == sense) & has_vector]
-        if len(of_sense):
-            centroids[row] = of_sense.mean(axis=0, dtype=np.float64)
+        centroids[row] = examples[labels == sense].mean(axis=0, dtype=np.float64)
     return nearest_example(centroids, senses, queries)
 
 

@@ -66,7 +66,7 @@ class WordPair:
 
 
 def read_coarse_wsd(train: Path | str, test: Path | str, name: str) -> SenseTask:
-    """Read a word of CoarseWSD-20: `sense TAB index TAB sentence` below a header.
+    """Read a word of CoarseWSD-20: `sense TAB index TAB sentence`, with a header or without.
 
     Parameters
     ----------
@@ -82,14 +82,17 @@ def read_coarse_wsd(train: Path | str, test: Path | str, name: str) -> SenseTask
     CorpusError
         If a file is missing or its packed data damaged.
     """
-    parts = [_read(Path(path), _coarse_line, _COARSE, has_header=True) for path in (train, test)]
+    parts = [
+        _read(Path(path), _coarse_line, _COARSE, may_have_header=True) for path in (train, test)
+    ]
     return SenseTask(name=name, train=tuple(parts[0]), test=tuple(parts[1]))
 
 
 def read_senseval(path: Path | str, name: str) -> SenseTask:
     """Read a lexical sample of Senseval: a line of JSON with sense, index and tokens for each.
 
-    It has no split: a third of each sense, always the same, is the test part.
+    It has no split: a third of each sense, always the same, is the test part. Sentences that are
+    there several times are all in one part.
 
     Parameters
     ----------
@@ -106,12 +109,18 @@ def read_senseval(path: Path | str, name: str) -> SenseTask:
         If the file is missing or its packed data damaged.
     """
     occurrences = _read(Path(path), _senseval_line, _SENSEVAL)
-    is_test = stratified([o.sense for o in occurrences], TEST_SHARE, _SPLIT_SEED)
+    first = {_place(o): o.sense for o in reversed(occurrences)}
+    is_held = stratified(list(first.values()), TEST_SHARE, _SPLIT_SEED, n_left=1)
+    held = {place for place, is_test in zip(first, is_held, strict=True) if is_test}
     return SenseTask(
         name=name,
-        train=tuple(o for o, held in zip(occurrences, is_test, strict=True) if not held),
-        test=tuple(o for o, held in zip(occurrences, is_test, strict=True) if held),
+        train=tuple(o for o in occurrences if _place(o) not in held),
+        test=tuple(o for o in occurrences if _place(o) in held),
     )
+
+
+def _place(occurrence: Occurrence) -> tuple[tuple[str, ...], int]:
+    return occurrence.tokens, occurrence.index
 
 
 def read_wic(path: Path | str) -> list[WordPair]:
@@ -120,7 +129,7 @@ def read_wic(path: Path | str) -> list[WordPair]:
     Parameters
     ----------
     path : path
-        With a header; may be packed (.gz, .xz, .zst).
+        With a header or without; may be packed (.gz, .xz, .zst).
 
     Raises
     ------
@@ -129,17 +138,23 @@ def read_wic(path: Path | str) -> list[WordPair]:
     CorpusError
         If the file is missing or its packed data damaged.
     """
-    return _read(Path(path), _wic_line, _WIC, has_header=True)
+    return _read(Path(path), _wic_line, _WIC, may_have_header=True)
 
 
-def stratified(senses: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+def stratified(
+    senses: Sequence[str], share: float, seed: int, *, n_left: int = 0
+) -> NDArray[np.bool_]:
     """A part of the occurrences with about this share of each sense, one at least.
 
-    Of a sense that occurs once, none: it is left to the other part.
+    `n_left` of each sense stay out of it whatever the share, so with 1 none is taken of a sense
+    that occurs once.
 
     Examples
     --------
-    >>> stratified(["a", "a", "a", "a", "b"], 0.5, seed=0).sum()
+    >>> senses = ["a", "a", "a", "a", "b"]
+    >>> int(stratified(senses, 0.5, seed=0).sum())
+    3
+    >>> int(stratified(senses, 0.5, seed=0, n_left=1).sum())
     2
     """
     drawn = np.zeros(len(senses), dtype=bool)
@@ -147,7 +162,8 @@ def stratified(senses: Sequence[str], share: float, seed: int) -> NDArray[np.boo
     labels = np.array(senses)
     for sense in sorted(set(senses)):
         places = rng.permutation(np.flatnonzero(labels == sense))
-        drawn[places[: min(max(1, round(share * len(places))), len(places) - 1)]] = True
+        n = min(max(1, round(share * len(places))), len(places) - n_left)
+        drawn[places[: max(0, n)]] = True
     return drawn
 
 
@@ -158,19 +174,19 @@ def by_frequency(senses: Sequence[str]) -> list[str]:
 
 
 def _read(
-    path: Path, parse: Callable[[str], Line], shape: str, *, has_header: bool = False
+    path: Path, parse: Callable[[str], Line], shape: str, *, may_have_header: bool = False
 ) -> list[Line]:
-    found = list(_parsed(path, parse, shape, has_header))
+    found = list(_parsed(path, parse, shape, may_have_header))
     if not found:
         raise EvaluationError(f"{path.name} holds no occurrence; give lines of {shape}")
     return found
 
 
 def _parsed(
-    path: Path, parse: Callable[[str], Line], shape: str, has_header: bool
+    path: Path, parse: Callable[[str], Line], shape: str, may_have_header: bool
 ) -> Iterator[Line]:
     for place, (number, line) in enumerate(numbered_lines(path)):
-        if place == 0 and has_header:
+        if place == 0 and may_have_header and _is_header(line):
             continue
         try:
             yield parse(line)
@@ -179,6 +195,11 @@ def _parsed(
                 f"{path.name} line {number} is not {shape}, with the index that of a token: "
                 f"{line[:80]!r}; correct or remove it"
             ) from error
+
+
+def _is_header(line: str) -> bool:
+    """Whether a first line has no index, as all below have one, damaged ones too."""
+    return not any(field.strip().lstrip("-").isdecimal() for field in line.split("\t"))
 
 
 def _coarse_line(line: str) -> Occurrence:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
-from rowspace.evaluate.sense import encode
+from rowspace.evaluate.sense import TIE, encode
 from rowspace.evaluate.sense_data import WordPair
 from rowspace.space.similarity import unit_rows
 
@@ -77,7 +77,8 @@ def evaluate_wic(encoder: OccurrenceEncoder, pairs: Sequence[WordPair]) -> WicRe
 def best_threshold(cosines: NDArray[np.float64], is_same: NDArray[np.bool_]) -> float:
     """The threshold with the most pairs on their side: the same sense from it on, others below.
 
-    Half way between two cosines; -inf where all pairs are best taken for the same, inf for none.
+    Half way between two cosines that differ by more than rounding; -inf where all pairs are best
+    taken for the same, inf for none.
     """
     order = np.argsort(cosines)
     ranked, labels = cosines[order], is_same[order].astype(np.int64)
@@ -85,7 +86,7 @@ def best_threshold(cosines: NDArray[np.float64], is_same: NDArray[np.bool_]) -> 
     n_right = np.concatenate([[0], np.cumsum(1 - labels)])
     n_right += labels.sum() - np.concatenate([[0], np.cumsum(labels)])
     edges = np.concatenate([[-np.inf], ranked, [np.inf]])
-    n_right[1:-1][ranked[1:] == ranked[:-1]] = -1  # equal cosines are not parted
+    n_right[1:-1][np.diff(ranked) <= TIE] = -1  # equal cosines are not parted
     best = int(n_right.argmax())
     return float((edges[best] + edges[best + 1]) / 2)
 
