@@ -33,6 +33,16 @@ def test_each_layer_is_a_row_and_findings_follow(
     assert ran.err == ""
 
 
+def test_a_sample_too_small_to_whiten_has_no_table_of_it(
+    model: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    ran = run_main("geometry", model, "--text", write_animals(tmp_path / "small.txt", 20))
+    assert ran.code == 0, ran
+    assert "without the mean and" in ran.out
+    assert "nan" not in ran.out
+    assert "whitened," not in ran.out
+
+
 def test_json_and_page_hold_the_layers(
     model: Path, text: Path, tmp_path: Path, run_main: RunMain
 ) -> None:

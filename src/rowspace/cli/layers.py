@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,10 +128,16 @@ def _print(found: LayersGeometry) -> None:
             [(layer.layer, layer.whitened) for layer in found.layers],
         ),
     ):
+        if not all(_is_measured(measures) for _, measures in mended):
+            continue  # the sample is too small, as the findings say
         click.echo(f"\n{title}:")
         rows = [_mended_row(layer, measures) for layer, measures in mended]
         for line in aligned([_MENDED, *rows], n_left=0):
             click.echo(line)
+
+
+def _is_measured(measures: Measures) -> bool:
+    return not math.isnan(measures.isotropy.isoscore)
 
 
 def _row(layer: LayerGeometry) -> tuple[str, ...]:
