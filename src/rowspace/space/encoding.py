@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError, FormatError
 from rowspace.files import fsync_file, write_json
+from rowspace.machine import return_free_memory
 from rowspace.progress import track
 from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.space.vocabulary_files import keys_path
@@ -179,6 +180,7 @@ def _encode_all(encode: Encode, corpus: Corpus, files: GrowingFiles) -> dict[str
                 "renamed": state["renamed"] + sum(map(str.__ne__, ids, keys_of_chunk)),
             }
             files.mark(state)
+            return_free_memory()  # which the C library keeps, in pieces of many sizes
             tracker.set(state["bytes"], f"{files.n_rows(_VECTORS):,} texts")
     return state
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError, FormatError, RowspaceError, VocabularyError
 from rowspace.files import fsync_file, write_json
+from rowspace.machine import return_free_memory
 from rowspace.progress import track
 from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.text.chunks import Chunk, chunks_of
@@ -307,6 +308,7 @@ class _Run:
             for chunk in chunks_of(corpus, self.counts["after"]):
                 self._read_chunk(chunk)
                 self.files.mark(self._state())
+                return_free_memory()  # which the C library keeps, in pieces of many sizes
                 tracker.set(self.counts["bytes"], f"{self.files.n_rows('vectors'):,} vectors")
         counts = self.counts
         return ExtractionReport(
