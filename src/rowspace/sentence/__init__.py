@@ -1,0 +1,1 @@
+"""Sentence embedders: loading, running, training, distilling and shipping them."""
