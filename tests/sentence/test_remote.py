@@ -169,7 +169,7 @@ def test_nobody_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serve(embed) as server:
         pass
-    with pytest.raises(RemoteError, match="failed 2 times, at last with: .*refused"):
+    with pytest.raises(RemoteError, match=r"failed 2 times, at last with: .*refused"):
         encoder_of(server, max_retries=1).encode(["tea"])
 
 

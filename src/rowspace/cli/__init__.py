@@ -28,6 +28,10 @@ _COMMANDS = {
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "distill": ("rowspace.cli.distill", "Static word vectors out of a transformer."),
+    "synthesize": (
+        "rowspace.cli.synthesize",
+        "Training pairs from a corpus, or written by a language model.",
+    ),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
     "analogy": (
