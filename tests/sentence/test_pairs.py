@@ -109,7 +109,7 @@ def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
         ({"anchor": "a"}, r"has no `positive` \(or pos, document, sentence2\)"),
         ({"anchor": 3, "positive": "p"}, "has '3' as `anchor`, which is no text"),
         ({"anchor": "a", "positive": "\ud800"}, "has half a character in `positive`"),
-        ('{"anchor": "a", "positive": "p", "score": NaN}', "has the score 'nan', which is no finite"),
+        ('{"anchor": "a", "positive": "p", "score": NaN}', "has the score 'nan', which is no"),
         ('{"anchor": "a", "positive": "p", "scores": [1e999]}', "has the score 'inf', which is no"),
         ({"anchor": "a", "positive": "p", "label": "neutral"}, "has the score 'neutral'"),
         ({"anchor": "a", "positive": "p", "neg": ["n"], "scores": [1]},
