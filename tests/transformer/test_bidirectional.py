@@ -122,7 +122,9 @@ def test_a_second_time_changes_nothing() -> None:
 def test_our_own_folder_which_cannot_say_so_is_refused(tmp_path: Path) -> None:
     model = LanguageModel(vocab_size=9, dim=16, n_layers=1, n_heads=2)
     make_bidirectional(model)
-    with pytest.raises(ConfigError, match="made bidirectional, .* write it with write_transformer"):
+    with pytest.raises(
+        ConfigError, match=r"made bidirectional, .* write it with write_transformer"
+    ):
         save_model(model, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 

@@ -38,6 +38,7 @@ def make_bidirectional(model: LanguageModel | Transformer) -> None:
 
     Examples
     --------
+    >>> from rowspace.transformer import TransformerConfig
     >>> model = Transformer(TransformerConfig(vocab_size=9, dim=16, n_heads=2), causal=True)
     >>> make_bidirectional(model)
     >>> changed = model(torch.tensor([[1, 2, 3]]))[0, 0] != model(torch.tensor([[1, 2, 4]]))[0, 0]
