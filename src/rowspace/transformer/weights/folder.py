@@ -18,13 +18,12 @@ from rowspace.files import write_folder_atomically, write_json
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.embeddings import TokenEmbedding
 from rowspace.transformer.model import Encoder, LanguageModel
+from rowspace.transformer.model_folder import CONFIG, read_json
 from rowspace.transformer.weights.build import read_model
 from rowspace.transformer.weights.checkpoint import (
-    CONFIG,
     TENSORS,
     Checkpoint,
     open_checkpoint,
-    read_json,
 )
 from rowspace.transformer.weights.pretrained import load_pretrained
 from rowspace.transformer.weights.settings import blamed_on, check_kinds
@@ -63,6 +62,7 @@ def save_model(model: LanguageModel | Encoder, folder: Path | str) -> None:
 def write_model(model: LanguageModel | Encoder, folder: Path) -> None:
     """Write a model's two files into a folder that is there, as one that is being written."""
     _check_scaling(model.config)
+    _check_sides(model)
     kind = next(name for name, type_ in KINDS.items() if isinstance(model, type_))
     content = {"rowspace": FORMAT, "kind": kind, "config": model.config.as_dict()}
     write_json(folder / CONFIG, content)
@@ -70,6 +70,14 @@ def write_model(model: LanguageModel | Encoder, folder: Path) -> None:
     if model.config.is_tied:
         del tensors["head.weight"]
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
+
+
+def _check_sides(model: LanguageModel | Encoder) -> None:
+    if isinstance(model, LanguageModel) and not model.transformer.causal:
+        raise ConfigError(
+            "this language model was made bidirectional, which this kind of folder does not say; "
+            "write it with write_transformer"
+        )
 
 
 def _check_scaling(config: TransformerConfig) -> None:
