@@ -59,6 +59,7 @@ def test_the_first_sentence_goes_with_what_follows() -> None:
         ("Pacific Ocean", "The Pacific Ocean is the largest.", "what is the Pacific Ocean"),
         ("Cats", "Cats are an old kind of pet.", "what are Cats"),
         ("Adin Steinsaltz", "Rabbi Adin Steinsaltz (born 1937) is a rabbi.", "who is Adin Stein"),
+        ("Ann Lee", "Ann Lee is a former minister. She lives in Oslo.", "who is Ann Lee"),
         ("Belize", "Belize was the site of several Mayan cities.", None),
         ("Oslo", "Bergen is a city in Norway.", None),
         ("Oslo", "The town north of the large fjord near Oslo is a harbour.", None),

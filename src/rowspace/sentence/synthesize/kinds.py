@@ -42,6 +42,7 @@ _DEFINITION = re.compile(
 )
 _MOST_MORE = 4  # words of the subject that the title does not have
 _PERSON = re.compile(r"\bborn\b|\b[12]\d{3}\s*[–—-]\s*(?:.{0,40}\d{4})?\s*\)")
+_GOES_ON = re.compile(r"(?:He|She|His|Her)\b")  # the sentence after one about a person
 _REMARK = re.compile(r"\s*\([^)]*\)\s*$")  # Mercury (planet)
 
 
@@ -134,7 +135,8 @@ def keywords(source: Source) -> Iterator[Example]:
 def definitions(source: Source) -> Iterator[Example]:
     """The question that the first sentence answers, if it says what the title is."""
     text = source.paragraphs[0].text
-    match = _DEFINITION.match(next(split_sentences(text), ""))
+    first, *rest = split_sentences(text)
+    match = _DEFINITION.match(first)
     if match is None or not source.title:
         return
     name, subject = _REMARK.sub("", source.title), words(match["subject"])
@@ -143,7 +145,8 @@ def definitions(source: Source) -> Iterator[Example]:
         return
     if subject[0] == "the" and words(name)[0] != "the":
         name = f"the {name}"
-    is_person = match["verb"] in ("is", "was") and _PERSON.search(match["between"] or "")
+    has_dates = _PERSON.search(match["between"] or "")
+    is_person = match["verb"] in ("is", "was") and (has_dates or _GOES_ON.match("".join(rest[:1])))
     question = f"{'who' if is_person else 'what'} {match['verb']} {name}"
     if source.random.random() < 0.5:
         question = question[0].upper() + question[1:] + "?"

@@ -13,8 +13,8 @@ import numpy as np
 from rowspace.text.tokenizer import spanned_words, words
 
 _N_CELLS = 1 << 20  # words share cells by chance, which does little harm
-_COMMON = 0.04  # of the passages; words in more are no terms
-_LEAST_FOR_COMMON = 50  # passages that tell which words are common
+_COMMON = 0.015  # of the passages; words in more are no terms
+_NEVER_COMMON = 2  # passages: a word in no more than these is a term in a corpus of any size
 _RAREST = 4  # passages: a word that is rarer counts as if it stood in so many
 _MOST_WORDS = 3
 _JOINT = re.compile(r"[ \-‐’']\Z")
@@ -54,7 +54,7 @@ class TermWeights:
         if word.isdecimal() or "_" in word:
             return True
         n_with = int(self._counts[_cell(word)])
-        return n_with > _COMMON * max(self.n_passages, _LEAST_FOR_COMMON)
+        return n_with > max(_COMMON * self.n_passages, _NEVER_COMMON)
 
     def shared(self, one: Iterable[str], other: Iterable[str]) -> float:
         """Sum of the idf of the terms that two lists of words share."""
