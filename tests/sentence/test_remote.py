@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -173,6 +174,19 @@ def test_nobody_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         encoder_of(server, max_retries=1).encode(["tea"])
 
 
+def test_a_name_that_nobody_has_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("no_proxy", "*")
+    waits: list[float] = []
+    encoder = RemoteEncoder("tiny", "http://nowhere.invalid/v1", sleep=waits.append)
+    with pytest.raises(RemoteError, match="no host of the name in http://nowhere"):
+        encoder.encode(["tea"])
+    assert waits == []
+
+
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -303,6 +317,9 @@ def test_an_own_key_and_no_key(server: Server, monkeypatch: pytest.MonkeyPatch) 
     [
         ({"url": "ftp://a"}, "the URL 'ftp://a' is none"),
         ({"url": "localhost:80"}, "is none"),
+        ({"url": "http://host:port/v1"}, "is none"),
+        ({"url": "http://host/a b"}, "is none"),
+        ({"url": "http://host/v1?key=1"}, "is none"),
         ({"url": "http://me:secret@host"}, "has a password"),
         ({"api_key": "schlüssel"}, "check the variable OPENAI_API_KEY"),
         ({"timeout": 0}, "timeout is 0"),

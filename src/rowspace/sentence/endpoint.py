@@ -1,8 +1,8 @@
 """JSON over HTTP to a server in OpenAI's manner: what fails for a while is tried again.
 
-Waits grow by half of themselves or twofold at random (exponential back-off with jitter), or are
-what the server asks for (Retry-After). Refusals (400, 401, 403, 404 …) are an error at once. The
-key goes into one header, to the URL given and no other: redirects are not followed.
+Waits double each time, less up to a half by lot (exponential back-off with jitter), and are at
+least what the server asks for (Retry-After). Refusals (400, 401, 403, 404 …) are an error at once.
+The key goes into one header, to the URL given and no other: redirects are not followed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import http.client
 import json
 import os
 import random
+import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -163,16 +165,25 @@ class Endpoint:
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(path, error) from error
-        except TimeoutError as error:
-            raise _Passing(f"no answer in {self._timeout:g} seconds") from error
         except (http.client.HTTPException, OSError) as error:
-            raise _Passing(self._without_key(str(error) or type(error).__name__)) from error
+            raise self._no_answer(error) from error
         try:
             return json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise RemoteError(
                 f"{self.url}{path} answered with no JSON: {self._shown(raw)}; check the URL"
             ) from error
+
+    def _no_answer(self, error: Exception) -> Exception:
+        """What a connection that failed means."""
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return RemoteError(f"{self.url} has no certificate to trust ({reason.verify_message})")
+        if isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME:
+            return RemoteError(f"there is no host of the name in {self.url}; check the URL")
+        if isinstance(reason, TimeoutError):
+            return _Passing(f"no answer in {self._timeout:g} seconds")
+        return _Passing(self._without_key(str(reason) or type(reason).__name__))
 
     def _refusal(self, path: str, error: urllib.error.HTTPError) -> Exception:
         """What an answer with an error's status means."""
@@ -243,8 +254,12 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _checked_url(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number
+        is_whole = False
+    if not is_whole or not url.isprintable() or " " in url or "?" in url or "#" in url:
         raise ConfigError(f"the URL {url!r} is none; give one like {OPENAI_URL}")
     if parts.username or parts.password:
         raise ConfigError("the URL has a password in it; give the key by its variable instead")

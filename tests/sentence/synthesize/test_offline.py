@@ -106,12 +106,13 @@ def test_phrases_share_no_word_and_leave_out_common_ones() -> None:
     for i in range(100):
         terms.count(f"the common word and number {i}")
     text = "The solar eclipse: common solar panels and 42 number-crunching babies, v2"
-    phrases = terms.phrases(text)
+    phrases = terms.phrases(text, 9)
     assert "solar eclipse" in phrases or "solar panels" in phrases
     used = [word for phrase in phrases for word in phrase.replace("-", " ").split()]
     assert len(used) == len(set(used))
+    assert terms.phrases(text, 2) == phrases[:2]
     assert not {"the", "common", "and", "42", "number", "v2"} & set(used)
-    assert terms.phrases(text, but=["solar", "eclipse", "panels", "crunching", "babies"]) == []
+    assert terms.phrases(text, 9, but=["solar", "eclipse", "panels", "crunching", "babies"]) == []
 
 
 def test_headings_go_with_the_paragraph_below() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 from rowspace.sentence.synthesize.example import Example, plain_form
@@ -14,8 +15,8 @@ class Filters:
 
     def __init__(self, leaks: Leaks | None = None) -> None:
         self._leaks = leaks
-        self._anchors: set[str] = set()
-        self._positives: dict[str, str] = {}
+        self._anchors: set[bytes] = set()
+        self._positives: dict[bytes, str] = {}
         self._near_anchors = NearDuplicates((1, 2))
         self._near_positives = NearDuplicates((3,))
         self.rejected: Counter[str] = Counter()
@@ -29,34 +30,48 @@ class Filters:
         owner : str
             What its positive is of: those of one owner may be alike.
         """
-        reason = self._reason(example, owner)
+        anchor, positive = plain_form(example.anchor), plain_form(example.positive)
+        reason = self._flaw(example, anchor, positive)
+        if reason is None:
+            reason = self._repeats(example, anchor, positive, owner)
         if reason is not None:
             self.rejected[reason] += 1
-            return False
-        self._anchors.add(plain_form(example.anchor))
-        self._near_anchors.add(example.anchor, owner)
-        plain = plain_form(example.positive)
-        if plain not in self._positives:
-            self._positives[plain] = owner
-            self._near_positives.add(example.positive, owner)
-        return True
+        return reason is None
 
-    def _reason(self, example: Example, owner: str) -> str | None:
-        anchor, positive = plain_form(example.anchor), plain_form(example.positive)
+    def _flaw(self, example: Example, anchor: str, positive: str) -> str | None:
+        """What is amiss with the example by itself."""
         if not anchor or not positive:
             return "no words"
         if anchor == positive:
             return "anchor and positive are one"
         if positive in map(plain_form, example.negatives):
             return "positive and negative are one"
-        if anchor in self._anchors:
-            return "repeats an anchor"
         if self._leaks is not None and self._leaks.holds(example):
             return "is in a test set"
-        if self._near_anchors.find(example.anchor) is not None:
-            return "nearly repeats an anchor"
-        if self._positives.get(positive, owner) != owner:
-            return "repeats a positive"
-        if self._near_positives.find(example.positive, but=owner) is not None:
-            return "nearly repeats a positive"
         return None
+
+    def _repeats(self, example: Example, anchor: str, positive: str, owner: str) -> str | None:
+        """What the example repeats; if nothing, it is remembered."""
+        key_of_anchor, key_of_positive = _key(anchor), _key(positive)
+        if key_of_anchor in self._anchors:
+            return "repeats an anchor"
+        of_anchor = self._near_anchors.sign(anchor)
+        if self._near_anchors.find(of_anchor) is not None:
+            return "nearly repeats an anchor"
+        first_owner = self._positives.get(key_of_positive)
+        if first_owner not in (None, owner):
+            return "repeats a positive"
+        if first_owner is None:
+            of_positive = self._near_positives.sign(positive)
+            if self._near_positives.find(of_positive, but=owner) is not None:
+                return "nearly repeats a positive"
+            self._near_positives.add(of_positive, owner)
+            self._positives[key_of_positive] = owner
+        self._anchors.add(key_of_anchor)
+        self._near_anchors.add(of_anchor, owner)
+        return None
+
+
+def _key(plain: str) -> bytes:
+    """What a text is remembered by; it is shorter than most."""
+    return hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=16).digest()

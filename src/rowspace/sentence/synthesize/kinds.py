@@ -29,6 +29,7 @@ from rowspace.text.tokenizer import words
 _KEPT_IN = 0.1  # of the cloze sentences stay in their paragraph too, as in the paper
 _LEAST_WORDS = 5  # of a sentence that is an anchor
 _LEAST_REST = 12  # words that must be left of a paragraph
+_MOST_PHRASES = 3  # of a query
 _MOST_TITLES = 20_000
 _OPENINGS = re.compile(
     r"(?:he|she|it|they|his|her|its|their|this|these|that|those|there|here|some of|other)\b", re.I
@@ -127,8 +128,8 @@ def keywords(source: Source) -> Iterator[Example]:
     """Of each paragraph a query of its most specific phrases, and the paragraph."""
     of_title = words(source.title)
     for place, paragraph in enumerate(source.paragraphs):
-        phrases = source.terms.phrases(paragraph.text, but=of_title)
-        if query := _query(source, phrases[:4]):
+        phrases = source.terms.phrases(paragraph.text, _MOST_PHRASES, of_title)
+        if query := _query(source, phrases):
             yield source.example("keywords", query, paragraph.text, place)
 
 

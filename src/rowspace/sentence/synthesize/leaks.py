@@ -46,7 +46,7 @@ class Leaks:
         if not plain or plain in self._texts:
             return
         self._texts.add(plain)
-        self._near.add(text, plain)
+        self._near.add(self._near.sign(text), plain)
         found = plain.split()
         if len(found) >= _LEAST_WORDS:
             self._by_start.setdefault(tuple(found[:_LEAST_WORDS]), set()).add(plain)
@@ -57,7 +57,9 @@ class Leaks:
 
     def _leaks(self, text: str) -> bool:
         plain = plain_form(text)
-        return plain in self._texts or self._stands_in(plain) or self._near.find(text) is not None
+        if plain in self._texts or self._stands_in(plain):
+            return True
+        return self._near.find(self._near.sign(text)) is not None
 
     def _stands_in(self, plain: str) -> bool:
         found = plain.split()

@@ -8,6 +8,7 @@ are cut in bands, and texts that share one are compared (Indyk & Motwani 1998). 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from rowspace.text.tokenizer import words
 
 _N_BANDS, _N_ROWS = 10, 6
 _MOST_COMPARED = 64  # of one band, so that texts of one template do not take for ever
+_FIRST_ROOM = 1024  # texts; doubled when it is full
 _random = np.random.default_rng(1997)
 _FACTORS = _random.integers(0, 1 << 63, _N_BANDS * _N_ROWS, dtype=np.uint64) * 2 + 1
 _ADDED = _random.integers(0, 1 << 63, _N_BANDS * _N_ROWS, dtype=np.uint64)
@@ -36,23 +38,25 @@ class NearDuplicates:
     Examples
     --------
     >>> seen = NearDuplicates((1, 2))
-    >>> seen.add("How high is Mount Everest?", "a")
-    >>> seen.find("how high is mount everest"), seen.find("How high is Mont Blanc?")
-    ('a', None)
+    >>> seen.add(seen.sign("How high is Mount Everest?"), "a")
+    >>> seen.find(seen.sign("how high is mount everest"))
+    'a'
+    >>> seen.find(seen.sign("How high is Mont Blanc?")) is None
+    True
     """
 
     def __init__(self, sizes: tuple[int, ...], threshold: float = 0.8) -> None:
         self._sizes, self._threshold = sizes, threshold
-        self._signatures: list[Signature] = []
         self._owners: list[str] = []
-        self._bands: dict[tuple[int, bytes], list[int]] = {}
+        self._signatures = np.empty((_FIRST_ROOM, _N_BANDS * _N_ROWS), dtype=np.uint32)
+        self._last: dict[int, int] = {}  # the last text that has a band
+        self._before = np.empty((_FIRST_ROOM, _N_BANDS), dtype=np.int64)  # the one before it, or -1
 
-    def find(self, text: str, but: str | None = None) -> str | None:
-        """Whose text is near this one, if there is any but of the owner `but`."""
-        signature = self._sign(text)
+    def find(self, signature: Signature, but: str | None = None) -> str | None:
+        """Whose text is near the one signed, if there is any but of the owner `but`."""
         compared: set[int] = set()
-        for band in _bands(signature):
-            for row in self._bands.get(band, ())[-_MOST_COMPARED:]:
+        for place, band in enumerate(_bands(signature)):
+            for row in self._rows_with(place, band):
                 if row in compared or self._owners[row] == but:
                     continue
                 compared.add(row)
@@ -60,16 +64,29 @@ class NearDuplicates:
                     return self._owners[row]
         return None
 
-    def add(self, text: str, owner: str) -> None:
-        """Remember a text."""
-        signature = self._sign(text)
-        for band in _bands(signature):
-            self._bands.setdefault(band, []).append(len(self._owners))
-        self._signatures.append(signature)
+    def add(self, signature: Signature, owner: str) -> None:
+        """Remember a text by its signature."""
+        row = len(self._owners)
+        if row == len(self._signatures):
+            self._signatures = np.concatenate([self._signatures, np.empty_like(self._signatures)])
+            self._before = np.concatenate([self._before, np.empty_like(self._before)])
+        self._signatures[row] = signature
+        for place, band in enumerate(_bands(signature)):
+            self._before[row, place] = self._last.get(band, -1)
+            self._last[band] = row
         self._owners.append(owner)
 
-    def _sign(self, text: str) -> Signature:
-        """(60,) the least of each hash function over the shingles."""
+    def _rows_with(self, place: int, band: int) -> Iterator[int]:
+        """The last texts that have a band."""
+        row = self._last.get(band, -1)
+        for _ in range(_MOST_COMPARED):
+            if row < 0:
+                return
+            yield row
+            row = int(self._before[row, place])
+
+    def sign(self, text: str) -> Signature:
+        """(60,) uint32: the least of each hash function over the shingles of a text."""
         hashes = np.fromiter(self._shingles(words(text)), dtype=np.uint64)
         mixed = hashes[:, None] * _FACTORS + _ADDED  # wraps: multiply-shift
         least: Signature = (mixed >> np.uint64(32)).min(axis=0).astype(np.uint32)
@@ -84,6 +101,7 @@ class NearDuplicates:
         return shingles or {zlib.crc32(" ".join(found).encode("utf-8", "replace"))}
 
 
-def _bands(signature: Signature) -> list[tuple[int, bytes]]:
+def _bands(signature: Signature) -> list[int]:
+    """A number for each band: alike where the band is."""
     rows = signature.reshape(_N_BANDS, _N_ROWS)
-    return [(place, row.tobytes()) for place, row in enumerate(rows)]
+    return [place << 32 | zlib.crc32(row.tobytes()) for place, row in enumerate(rows)]

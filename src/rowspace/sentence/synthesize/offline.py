@@ -2,7 +2,7 @@
 
 The corpus is read twice: to count words, and to make pairs. Those that pass the filters go to a
 file beside the output; which of them are written, and in which order, is drawn by the seed. Memory
-is some 2 kB a pair, for the filters.
+is some 4 kB a pair, for the filters.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class TermWeights:
         both = set(one) & set(other)
         return sum(self.idf(word) for word in both if not self.is_common(word))
 
-    def phrases(self, text: str, but: Iterable[str] = ()) -> list[str]:
-        """What a passage is about: phrases of one to three terms, the most specific first.
+    def phrases(self, text: str, n: int, but: Iterable[str] = ()) -> list[str]:
+        """What a passage is about: `n` phrases of one to three terms, the most specific first.
 
         Runs of terms between other words, as in RAKE (Rose et al. 2010), here by the tf-idf of
         their words. Phrases share no word.
@@ -70,6 +70,8 @@ class TermWeights:
         Parameters
         ----------
         text : str
+        n : int
+            At most so many.
         but : iterable of str
             Words that are no terms here.
         """
@@ -88,14 +90,16 @@ class TermWeights:
                 run = []
             if is_term:
                 run.append((word, span))
-        return _apart(sorted(scores, key=lambda phrase: (-scores[phrase], phrase)))
+        return _apart(sorted(scores, key=lambda phrase: (-scores[phrase], phrase)), n)
 
 
-def _apart(phrases: list[str]) -> list[str]:
-    """Those that share no word with one before."""
+def _apart(phrases: list[str], n: int) -> list[str]:
+    """The first `n` that share no word with one before."""
     kept: list[str] = []
     used: set[str] = set()
     for phrase in phrases:
+        if len(kept) == n:
+            break
         found = set(words(phrase))
         if not found & used:
             kept.append(phrase)
