@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rowspace.sentence import mining
+from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.sentence.example import Example
 from rowspace.sentence.pairs import PairFile
 from tests.evaluate.test_beir import write_task
@@ -86,6 +89,37 @@ def test_a_margin_that_leaves_nothing_is_told(
         f"12 pairs with negatives of 12 texts in {out}",
         "fewer than 5 negatives: 12, none: 12",
     ]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    model: Path, tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "_TEXTS_AT_ONCE", 4)
+    pairs, out = write_pairs(tmp_path / "pairs.tsv"), tmp_path / "mined.jsonl"
+    mine = ("mine", pairs, "--model", model, "--n-negatives", "2", "--out")
+    run_main(*mine, tmp_path / "whole.jsonl")
+    encode, n_calls = SentenceEncoder.encode, 0
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 5:
+            raise KeyboardInterrupt
+        return encode(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SentenceEncoder, "encode", interrupted)
+        ran = run_main(*mine, out)
+    assert (ran.code, "add --resume to go on" in ran.err) == (130, True)
+    assert not out.exists()
+    assert "add --resume, or remove it" in run_main(*mine, out).error()
+    with monkeypatch.context() as patch:
+        n_calls = 5
+        patch.setattr(SentenceEncoder, "encode", interrupted)
+        assert run_main(*mine, out, "--resume").code == 0
+    assert n_calls == 5 + 2  # three blocks of queries and one of documents were there
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.tsv", out.name, "whole.jsonl"}
 
 
 def test_settings_that_cannot_be_are_told(tmp_path: Path, run_main: RunMain) -> None:

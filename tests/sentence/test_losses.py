@@ -227,6 +227,12 @@ def test_scores_of_half_precision_do_not_overflow() -> None:
     assert loss.item() == pytest.approx(math.log1p(math.exp(40)), rel=1e-3)
 
 
+def test_info_nce_of_half_precision_is_that_of_the_same_numbers(batch: Batch) -> None:
+    halves = [each.bfloat16() for each in batch]
+    wanted = info_nce(*(each.double() for each in halves)).item()
+    assert info_nce(*halves).item() == pytest.approx(wanted, rel=1e-5)
+
+
 def test_shapes_that_do_not_fit_are_told(batch: Batch) -> None:
     anchors, positives, _ = batch
     with pytest.raises(ConfigError, match=r"positives has the shape \(5, 8\); give .* \(6, 8\)"):
