@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,6 +145,26 @@ def test_a_run_goes_on_with_the_vectors_that_are_there(
     assert mined == mine_negatives(EXAMPLES, CORPUS, Table(1))
     with pytest.raises(ConfigError, match="holds vectors of other texts or another model"):
         mine_negatives(EXAMPLES, CORPUS, Table(2), folder=tmp_path)
+
+
+def test_texts_that_are_cut_are_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mining, "_TEXTS_AT_ONCE", 8)
+
+    class Short(Table):
+        n_truncated = 2
+
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            said = f"2 of {len(texts)} texts are longer than 3 tokens, and the rest was not read"
+            warnings.warn(said, stacklevel=1)
+            return super().encode(texts)
+
+    with pytest.warns(UserWarning) as told:
+        mine_negatives(EXAMPLES, CORPUS, Short())
+    messages = [str(each.message).split(" were ")[0] for each in told]
+    assert messages == [
+        "the ends of 6 of 20 texts",
+        "the ends of 24 of 92 texts",
+    ]  # anchors, then the others
 
 
 def test_what_cannot_be_is_told() -> None:

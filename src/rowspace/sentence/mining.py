@@ -12,6 +12,7 @@ that was interrupted goes on where it was.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -290,7 +291,7 @@ def _encode(
     """The vectors of texts, (n, dim); memory-mapped where a folder is given."""
     if folder is None:
         vectors = np.empty((len(texts), encoder.dim), np.float32)
-        for start, found in _blocks(encode, texts, 0):
+        for start, found in _blocks(encode, texts, encoder, 0):
             vectors[start : start + len(found)] = found
         return vectors
     folder.mkdir(parents=True, exist_ok=True)
@@ -299,7 +300,7 @@ def _encode(
             f"{folder} holds vectors of other texts or another model; give the same, or remove it"
         )
     with GrowingFiles(folder, {_VECTORS: Rows("float32", (encoder.dim,))}) as files:
-        for _, found in _blocks(encode, texts, files.n_rows(_VECTORS)):
+        for _, found in _blocks(encode, texts, encoder, files.n_rows(_VECTORS)):
             files.append(_VECTORS, found, "the encoder")
             files.mark({})
         files.finish()
@@ -308,18 +309,32 @@ def _encode(
 
 
 def _blocks(
-    encode: Callable[[Sequence[str]], NDArray[Any]], texts: list[str], first: int
+    encode: Callable[[Sequence[str]], NDArray[Any]],
+    texts: list[str],
+    encoder: Encoder,
+    first: int,
 ) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Where each block of vectors begins, and the block; says once how many texts were cut."""
+    n_truncated = 0
     with track("encoding", total=len(texts)) as tracker:
         tracker.set(first)
         for start in range(first, len(texts), _TEXTS_AT_ONCE):
-            found = encode(texts[start : start + _TEXTS_AT_ONCE])
+            with warnings.catch_warnings():  # one of its own for each block
+                warnings.filterwarnings("ignore", message=".* longer than .* the rest was not")
+                found = encode(texts[start : start + _TEXTS_AT_ONCE])
+            n_truncated += getattr(encoder, "n_truncated", 0)
             if not np.isfinite(found).all():
                 raise ConfigError(
                     "the encoder gave a vector with NaN or infinity in it; compute in float32"
                 )
             yield start, found
             tracker.advance(len(found))
+    if n_truncated:
+        warnings.warn(
+            f"the ends of {n_truncated:,} of {len(texts) - first:,} texts were not read, as the "
+            "model reads no more; shorter texts make better pairs",
+            stacklevel=2,
+        )
 
 
 def _digest(texts: Iterable[str]) -> str:
