@@ -35,7 +35,7 @@ SAMPLINGS: tuple[str, ...] = get_args(Sampling)
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-_TEXTS_AT_ONCE = 4096
+_TEXTS_AT_ONCE = 1024
 _EXAMPLES_AT_ONCE = 256
 _VECTORS = "vectors"
 
