@@ -165,6 +165,74 @@ def test_examples_and_limit_reach_the_sense_tasks(model: str, data: Path) -> Non
     assert word["n_test"] == {"France": 2, "Peru": 2}
 
 
+def test_sentence_pairs_have_their_tables_and_what_to_know(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--task", "sts", "--average", "mean")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0] == ["sentence", "similarity:", "mean", "spearman", "pearson", "pairs"]
+    assert [(line[0], line[-1]) for line in lines[1:5] if line[0] != "mean"] == [
+        ("trips", "6"),
+        ("a", "3"),
+        ("b", "3"),
+    ]
+    assert lines[2][:3] == ["mean", "of", "files"]
+    assert ["same", "1", "2"] in [[line[0], *line[-2:]] for line in lines if line]
+    known = offset_vectors(noise=0.9).key_to_index  # where of some words the lower case is
+    pairs = [("paris", "paris"), ("paris", "rome"), ("paris", "peru"), ("oslo", "spain")]
+    pairs += [("oslo", "oslo"), ("oslo", "?")]
+    n_zero = sum(first not in known or second not in known for first, second in pairs)
+    note = "pairs with a text without a vector, counted with cosine 0"
+    assert f"trips, mean: {note}: {n_zero}" in result.stdout
+
+
+def test_sentence_pairs_in_json(model: str, data: Path) -> None:
+    (data / "sentence" / "flat").mkdir()
+    pairs = "score\tsentence1\tsentence2\n1\tqqq\tzzz\n2\tzzz\tyyy\n"
+    (data / "sentence" / "flat" / "x.tsv").write_text(pairs)
+    arguments = ("--task", "sts", "--average", "sif", "--average", "mean", "--json")
+    result = _run(model, "--data", str(data), *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["sts"]) == ["sif", "mean"]
+    trips = found["sts"]["sif"]["trips"]
+    assert (trips["n_pairs"], list(trips["parts"])) == (6, ["a", "b"])
+    mean = (trips["parts"]["a"]["spearman"] + trips["parts"]["b"]["spearman"]) / 2
+    assert trips["mean_spearman"] == pytest.approx(mean)
+    assert found["sts"]["mean"]["flat"]["spearman"] is None  # all cosines are 0
+    assert found["pairs"]["sif"]["same"]["n_positive"] == 1
+
+
+def test_each_average_ranks_documents(model: str, data: Path) -> None:
+    averages = ("--average", "sif", "--average", "mean", "--mode", "dense", "--mode", "lexical")
+    result = _run(model, "--data", str(data), "--task", "retrieval", "--json", *averages)
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["retrieval"]) == ["dense, sif", "dense, mean", "lexical"]
+
+
+def test_only_the_named_tasks_are_run(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--only", "trips,places", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["similarity"]) == ["places"]
+    assert list(found["sts"]["sif"]) == ["trips"]
+    assert not found["pairs"] and not found["retrieval"] and not found["sense"]
+
+
+def test_a_name_that_is_no_task_is_said(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--task", "retrieval", "--only", "wine")
+    assert isinstance(result.exception, EvaluationError)
+    assert str(result.exception) == "there is no task 'wine'; give some of drinks"
+
+
+def test_the_split_chooses_the_pairs(model: str, data: Path) -> None:
+    (data / "sentence" / "same" / "dev.tsv").write_text(
+        "sentence1\tsentence2\tlabel\na\ta\t1\nb\tc\t0\nb\td\t0\n"
+    )
+    arguments = ("--task", "sts", "--only", "same", "--split", "dev", "--json")
+    result = _run(model, "--data", str(data), *arguments)
+    assert json.loads(result.stdout)["pairs"]["sif"]["same"]["n_pairs"] == 3
+
+
 @pytest.fixture
 def transformer(tmp_path: Path) -> Path:
     """The folder of a small random BERT and a tokenizer of characters."""

@@ -50,7 +50,7 @@ def _option(
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=text)
     if isinstance(default, tuple):
-        parse = whole_numbers if isinstance(default[0], int) else _names
+        parse = whole_numbers if isinstance(default[0], int) else names
         shown = ",".join(map(str, default))
         return click.option(name, default=shown, show_default=True, callback=parse, help=text)
     kind: Any = type(default)
@@ -65,7 +65,12 @@ def _option(
     )
 
 
-def _names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """A callback of click: names with commas between; None where nothing was given."""
+    if value is None:
+        return None
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 

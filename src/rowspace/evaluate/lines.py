@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,3 +30,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
                 ) from error
             if line.strip():
                 yield number, line
+
+
+def as_number(text: str) -> float | None:
+    """The finite number that a field holds; None if it holds none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
