@@ -22,6 +22,7 @@ import rowspace as rs  # noqa: E402
 from rowspace.errors import ConfigError, FormatError  # noqa: E402
 from rowspace.transformer import load_encoder as loading  # noqa: E402
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
+from rowspace.transformer.model_folder import HUB_SECONDS  # noqa: E402
 from rowspace.transformer.objectives import HiddenTokens, NextToken  # noqa: E402
 from rowspace.transformer.pretrain import LanguageModelTrainer  # noqa: E402
 from rowspace.transformer.weights import load_pretrained, save_model  # noqa: E402
@@ -351,7 +352,7 @@ def test_a_hub_that_does_not_answer_is_waited_for_briefly(
 
     monkeypatch.setattr(hub, "HfApi", Api)
     refuses("no/model", r"no folder 'no/model', and the hub gives no model .* \(timed out\); check")
-    assert asked == [("no/model", loading.HUB_SECONDS)]
+    assert asked == [("no/model", HUB_SECONDS)]
 
 
 def test_a_model_in_the_cache_is_read_without_the_network(
