@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rowspace.errors import ConfigError, EvaluationError
+from rowspace.errors import EvaluationError
 from rowspace.evaluate.sentence_data import SentencePair, SentenceTask
 from rowspace.evaluate.sts import evaluate_sts, evaluate_sts_task
+from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.folder import SentenceConfig
+from rowspace.sentence.prompts import Prompts
 
 
 class TableEncoder:
@@ -38,14 +42,18 @@ class TableEncoder:
         return float(x @ y / norms) if norms else 0.0
 
 
-class PromptedEncoder(TableEncoder):
-    """Refuses to encode without being told what for."""
+class PromptedEncoder(SentenceEncoder):
+    """A table behind the prompts of a sentence encoder."""
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        raise ConfigError("the prompts of queries and documents differ")
+    def __init__(self, query: str, document: str, default: str | None = None) -> None:
+        prompts = Prompts({"query": query, "document": document}, default)
+        self.config = SentenceConfig(prompts=prompts)
+        self.table = TableEncoder()
+        self.read: list[str] = []
 
-    def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return super().encode(texts)
+    def encode(self, texts: Any, *, prompt: str | None = None, **settings: Any) -> NDArray[Any]:
+        self.read.append(self.config.prompts.resolve(None, prompt))
+        return self.table.encode(texts)
 
 
 def random_pairs(n_pairs: int = 30, n_texts: int = 40, seed: int = 1) -> list[SentencePair]:
@@ -101,11 +109,30 @@ def test_equal_cosines_have_no_correlation() -> None:
     assert math.isnan(result.pearson)
 
 
-def test_an_encoder_with_two_prompts_takes_that_of_queries_for_both() -> None:
-    pairs = random_pairs()
-    result = evaluate_sts(PromptedEncoder(), pairs)
-    assert result.notes == ("both texts were encoded with the prompt of queries",)
+@pytest.mark.parametrize(
+    ("query", "document", "read"),
+    [
+        ("query: ", "passage: ", "query: "),  # E5's card: "query: " for symmetric tasks
+        ("Represent this sentence: ", "", ""),  # BGE's card: an instruction for searches only
+    ],
+)
+def test_of_two_prompts_one_is_taken_for_both_texts_and_said(
+    query: str, document: str, read: str
+) -> None:
+    encoder, pairs = PromptedEncoder(query, document), random_pairs()
+    result = evaluate_sts(encoder, pairs)
+    assert encoder.read == [read]
+    (note,) = result.notes
+    assert note.endswith(f"both texts were encoded with {read!r}")
     assert result.spearman == evaluate_sts(TableEncoder(), pairs).spearman
+
+
+@pytest.mark.parametrize(
+    "encoder", [PromptedEncoder("q: ", "q: "), PromptedEncoder("q: ", "d: ", default="query")]
+)
+def test_a_prompt_that_is_beyond_doubt_needs_no_note(encoder: PromptedEncoder) -> None:
+    assert evaluate_sts(encoder, random_pairs()).notes == ()
+    assert encoder.read == ["q: "]
 
 
 def test_files_are_scored_alone_and_together() -> None:

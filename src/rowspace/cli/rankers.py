@@ -36,7 +36,7 @@ def text_encoders(
 ) -> dict[str, Encoder]:
     """What gives texts their vectors, by name: the model itself, or averages of its words."""
     if is_text_encoder(model):
-        from rowspace.transformer.load_encoder import load_encoder
+        from rowspace.sentence.loading import load_encoder
 
         return {"encoder": load_encoder(model)}
     assert vectors is not None, "the vectors of words are loaded first"

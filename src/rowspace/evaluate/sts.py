@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, EvaluationError
+from rowspace.errors import EvaluationError
 from rowspace.evaluate.correlation import correlations
 from rowspace.evaluate.sentence_data import SentencePair, SentenceTask
+from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space.encoder import Encoder
 from rowspace.space.similarity import unit_rows
 
@@ -122,8 +123,10 @@ def evaluate_sts_task(encoder: Encoder, task: SentenceTask) -> STSResult:
 def pair_cosines(encoder: Encoder, pairs: Sequence[SentencePair]) -> PairCosines:
     """Encode each text once and take the cosine of every pair.
 
-    Both texts are encoded alike. An encoder with different prompts for queries and documents has
-    no single way to do so; both are then encoded as queries, and a note says so.
+    Both texts are encoded alike. A sentence encoder with different prompts for queries and
+    documents, and no default, has no single way to do so: without a prompt where documents have
+    none, since that of queries is then for searching (BGE, Xiao et al. 2023), else with the
+    queries' (E5, Wang et al. 2022). A note says which.
     """
     rows = {text: row for row, text in enumerate(dict.fromkeys(t for p in pairs for t in p[:2]))}
     vectors, notes = _encode_alike(encoder, list(rows))
@@ -167,13 +170,15 @@ def _encode_alike(
     encoder: Encoder, texts: Sequence[str]
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """(n_texts, dim), and what is to be said about how they were encoded."""
-    try:
+    if not isinstance(encoder, SentenceEncoder):
         return encoder.encode(texts), ()
-    except ConfigError:  # it has prompts, and asks which of them is meant
-        encode_query = getattr(encoder, "encode_query", None)
-        if encode_query is None:
-            raise
-        return encode_query(texts), ("both texts were encoded with the prompt of queries",)
+    prompts = encoder.config.prompts
+    if prompts.default is not None or prompts.query == prompts.document:
+        return encoder.encode(texts), ()
+    prompt = prompts.query if prompts.document else ""
+    return encoder.encode(texts, prompt=prompt), (
+        f"queries and documents have different prompts; both texts were encoded with {prompt!r}",
+    )
 
 
 def _mean(values: Sequence[float]) -> float:
