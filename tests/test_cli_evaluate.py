@@ -18,7 +18,7 @@ from rowspace.cli import cli
 from rowspace.errors import ConfigError, EvaluationError, MissingExtraError
 from rowspace.space.formats import save
 from tests.evaluate.test_analogy import offset_vectors
-from tests.evaluate.test_tasks import write_data
+from tests.evaluate.test_tasks import OneWord, write_data
 
 
 class LetterEncoder:
@@ -277,6 +277,71 @@ def test_a_layer_that_is_not_there_is_said(transformer: Path, data: Path) -> Non
     result = _run(str(transformer), "--data", str(data), "--layers", "9")
     assert isinstance(result.exception, ConfigError)
     assert "there is no layer 9" in str(result.exception)
+
+
+def test_a_transformer_encodes_pairs_and_ranks_documents(transformer: Path, data: Path) -> None:
+    arguments = ("--task", "sts", "--task", "retrieval", "--mode", "hybrid", "--json")
+    result = _run(str(transformer), "--data", str(data), *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["n_words"] is None  # its table of tokens was not read
+    assert found["sts"]["encoder"]["trips"]["n_pairs"] == 6
+    assert found["retrieval"]["hybrid"]["drinks"]["n_queries"] == 2
+    assert found["skipped"] == []
+
+
+def test_of_a_sentence_encoder_pairs_and_retrieval_are_scored(
+    transformer: Path, data: Path
+) -> None:
+    (transformer / "1_Pooling").mkdir()
+    (transformer / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    kinds = {"Transformer": "", "Pooling": "1_Pooling"}
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (kind, path) in enumerate(kinds.items())
+    ]
+    (transformer / "modules.json").write_text(json.dumps(modules))
+    result = _run(str(transformer), "--data", str(data))
+    assert result.exit_code == 0, result.output
+    titles = [line.split("  ")[0] for line in result.stdout.split("\n\n")]
+    assert titles[:3] == [
+        "sentence similarity: encoder",
+        "sentence pairs: encoder",
+        "retrieval: dense",
+    ]
+    assert "senses" not in result.stdout
+
+
+def test_of_static_tokens_the_table_is_read_and_the_encoder_loaded(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    safetensors = pytest.importorskip("safetensors.numpy")
+    folder = tmp_path / "static"
+    folder.mkdir()
+    vectors = offset_vectors(noise=0.9)
+    safetensors.save_file({"embeddings": vectors.matrix}, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"model_type": "model2vec"}')
+    words = tokenizers.models.WordLevel(vectors.key_to_index, unk_token="filler0")
+    tokenizers.Tokenizer(words).save(str(folder / "tokenizer.json"))
+    loaded: list[str] = []
+
+    def load_encoder(model: str) -> OneWord:
+        loaded.append(model)
+        return OneWord(vectors)
+
+    monkeypatch.setattr("rowspace.sentence.loading.load_encoder", load_encoder)
+    result = _run(str(folder), "--data", str(data), "--only", "places,trips", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert loaded == [str(folder)]
+    assert found["similarity"]["places"]["n_scored"] == 3
+    pairs = [("Paris", "Paris", 5), ("Paris", "Rome", 3), ("Paris", "Peru", 1)]
+    cosines = [vectors.similarity(a, b) for a, b, _ in pairs]
+    expected = np.corrcoef(cosines, [score for *_, score in pairs])[0, 1]
+    trips = found["sts"]["encoder"]["trips"]
+    assert trips["parts"]["a"]["pearson"] == pytest.approx(expected, abs=1e-6)
+    assert trips["n_zero"] == 1
 
 
 def test_without_torch_a_transformer_asks_for_the_extra(
