@@ -72,7 +72,7 @@ def test_a_matrix_of_documents_is_read_above_its_diagonal(tmp_path: Path) -> Non
     [
         (
             "2.5\ta\tb\n",
-            r"x\.tsv has no column sentence1 and sentence2 and score in its first line",
+            r"x\.tsv has no column sentence1, sentence2, score in its first line",
         ),
         (HEADER + "good\ta\tb\n", r"x\.tsv line 2 has the score 'good', which is no number"),
         (HEADER + "nan\ta\tb\n", r"x\.tsv line 2 has the score 'nan'"),

@@ -199,7 +199,7 @@ def _places(path: Path, header: Sequence[str], column: Column) -> list[int]:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise EvaluationError(
-            f"{path.name} has no column {' and '.join(missing)} in its first line "
+            f"{path.name} has no column {', '.join(missing)} in its first line "
             f"{' '.join(header)[:80]!r}; begin it with the header "
             f"`{column} TAB sentence1 TAB sentence2`"
         )

@@ -151,8 +151,8 @@ def _score(
 ) -> STSResult:
     if len(pairs) < 2:
         raise EvaluationError(
-            f"{name or 'the task'} holds {len(pairs)} sentence pairs, and a correlation takes two "
-            "or more; give more"
+            f"a correlation takes two sentence pairs or more, and {name or 'the task'} holds "
+            f"{len(pairs)}; give more"
         )
     human = np.array([score for *_, score in pairs])
     spearman, pearson = correlations(human, found.cosines)

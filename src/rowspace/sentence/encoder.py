@@ -13,7 +13,7 @@ import functools
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -253,18 +253,7 @@ class SentenceEncoder:
         The cosine, unless the model says dot product, or the negated Euclidean or Manhattan
         distance.
         """
-        a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
-        kind = self.config.similarity
-        if kind in ("cosine", "cos_sim"):
-            return _normalized(a) @ _normalized(b).T
-        if kind == "dot":
-            return a @ b.T
-        if kind == "euclidean":
-            squares = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-            return -np.sqrt(np.maximum(squares, 0))
-        if kind == "manhattan":
-            return -np.stack([np.abs(row - b).sum(axis=1) for row in a])
-        raise ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
+        return similarities(a, b, self.config.similarity)
 
     def fit_ranges(self, texts: Iterable[str], **settings: Any) -> None:
         """Set the ranges of int8 by some hundred texts; `save` keeps them."""
@@ -282,7 +271,8 @@ class SentenceEncoder:
     # Of words
 
     @functools.cached_property
-    def _words(self) -> ContextualEncoder:
+    def words(self) -> ContextualEncoder:
+        """The same transformer as what gives words their vectors in their texts; needs torch."""
         from rowspace.transformer.load_encoder import load_encoder as load_contextual
 
         if self.folder is None or not isinstance(self.embedding, TransformerEmbedding):
@@ -291,7 +281,7 @@ class SentenceEncoder:
 
     def contextual(self, *arguments: Any, **settings: Any) -> WordVectors:
         """The vectors of words in their texts: see `ContextualEncoder.contextual`; needs torch."""
-        return self._words.contextual(*arguments, **settings)
+        return self.words.contextual(*arguments, **settings)
 
     def _dim_of(self, truncate_dim: int | None) -> int:
         dim = self.dim if truncate_dim is None else truncate_dim
@@ -314,7 +304,7 @@ class _Run:
 
     def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """The vectors of some texts at a time, before they are cut and normalised."""
-        total = len(texts) if hasattr(texts, "__len__") else None
+        total = len(texts) if isinstance(texts, Sized) else None
         with ThreadPoolExecutor(1) as beside, track("encoding", total) as tracker:
             running: Future[Pieces] | None = None
             n_texts = n_next = 0
@@ -371,6 +361,25 @@ class _Run:
                 "on_truncate='chunk' reads all",
                 stacklevel=3,
             )
+
+
+def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.float32]:
+    """As `SentenceEncoder.similarity`."""
+    from scipy.spatial.distance import cdist
+
+    a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
+    found: NDArray[Any]
+    if kind in ("cosine", "cos_sim"):
+        found = _normalized(a) @ _normalized(b).T
+    elif kind == "dot":
+        found = a @ b.T
+    elif kind == "euclidean":
+        found = -cdist(a, b, "euclidean")
+    elif kind == "manhattan":
+        found = -cdist(a, b, "cityblock")
+    else:
+        raise ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
+    return found.astype(np.float32)
 
 
 def _finished(vectors: NDArray[np.float32], dim: int, *, is_normal: bool) -> NDArray[np.float32]:

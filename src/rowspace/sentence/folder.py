@@ -132,7 +132,8 @@ def read_config(folder: Path, modules: list[Module], name: str = "") -> Sentence
     settings = read_object(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
     first = modules[0]
     length = read_object(first.path / LENGTH) if (first.path / LENGTH).exists() else {}
-    poolings, include_prompt = ("mean",), True
+    poolings: tuple[str, ...] = ("mean",)
+    include_prompt = True
     if len(modules) > 1 and modules[1].kind == "Pooling":
         poolings, include_prompt = _read_pooling(modules[1].path)
     return SentenceConfig(

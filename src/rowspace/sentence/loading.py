@@ -106,7 +106,7 @@ def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
 
 
 def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
-    """Tokens that a model reads at once: those asked for, else the folder's, else the positions'."""
+    """Tokens that a model reads at once: as asked for, else the folder's, else the positions'."""
     content = read_json(home / CONFIG)
     content = content.get("config", content) if "rowspace" in content else content
     made_for = next((content[name] for name in _LENGTHS if content.get(name)), None)

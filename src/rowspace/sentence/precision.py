@@ -67,12 +67,13 @@ def quantize(
     if precision == "float16":
         return vectors.astype(np.float16)
     if precision in ("binary", "ubinary"):
-        bits = np.packbits(vectors > 0, axis=1)
+        bits: NDArray[Any] = np.packbits(vectors > 0, axis=1)
         return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
     assert ranges is not None
     low, high = ranges[:, : vectors.shape[1]]
     step = np.where(high > low, (high - low) / _LEVELS, 1)
     levels = np.clip((vectors - low) / step, 0, _LEVELS)
-    if precision == "uint8":
-        return levels.astype(np.uint8)
-    return (levels.astype(np.int16) - 128).astype(np.int8)
+    if precision == "int8":
+        levels = np.trunc(levels) - 128
+    found: NDArray[Any] = levels.astype(precision)
+    return found

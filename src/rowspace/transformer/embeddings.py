@@ -189,6 +189,8 @@ class TokenEmbedding(nn.Module):
 
     def _hold(self) -> None:
         """Watch over the weight, which is another one once it was tied, copied or loaded."""
+        if not self.weight.requires_grad:
+            return  # all of it stays
         if self._held_weight is None or self._held_weight() is not self.weight:
             hold_frozen_rows(self)
             self._held_weight = weakref.ref(self.weight)

@@ -69,7 +69,7 @@ def load_encoder(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert")
+    >>> encoder = load_encoder("models/bert")
     >>> encoder.encode(["a text"]).shape
     (1, 768)
     """

@@ -216,10 +216,12 @@ class LanguageModel(nn.Module):
         targets : (B, T) int64 tensor
             The token after each; -100 where nothing is predicted.
         """
-        hidden = self.transformer(token_ids, mask=mask)
-        return linear_cross_entropy(
-            hidden.flatten(0, 1), self.head.rows, targets.flatten(), self.head.bias
-        )
+        hidden = self.transformer(token_ids, mask=mask).flatten(0, 1)  # (B · T, D)
+        targets = targets.flatten()
+        if not self.transformer.causal:  # then few are predicted: those before a hidden one
+            is_told = targets != IGNORED
+            hidden, targets = hidden[is_told], targets[is_told]
+        return linear_cross_entropy(hidden, self.head.rows, targets, self.head.bias)
 
     def new_cache(self) -> Cache:
         """An empty cache for `forward`."""

@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
         raise
     raise missing_torch("rowspace.transformer.weights") from error
 
+from rowspace.transformer.weights.export import write_transformer
 from rowspace.transformer.weights.folder import load_model, save_model, write_model
 from rowspace.transformer.weights.pretrained import config_from, load_pretrained, load_transformer
 
@@ -19,4 +20,5 @@ __all__ = [
     "load_transformer",
     "save_model",
     "write_model",
+    "write_transformer",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from rowspace.errors import FormatError
 from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.model import Encoder, LanguageModel
 from rowspace.transformer.weights.settings import check_kind
 from rowspace.transformer.weights.sources import Sources
 
@@ -26,7 +27,9 @@ class Architecture:
     """Where each of our tensors is, by the names of the model with a head, less `prefix`."""
     prefix: str
     """What its names begin with when it was saved with a head, and do not when without."""
+    kind: type[LanguageModel] | type[Encoder] = LanguageModel
     causal: bool = True
+    """Whether a token sees none after it; a decoder's `config.json` may say that all do."""
     head: str
     """One tensor that only a model with a head has; for the message if it is not there."""
     spare: str = r"$^"
@@ -93,6 +96,35 @@ def check_one_of(foreign: Foreign, name: str, default: Any, *known: Any) -> Any:
             f"only {names} is read; run it with transformers"
         )
     return value
+
+
+def is_causal(foreign: Foreign) -> bool:
+    """Whether a token sees none after it: all do where a decoder has `"is_causal": false`.
+
+    That is how `transformers` has it since its version 5.
+
+    Raises
+    ------
+    FormatError
+        If it is neither true nor false.
+    """
+    value = foreign.get("is_causal")
+    if value is None:
+        return True
+    check_kind("is_causal", value, "bool")
+    return bool(value)
+
+
+def window_of(foreign: Foreign, default: int | None = None) -> int | None:
+    """Tokens that one sees, itself included and to one side: those less than this far away.
+
+    `transformers` lets a token that sees both sides see those as far away as the window too.
+    """
+    window: int | None = foreign.get("sliding_window", default)
+    if window is None:
+        return None
+    check_kind("sliding_window", window, "int")
+    return window if is_causal(foreign) else window + 1
 
 
 def padding_of(foreign: Foreign, default: int | None = None) -> int | None:

@@ -7,6 +7,7 @@ are left: what is read tells words.
 from __future__ import annotations
 
 from rowspace.transformer.config import TransformerConfig
+from rowspace.transformer.model import Encoder
 from rowspace.transformer.weights.architecture import (
     Architecture,
     Foreign,
@@ -91,6 +92,7 @@ BERT = Architecture(
     config=bert_config,
     sources=bert_sources,
     prefix="bert.",
+    kind=Encoder,
     causal=False,
     head="cls.predictions.transform.dense.weight",
     spare=r"^pooler\.|^cls\.seq_relationship\.|position_ids$|^cls\.predictions\.(decoder\.|bias$)",

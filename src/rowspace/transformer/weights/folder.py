@@ -62,6 +62,7 @@ def save_model(model: LanguageModel | Encoder, folder: Path | str) -> None:
 def write_model(model: LanguageModel | Encoder, folder: Path) -> None:
     """Write a model's two files into a folder that is there, as one that is being written."""
     _check_scaling(model.config)
+    _check_sides(model)
     kind = next(name for name, type_ in KINDS.items() if isinstance(model, type_))
     content = {"rowspace": FORMAT, "kind": kind, "config": model.config.as_dict()}
     write_json(folder / CONFIG, content)
@@ -69,6 +70,14 @@ def write_model(model: LanguageModel | Encoder, folder: Path) -> None:
     if model.config.is_tied:
         del tensors["head.weight"]
     save_file(tensors, folder / TENSORS, metadata={"format": "pt"})
+
+
+def _check_sides(model: LanguageModel | Encoder) -> None:
+    if isinstance(model, LanguageModel) and not model.transformer.causal:
+        raise ConfigError(
+            "this language model was made bidirectional, which this kind of folder does not say; "
+            "write it with write_transformer"
+        )
 
 
 def _check_scaling(config: TransformerConfig) -> None:

@@ -18,6 +18,7 @@ from rowspace.transformer.weights.architecture import (
     either,
     need,
     padding_of,
+    window_of,
 )
 from rowspace.transformer.weights.rope import rope_settings
 from rowspace.transformer.weights.sources import Part, Sources
@@ -58,7 +59,7 @@ def llama_config(foreign: Foreign) -> TransformerConfig:
 def mistral_config(foreign: Foreign) -> TransformerConfig:
     """Our settings of a Mistral: a LLaMA whose tokens may see a window only."""
     _refuse_mixed_layers(foreign)
-    return dataclasses.replace(llama_config(foreign), window=foreign.get("sliding_window", 4096))
+    return dataclasses.replace(llama_config(foreign), window=window_of(foreign, 4096))
 
 
 def qwen2_config(foreign: Foreign) -> TransformerConfig:
@@ -74,7 +75,8 @@ def qwen2_config(foreign: Foreign) -> TransformerConfig:
         raise FormatError(_mixed(foreign))
     if n_whole > 0 if kinds is None else "sliding_attention" not in kinds:
         return config
-    return dataclasses.replace(config, window=need(foreign, "sliding_window"))
+    need(foreign, "sliding_window")
+    return dataclasses.replace(config, window=window_of(foreign))
 
 
 def phi3_config(foreign: Foreign) -> TransformerConfig:
@@ -82,7 +84,7 @@ def phi3_config(foreign: Foreign) -> TransformerConfig:
     foreign = {"original_max_position_embeddings": 4096, **foreign}
     return dataclasses.replace(
         llama_config(foreign),
-        window=foreign.get("sliding_window"),
+        window=window_of(foreign),
         dropout=foreign.get("resid_pdrop", 0.0),
     )
 

@@ -6,6 +6,7 @@ An architecture is a file here and a line in `ARCHITECTURES`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 import torch
 
 from rowspace.errors import FormatError
+from rowspace.transformer.bidirectional import see_all
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.model import Encoder, LanguageModel, Transformer
 from rowspace.transformer.model_folder import CONFIG, read_json
-from rowspace.transformer.weights.architecture import Architecture, Foreign
+from rowspace.transformer.weights.architecture import Architecture, Foreign, is_causal
 from rowspace.transformer.weights.bert import BERT
 from rowspace.transformer.weights.build import of_transformer, read_model
 from rowspace.transformer.weights.checkpoint import (
@@ -76,7 +78,8 @@ def load_pretrained(
     Returns
     -------
     LanguageModel or Encoder
-        In evaluation mode; an Encoder of BERT, with its head of masked words.
+        In evaluation mode; an Encoder of BERT, with its head of masked words. A LanguageModel sees
+        all of a text where its config.json has `"is_causal": false`.
 
     Raises
     ------
@@ -86,11 +89,23 @@ def load_pretrained(
     """
     folder = Path(folder)
     architecture, config = _described(folder)
-    kind = LanguageModel if architecture.causal else Encoder
     with _open(folder, architecture, config) as (checkpoint, sources):
         _check_head(checkpoint, architecture, sources)
         _refuse_unknown(checkpoint, architecture, sources)
-        return read_model(lambda: kind(config), checkpoint, sources, dtype=dtype, device=device)
+        return read_model(
+            lambda: _with_head(architecture, config),
+            checkpoint,
+            sources,
+            dtype=dtype,
+            device=device,
+        )
+
+
+def _with_head(architecture: Architecture, config: TransformerConfig) -> LanguageModel | Encoder:
+    model = architecture.kind(config)
+    if not architecture.causal:
+        see_all(model.transformer)
+    return model
 
 
 def is_read(folder: Path) -> bool:
@@ -143,7 +158,8 @@ def _described(folder: Path) -> tuple[Architecture, TransformerConfig]:
     with blamed_on(folder / CONFIG):
         architecture, config = _architecture_of(foreign), config_from(foreign)
         check_kinds(config.as_dict())
-        return architecture, config
+        causal = architecture.causal and is_causal(foreign)
+        return dataclasses.replace(architecture, causal=causal), config
 
 
 @contextlib.contextmanager
