@@ -156,7 +156,9 @@ def test_one_file_has_no_parts() -> None:
 
 
 def test_one_pair_has_no_correlation() -> None:
-    with pytest.raises(EvaluationError, match="takes two sentence pairs or more, and the task holds 1"):
+    with pytest.raises(
+        EvaluationError, match="takes two sentence pairs or more, and the task holds 1"
+    ):
         evaluate_sts(TableEncoder(), [("t1", "t2", 1.0)])
     parts = {"a": random_pairs(), "short": [("t1", "t2", 1.0)]}
     with pytest.raises(EvaluationError, match="and short holds 1; give more"):
