@@ -50,7 +50,7 @@ def _option(
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=text)
     if isinstance(default, tuple):
-        parse = whole_numbers if isinstance(default[0], int) else names
+        parse = whole_numbers if isinstance(default[0], int) else _names
         shown = ",".join(map(str, default))
         return click.option(name, default=shown, show_default=True, callback=parse, help=text)
     kind: Any = type(default)
@@ -65,12 +65,7 @@ def _option(
     )
 
 
-def names(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    """A callback of click: names with commas between; None where nothing was given."""
-    if value is None:
-        return None
+def _names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
@@ -89,6 +84,13 @@ def whole_numbers(
             )
         found.append(int(part))
     return tuple(found)
+
+
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """A callback of click: names with commas between; None where nothing was given."""
+    return None if value is None else _names(context, parameter, value)
 
 
 def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:
