@@ -88,6 +88,13 @@ def whole_numbers(
     return tuple(found)
 
 
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """A callback of click: names with commas between; None where nothing was given."""
+    return None if value is None else _names(context, parameter, value)
+
+
 def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:
     """The options of every trainer, with `more` of one's own."""
     options: tuple[Callable[[Command], Command], ...] = (
