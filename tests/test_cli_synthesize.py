@@ -106,7 +106,7 @@ def test_what_is_refused_or_cannot_work_is_one_line(
         ([text, "--estimate"], "--estimate is for a language model"),
         ([text, "--kinds", "short-long"], "no kind 'short-long'"),
         ([*model, "--kinds", "cloze"], "kind 'cloze' cannot be had of a model"),
-        ([text, "--not-in", tmp_path / "none"], "there is no file or folder"),
+        ([text, "--not-in", tmp_path / "none"], "there is no file"),
         (["--endpoint", "me", "--model", "x"], "the URL 'me' is none"),
     ):
         ran = run_main("synthesize", *arguments, *out)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rowspace.errors import CorpusError
-from rowspace.sentence.synthesize.example import Example
 from rowspace.sentence.synthesize.filters import Filters
 from rowspace.sentence.synthesize.leaks import Leaks, read_leaks
 from rowspace.sentence.synthesize.minhash import NearDuplicates
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair
 
 
 def _jaccard(one: list[str], other: list[str], size: int) -> float:
@@ -51,8 +51,8 @@ def test_short_texts_and_texts_of_one_owner() -> None:
     assert seen.find(seen.sign("Bergen")) is None
 
 
-def _example(anchor: str, positive: str, *negatives: str) -> Example:
-    return Example(anchor, positive, negatives, "any")
+def _example(anchor: str, positive: str, *negatives: str) -> SyntheticPair:
+    return SyntheticPair(anchor, positive, negatives, "any")
 
 
 TEXT = "The lake has lost nine tenths of its water since nineteen sixty three because of drought."
@@ -73,7 +73,7 @@ TEXT = "The lake has lost nine tenths of its water since nineteen sixty three be
         (_example("tea", "Which is the capital of France"), "is in a test set"),
     ],
 )
-def test_what_repeats_or_leaks_is_rejected_and_counted(example: Example, reason: str) -> None:
+def test_what_repeats_or_leaks_is_rejected_and_counted(example: SyntheticPair, reason: str) -> None:
     filters = Filters(Leaks(["which is the capital of France?"]))
     assert filters.accept(_example("How large is Lake Chad?", TEXT), "one")
     assert not filters.accept(example, "two")
@@ -107,7 +107,7 @@ def test_nearly_the_same_question_is_rejected() -> None:
         (_example("q", "which river is the longest in Africa"), False),
     ],
 )
-def test_texts_of_test_sets_are_found(example: Example, leaks: bool) -> None:
+def test_texts_of_test_sets_are_found(example: SyntheticPair, leaks: bool) -> None:
     held_out = Leaks(["What is tea", "Which river is the longest in Asia", "", "?"])
     assert len(held_out) == 2
     assert held_out.holds(example) == leaks
@@ -138,8 +138,8 @@ def test_test_sets_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"a": "b"}\n{')
     for name, message in (
         ("empty.txt", "has no text in it"),
-        ("bad.jsonl", "line 2, is not JSON"),
-        ("none", "no file or folder"),
+        ("bad.jsonl", "line 2 is not JSON"),
+        ("none", "there is no file"),
         (".", "has no queries.jsonl"),
     ):
         with pytest.raises(CorpusError, match=message):

@@ -211,7 +211,7 @@ def test_the_estimate_is_near_what_is_sent(server: Server, tmp_path: Path) -> No
 
 
 def test_no_more_is_spent_than_allowed(server: Server, tmp_path: Path) -> None:
-    prices = {"input_price": 0.0, "output_price": 1e6}  # a token out costs 1
+    prices: dict[str, Any] = {"input_price": 0.0, "output_price": 1e6}  # a token out costs 1
     with pytest.raises(ConfigError, match=r"12 requests would cost about [\d,.]+, above the 50.00"):
         run(server, tmp_path / "out", max_cost=50.0, **prices)
     assert server.bodies == []

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from rowspace.sentence.synthesize.example import Example, plain_form
 from rowspace.sentence.synthesize.prompts import Prompt
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair, plain_form
 from rowspace.text.normalize import normalize
 
 _MOST_STARTS = 200  # places where JSON may begin that are tried
@@ -30,7 +30,7 @@ def read_tasks(content: str) -> list[str]:
     return []
 
 
-def read_example(content: str, prompt: Prompt) -> Example:
+def read_example(content: str, prompt: Prompt) -> SyntheticPair:
     """The example of an answer.
 
     Raises
@@ -53,7 +53,7 @@ def read_example(content: str, prompt: Prompt) -> Example:
         raise Rejected("positive and negative are one")
     if f" {plain[0]} " in f" {plain[1]} ":
         raise Rejected("the document holds the query word for word")
-    return Example(query, positive, (negative,), prompt.kind)
+    return SyntheticPair(query, positive, (negative,), prompt.kind)
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

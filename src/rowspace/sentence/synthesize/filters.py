@@ -1,17 +1,17 @@
-"""Which examples are kept: none that repeats another, none that a test set holds."""
+"""Which pairs are kept: none that repeats another, none that a test set holds."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 
-from rowspace.sentence.synthesize.example import Example, plain_form
 from rowspace.sentence.synthesize.leaks import Leaks
 from rowspace.sentence.synthesize.minhash import NearDuplicates
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair, plain_form
 
 
 class Filters:
-    """Decides on one example after the other, and counts what it rejects by reason."""
+    """Decides on one pair after the other, and counts what it rejects by reason."""
 
     def __init__(self, leaks: Leaks | None = None) -> None:
         self._leaks = leaks
@@ -21,37 +21,37 @@ class Filters:
         self._near_positives = NearDuplicates((3,))
         self.rejected: Counter[str] = Counter()
 
-    def accept(self, example: Example, owner: str) -> bool:
-        """Whether the example is kept.
+    def accept(self, pair: SyntheticPair, owner: str) -> bool:
+        """Whether the pair is kept.
 
         Parameters
         ----------
-        example : Example
+        pair : SyntheticPair
         owner : str
             What its positive is of: those of one owner may be alike.
         """
-        anchor, positive = plain_form(example.anchor), plain_form(example.positive)
-        reason = self._flaw(example, anchor, positive)
+        anchor, positive = plain_form(pair.anchor), plain_form(pair.positive)
+        reason = self._flaw(pair, anchor, positive)
         if reason is None:
-            reason = self._repeats(example, anchor, positive, owner)
+            reason = self._repeats(pair, anchor, positive, owner)
         if reason is not None:
             self.rejected[reason] += 1
         return reason is None
 
-    def _flaw(self, example: Example, anchor: str, positive: str) -> str | None:
-        """What is amiss with the example by itself."""
+    def _flaw(self, pair: SyntheticPair, anchor: str, positive: str) -> str | None:
+        """What is amiss with the pair by itself."""
         if not anchor or not positive:
             return "no words"
         if anchor == positive:
             return "anchor and positive are one"
-        if positive in map(plain_form, example.negatives):
+        if positive in map(plain_form, pair.negatives):
             return "positive and negative are one"
-        if self._leaks is not None and self._leaks.holds(example):
+        if self._leaks is not None and self._leaks.holds(pair):
             return "is in a test set"
         return None
 
-    def _repeats(self, example: Example, anchor: str, positive: str, owner: str) -> str | None:
-        """What the example repeats; if nothing, it is remembered."""
+    def _repeats(self, pair: SyntheticPair, anchor: str, positive: str, owner: str) -> str | None:
+        """What the pair repeats; if nothing, it is remembered."""
         key_of_anchor, key_of_positive = _key(anchor), _key(positive)
         if key_of_anchor in self._anchors:
             return "repeats an anchor"

@@ -20,8 +20,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rowspace.sentence.synthesize.example import Example
 from rowspace.sentence.synthesize.paragraphs import Paragraph
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair
 from rowspace.sentence.synthesize.terms import TermWeights
 from rowspace.text.passages import split_sentences
 from rowspace.text.tokenizer import words
@@ -61,10 +61,10 @@ class Source:
 
     def example(
         self, kind: str, anchor: str, positive: str, at: int, *, by_title: bool = False
-    ) -> Example:
+    ) -> SyntheticPair:
         """A pair with its negatives; `at` is the paragraph that the positive is of."""
         negatives = self._neighbors() if by_title else self._others(at)
-        return Example(anchor, positive, negatives, kind)
+        return SyntheticPair(anchor, positive, negatives, kind)
 
     def _neighbors(self) -> tuple[str, ...]:
         return (self.neighbor,) if self.neighbor and self.n_negatives else ()
@@ -75,14 +75,14 @@ class Source:
         return tuple(self.paragraphs[place].text for place in chosen)
 
 
-def titles(source: Source) -> Iterator[Example]:
+def titles(source: Source) -> Iterator[SyntheticPair]:
     """The title, and the first paragraph."""
     if _has_letters(source.title):
         text = source.paragraphs[0].text
         yield source.example("title", source.title, text, 0, by_title=True)
 
 
-def headings(source: Source) -> Iterator[Example]:
+def headings(source: Source) -> Iterator[SyntheticPair]:
     """A heading, after the title if there is one, and the paragraph below.
 
     One that is not marked as a heading, or has no title, must share a term with its paragraph.
@@ -98,7 +98,7 @@ def headings(source: Source) -> Iterator[Example]:
         yield source.example("heading", anchor, paragraph.text, place)
 
 
-def leads(source: Source) -> Iterator[Example]:
+def leads(source: Source) -> Iterator[SyntheticPair]:
     """The first sentence, and what follows it."""
     first, *rest = split_sentences(source.paragraphs[0].text)
     text = " ".join(rest)
@@ -106,7 +106,7 @@ def leads(source: Source) -> Iterator[Example]:
         yield source.example("lead", first, text, 0, by_title=True)
 
 
-def clozes(source: Source) -> Iterator[Example]:
+def clozes(source: Source) -> Iterator[SyntheticPair]:
     """Of each paragraph one sentence, and the others.
 
     One that shares a term with the others, and does not begin as if it went on from one before.
@@ -124,7 +124,7 @@ def clozes(source: Source) -> Iterator[Example]:
         yield source.example("cloze", sentences[at], positive, place)
 
 
-def keywords(source: Source) -> Iterator[Example]:
+def keywords(source: Source) -> Iterator[SyntheticPair]:
     """Of each paragraph a query of its most specific phrases, and the paragraph."""
     of_title = words(source.title)
     for place, paragraph in enumerate(source.paragraphs):
@@ -133,7 +133,7 @@ def keywords(source: Source) -> Iterator[Example]:
             yield source.example("keywords", query, paragraph.text, place)
 
 
-def definitions(source: Source) -> Iterator[Example]:
+def definitions(source: Source) -> Iterator[SyntheticPair]:
     """The question that the first sentence answers, if it says what the title is."""
     text = source.paragraphs[0].text
     first, *rest = split_sentences(text)
@@ -154,7 +154,7 @@ def definitions(source: Source) -> Iterator[Example]:
     yield source.example("definition", question, text, 0, by_title=True)
 
 
-KINDS: dict[str, Callable[[Source], Iterator[Example]]] = {
+KINDS: dict[str, Callable[[Source], Iterator[SyntheticPair]]] = {
     "title": titles,
     "heading": headings,
     "lead": leads,

@@ -1,6 +1,6 @@
-"""Texts of test sets, which no training example may hold.
+"""Texts of test sets, which no training pair may hold.
 
-An example leaks if one of its texts is one of theirs, spelled alike or nearly, or holds one of five
+A pair leaks if one of its texts is one of theirs, spelled alike or nearly, or holds one of five
 words or more.
 """
 
@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rowspace.errors import CorpusError
-from rowspace.sentence.synthesize.example import Example, plain_form
 from rowspace.sentence.synthesize.minhash import NearDuplicates
-from rowspace.text.corpus import JSONL_SUFFIXES, Corpus
-from rowspace.text.normalize import normalize
-from rowspace.text.streams import COMPRESSED, bare_suffix, open_bytes
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair, plain_form
+from rowspace.text.beir import read_queries
+from rowspace.text.corpus import JSONL_SUFFIXES
+from rowspace.text.lines import numbered_lines
+from rowspace.text.streams import bare_suffix
 
 _LEAST_WORDS = 5  # shorter texts stand in others by chance
 _IDS = ("_id", "id", "query_id", "document_id")
@@ -27,7 +28,8 @@ class Leaks:
     Examples
     --------
     >>> leaks = Leaks(["Which lakes of Chad are shrinking?"])
-    >>> leaks.holds(Example("which lakes of chad are shrinking", "Lake Chad is.", (), "title"))
+    >>> pair = SyntheticPair("which lakes of chad are shrinking", "Lake Chad is.", (), "lead")
+    >>> leaks.holds(pair)
     True
     """
 
@@ -51,9 +53,9 @@ class Leaks:
         if len(found) >= _LEAST_WORDS:
             self._by_start.setdefault(tuple(found[:_LEAST_WORDS]), set()).add(plain)
 
-    def holds(self, example: Example) -> bool:
-        """Whether a text of the example is, nearly is, or holds one of these."""
-        return any(self._leaks(text) for text in example.texts)
+    def holds(self, pair: SyntheticPair) -> bool:
+        """Whether a text of the pair is, nearly is, or holds one of these."""
+        return any(self._leaks(text) for text in pair.texts)
 
     def _leaks(self, text: str) -> bool:
         plain = plain_form(text)
@@ -88,46 +90,38 @@ def read_leaks(paths: Iterable[Path | str]) -> Leaks:
 
 
 def _read(path: Path) -> Iterator[str]:
-    path = _queries_of(path) if path.is_dir() else path
-    is_jsonl = bare_suffix(path) in JSONL_SUFFIXES
     n_texts = 0
-    for text in _texts_of_jsonl(path) if is_jsonl else _texts_of_lines(path):
+    for text in _texts_of(path):
         n_texts += bool(text.strip())
         yield text
     if n_texts == 0:
         raise CorpusError(f"{path} has no text in it to keep out; check the path")
 
 
-def _queries_of(folder: Path) -> Path:
-    for packed in ("", *COMPRESSED):
-        if (path := folder / f"queries.jsonl{packed}").is_file():
-            return path
-    raise CorpusError(f"{folder} has no queries.jsonl; give a folder in BEIR's layout, or a file")
+def _texts_of(path: Path) -> Iterator[str]:
+    if path.is_dir():
+        yield from (text for _, text in read_queries(path))
+        return
+    suffix = bare_suffix(path)
+    for number, line in numbered_lines(path):
+        if suffix in JSONL_SUFFIXES:
+            yield from _texts_of_json(line, f"{path} line {number}")
+        else:
+            yield from line.split("\t") if suffix == ".tsv" else [line]
 
 
-def _texts_of_lines(path: Path) -> Iterator[str]:
-    for document in Corpus(path, "lines"):
-        yield from document.text.split("\t") if bare_suffix(path) == ".tsv" else [document.text]
-
-
-def _texts_of_jsonl(path: Path) -> Iterator[str]:
-    with open_bytes(path) as file:
-        for number, raw in enumerate(file, start=1):
-            if not raw.strip():
-                continue
-            try:
-                record = json.loads(raw.decode("utf-8-sig"))
-            except ValueError as error:
-                raise CorpusError(
-                    f"{path}, line {number}, is not JSON ({error}); mend the line"
-                ) from error
-            yield from _strings(record)
+def _texts_of_json(line: str, place: str) -> Iterator[str]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise CorpusError(f"{place} is not JSON ({error}); correct or remove it") from error
+    yield from _strings(record)
 
 
 def _strings(value: object) -> Iterator[str]:
     """Every text of a record, ids apart."""
     if isinstance(value, str):
-        yield normalize(value.encode("utf-8", "replace").decode())
+        yield value.encode("utf-8", "replace").decode()
     elif isinstance(value, list):
         for item in value:
             yield from _strings(item)

@@ -17,13 +17,13 @@ from typing import IO
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.files import write_atomically
 from rowspace.progress import track
-from rowspace.sentence.synthesize.example import Example
 from rowspace.sentence.synthesize.filters import Filters
 from rowspace.sentence.synthesize.kinds import KINDS as _MAKERS
 from rowspace.sentence.synthesize.kinds import Source, TitleNeighbors
 from rowspace.sentence.synthesize.leaks import Leaks
 from rowspace.sentence.synthesize.paragraphs import paragraphs_of
 from rowspace.sentence.synthesize.report import SynthesisReport
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair
 from rowspace.sentence.synthesize.terms import TermWeights
 from rowspace.text.corpus import Corpus, Document
 
@@ -120,7 +120,7 @@ class _Place:
     has_negatives: bool
 
 
-def _make(corpus: Corpus, config: OfflineConfig) -> Iterator[tuple[str, int, Example]]:
+def _make(corpus: Corpus, config: OfflineConfig) -> Iterator[tuple[str, int, SyntheticPair]]:
     """(document, lot, example) of all that can be made."""
     terms = TermWeights()
     with track("counting words") as tracker:
@@ -144,7 +144,7 @@ def _examples_of(
     terms: TermWeights,
     neighbors: TitleNeighbors,
     draw: random.Random,
-) -> Iterator[Example]:
+) -> Iterator[SyntheticPair]:
     paragraphs = paragraphs_of(document, config.min_words, config.max_words)
     if not paragraphs:
         return
@@ -156,7 +156,7 @@ def _examples_of(
 
 
 def _keep(
-    made: Iterator[tuple[str, int, Example]], filters: Filters, file: IO[bytes]
+    made: Iterator[tuple[str, int, SyntheticPair]], filters: Filters, file: IO[bytes]
 ) -> list[_Place]:
     """Write what the filters accept; tells where each is."""
     places = []

@@ -14,7 +14,6 @@ from rowspace.sentence.synthesize.answers import Rejected, read_example, read_ta
 from rowspace.sentence.synthesize.asking import ask_all
 from rowspace.sentence.synthesize.chat_config import GROUNDED, ChatConfig
 from rowspace.sentence.synthesize.estimate import Estimate, estimate_of
-from rowspace.sentence.synthesize.example import Example, plain_form
 from rowspace.sentence.synthesize.filters import Filters
 from rowspace.sentence.synthesize.journal import Answer, Journal
 from rowspace.sentence.synthesize.leaks import Leaks
@@ -28,6 +27,7 @@ from rowspace.sentence.synthesize.plan import (
 )
 from rowspace.sentence.synthesize.prompts import Prompt
 from rowspace.sentence.synthesize.report import SynthesisReport
+from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair, plain_form
 from rowspace.text.corpus import Corpus
 
 _MOST_USELESS = 25  # answers in a row, after which something must be wrong
@@ -119,11 +119,11 @@ class _Run:
         self._cost_of_one = (expected.cost or 0.0) / max(expected.n_requests, 1)
         self._unreadable: Counter[str] = Counter()
         self._n_useless = 0  # in a row, of those asked in this run
-        self._examples: list[Example] = []
+        self._examples: list[SyntheticPair] = []
         self._notes: list[str] = []
         self._old = frozenset(journal.answers)
 
-    def collect(self, passages: Sequence[ChosenPassage] | None) -> list[Example]:
+    def collect(self, passages: Sequence[ChosenPassage] | None) -> list[SyntheticPair]:
         """Ask until there are enough examples, or there is nothing more to ask."""
         prompts = self._prompts(passages)
         with track("asking for examples", total=self._config.n) as tracker:
@@ -233,7 +233,7 @@ class _Run:
     def _spent(self) -> float | None:
         return self._config.cost(self._journal.input_tokens, self._journal.output_tokens)
 
-    def report(self, examples: Sequence[Example]) -> SynthesisReport:
+    def report(self, examples: Sequence[SyntheticPair]) -> SynthesisReport:
         """What became of it."""
         by_kind = Counter(example.kind for example in examples)
         return SynthesisReport(

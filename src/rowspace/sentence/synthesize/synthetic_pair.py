@@ -1,4 +1,4 @@
-"""One training example: an anchor, a text that belongs to it, and some that do not."""
+"""A training pair that was made, with what it was made as."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from rowspace.text.tokenizer import words
 
 
 @dataclass(frozen=True)
-class Example:
-    """What a line of the output has."""
+class SyntheticPair:
+    """An anchor, a text that belongs to it, and perhaps some that do not."""
 
     anchor: str
     positive: str
     negatives: tuple[str, ...]
     kind: str
+    """How it was made, as `cloze`."""
 
     @property
     def texts(self) -> tuple[str, ...]:
