@@ -169,7 +169,7 @@ def test_fewer_vectors_than_tokens_are_an_error(tmp_path: Path) -> None:
         shutil.copy(tmp_path / "few.safetensors", tmp_path / "n" / "model.safetensors")
         load_encoder(tmp_path / "n")
     save_file({"embeddings": table(n_rows=5)}, tmp_path / "m" / "model.safetensors")
-    with pytest.raises(FormatError, match="vectors of 5 tokens, and tokenizer.json has 12"):
+    with pytest.raises(FormatError, match=r"vectors of 5 tokens, and tokenizer\.json has 12"):
         load_encoder(tmp_path / "m")
 
 

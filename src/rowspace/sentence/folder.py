@@ -71,7 +71,7 @@ class Module:
 
 
 def read_modules(folder: Path) -> list[Module]:
-    """The modules of a folder, in order; without `modules.json` a Transformer alone, or model2vec's.
+    """The modules of a folder, in order; without `modules.json`, model2vec's, or a Transformer.
 
     Raises
     ------

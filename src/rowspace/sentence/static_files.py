@@ -100,9 +100,8 @@ def _read_table(path: Path) -> tuple[StaticTable, bool]:
             f"'{_OF_SENTENCE_TRANSFORMERS}', with a row a token"
         )
     rows = map_tensor(path, tensors[name])
-    parts = {
-        key: map_tensor(path, tensors[key]) for key in ("mapping", "weights") if key in tensors
-    }
+    more = [key for key in ("mapping", "weights") if key in tensors]
+    parts = {key: map_tensor(path, tensors[key]) for key in more}
     mapping = np.array(parts["mapping"], dtype=np.int64) if "mapping" in parts else None
     weights = np.array(parts["weights"], dtype=np.float32) if "weights" in parts else None
     table = StaticTable(rows, mapping, weights)

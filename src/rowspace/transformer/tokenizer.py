@@ -147,6 +147,10 @@ class SubwordTokenizer:
             file.write(self._json.encode())
         return path
 
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return self._json
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of its JSON: tells one tokenizer from another."""
