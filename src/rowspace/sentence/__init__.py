@@ -17,6 +17,7 @@ _HOMES = {
     "FinetuneConfig": "finetune_config",
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
+    "StaticModel": "static_model",
     "load_encoder": "loading",
     "read_pairs": "pairs",
 }
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs
+    from rowspace.sentence.static_model import StaticModel as StaticModel
 
 
 def __getattr__(name: str) -> Any:
