@@ -73,11 +73,11 @@ def test_only_adapters_get_a_gradient_and_it_is_that_of_the_loss() -> None:
         place = int(parameter.grad.abs().argmax())
         number = parameter.data.view(-1)
         losses = []
-        for step in (1e-5, -2e-5):
+        for step in (1e-6, -2e-6):
             number[place] += step
             losses.append(model.loss(IDS[:, :-1], IDS[:, 1:]).item())
-        number[place] += 1e-5
-        slope = (losses[0] - losses[1]) / 2e-5
+        number[place] += 1e-6
+        slope = (losses[0] - losses[1]) / 2e-6
         assert slope == pytest.approx(float(parameter.grad.view(-1)[place]), rel=1e-5)
 
 
