@@ -25,6 +25,7 @@ from rowspace.evaluate.occurrence_encoders import (
 )
 from rowspace.evaluate.sense import CLASSIFIERS, SenseResult, SenseSettings
 from rowspace.evaluate.tasks import Report, Settings, find_tasks, run_tasks
+from rowspace.transformer.load_encoder import load_encoder
 
 N_EXAMPLES = (1, 3, 10, 30)
 SHOWN = N_EXAMPLES.index(10)
@@ -62,7 +63,7 @@ def encoders_of(static: str, models: Sequence[str]) -> dict[str, OccurrenceEncod
         "neighbors": NeighborOccurrences(vectors),
     }
     for model in models:
-        encoder, name = rs.load_encoder(model), Path(model).name
+        encoder, name = load_encoder(model), Path(model).name
         found[f"{name}, word alone"] = TransformerOccurrences(encoder, sentence_weight=0)
         found[name] = TransformerOccurrences(encoder)
         if encoder.tokenizer.mask_id is not None:

@@ -15,6 +15,7 @@ from rowspace.text import chunks
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.extraction import open_extraction
+from rowspace.transformer.load_encoder import load_encoder
 from tests.program import RunMain
 from tests.transformer.small_encoders import SENTENCES, write_encoder, write_lines
 
@@ -41,7 +42,7 @@ def test_each_line_gets_a_vector_that_can_be_loaded(
     assert told["texts_per_second"] > 0
     vectors = rs.load(out)
     assert vectors.index_to_key == [f"text.txt:{n}" for n in range(1, 5)]
-    wanted = rs.load_encoder(model).encode(SENTENCES)
+    wanted = load_encoder(model).encode(SENTENCES)
     assert np.abs(vectors.matrix - wanted).max() < 1e-5
     assert {path.name for path in text.parent.iterdir()} == {
         "text.txt", "text.npy", "text.keys.txt"

@@ -20,6 +20,7 @@ _HOMES = {
     "Hit": "rowspace.search.space",
     "Phrases": "rowspace.text.phrases",
     "SIFEncoder": "rowspace.static.sif",
+    "SentenceEncoder": "rowspace.sentence.encoder",
     "Space": "rowspace.search.space",
     "SubwordVectors": "rowspace.space.subword",
     "Vectors": "rowspace.space.vectors",
@@ -28,7 +29,7 @@ _HOMES = {
     "Word2VecConfig": "rowspace.static.word2vec",
     "build": "rowspace.search.build",
     "load": "rowspace.space.formats",
-    "load_encoder": "rowspace.transformer.load_encoder",
+    "load_encoder": "rowspace.sentence.loading",
     "open_space": "rowspace.search.space",
     "read_documents": "rowspace.text.corpus",
 }
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from rowspace.search.space import Hit as Hit
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
+    from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.space.formats import load as load
     from rowspace.space.subword import SubwordVectors as SubwordVectors
     from rowspace.space.vectors import Vectors as Vectors
@@ -54,7 +56,6 @@ if TYPE_CHECKING:
     from rowspace.text.phrases import Phrases as Phrases
     from rowspace.transformer.contextual import ContextualEncoder as ContextualEncoder
     from rowspace.transformer.contextual import WordVectors as WordVectors
-    from rowspace.transformer.load_encoder import load_encoder as load_encoder
 
 
 def __getattr__(name: str) -> Any:

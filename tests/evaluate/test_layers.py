@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rowspace as rs
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.evaluate.layers import (
     LayersGeometry,
@@ -24,6 +23,7 @@ from rowspace.text.corpus import Corpus
 from rowspace.text.passages import split_sentences
 from rowspace.text.tokenizer import spanned_words, words
 from rowspace.transformer.contextual import ContextualEncoder
+from rowspace.transformer.load_encoder import load_encoder
 from tests import naive_geometry
 from tests.data import shared_data
 from tests.minilm import minilm_folder
@@ -35,7 +35,7 @@ def encoder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ContextualEncoder:
     folder = tmp_path_factory.mktemp("models") / request.param
-    return rs.load_encoder(write_encoder(folder, request.param))
+    return load_encoder(write_encoder(folder, request.param))
 
 
 def test_every_layer_has_the_figures_of_the_definitions(encoder: ContextualEncoder) -> None:
@@ -170,7 +170,7 @@ def test_layer_zero_without_positions_is_static(tmp_path: Path) -> None:
     weights = st.load_file(folder / "model.safetensors")
     name = next(key for key in weights if key.endswith("wpe.weight"))
     st.save_file(weights | {name: weights[name] * 0}, folder / "model.safetensors")
-    first, *others = measure_layers(rs.load_encoder(folder), animal_sentences()).layers
+    first, *others = measure_layers(load_encoder(folder), animal_sentences()).layers
     assert first.raw.contextuality.self_similarity == pytest.approx(1, abs=1e-6)
     assert first.raw.contextuality.explainable == pytest.approx(1, abs=1e-6)
     assert all(layer.raw.contextuality.self_similarity < 0.99 for layer in others)
@@ -185,7 +185,7 @@ def test_words_that_the_tokenizer_leaves_out_are_left_out(tmp_path: Path) -> Non
     rest = [content["normalizer"]] if content["normalizer"] else []
     content["normalizer"] = {"type": "Sequence", "normalizers": [dropped, *rest]}
     path.write_text(json.dumps(content))
-    found = measure_layers(rs.load_encoder(folder), text)
+    found = measure_layers(load_encoder(folder), text)
     n_owls = sum(word == "owl" for line in text for word, _ in spanned_words(line))
     assert n_owls
     assert found.n_sentence_words == 7 * len(text) - n_owls
@@ -225,7 +225,7 @@ def test_the_first_layers_of_a_real_encoder_are_each_more_contextual_than_the_on
     corpus = Corpus(shared_data("corpora", "small", "brown.txt.xz"))
     document = next(iter(corpus))
     texts = list(split_sentences(document.text))[:2000]
-    found = measure_layers(rs.load_encoder(folder), texts, max_words=60, n_sentences=60)
+    found = measure_layers(load_encoder(folder), texts, max_words=60, n_sentences=60)
     figures = [layer.raw.contextuality for layer in found.layers]
     similar = [figure.self_similarity for figure in figures]
     assert similar[0] > similar[1] > similar[2] > similar[3]

@@ -14,7 +14,6 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import rowspace as rs  # noqa: E402
 from rowspace.errors import ConfigError, CorpusError, VocabularyError  # noqa: E402
 from rowspace.transformer.contextual import (  # noqa: E402
     TOKENS_AT_ONCE,
@@ -22,6 +21,7 @@ from rowspace.transformer.contextual import (  # noqa: E402
     batches_of,
 )
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
+from rowspace.transformer.load_encoder import load_encoder  # noqa: E402
 from rowspace.transformer.occurrences import Occurrences, occurrences_of  # noqa: E402
 from rowspace.transformer.windows import Window  # noqa: E402
 from tests.data import shared_data  # noqa: E402
@@ -55,7 +55,7 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 @pytest.fixture
 def load(folder_of: Callable[[str], Path]) -> Load:
     def load(kind: str = "bert", **settings: Any) -> ContextualEncoder:
-        return rs.load_encoder(folder_of(kind), **settings)
+        return load_encoder(folder_of(kind), **settings)
 
     return load
 
@@ -68,7 +68,7 @@ def test_the_states_of_all_layers_are_those_of_transformers(
     kind: str, folder_of: Callable[[str], Path]
 ) -> None:
     folder = folder_of(kind)
-    encoder = rs.load_encoder(folder)
+    encoder = load_encoder(folder)
     assert isinstance(encoder.states, ForeignStates if kind in FOREIGN else OurStates)
     assert (encoder.dim, encoder.n_layers, encoder.max_length) == (48, 2, N_POSITIONS)
     found = encoder.token_states(TEXTS, layers=range(3), mix="none")
@@ -439,7 +439,7 @@ def test_a_length_that_cannot_be_says_so(load: Load) -> None:
 def test_minilms_states_and_ids_are_those_of_transformers_on_real_sentences() -> None:
     folder = minilm_folder()
     sentences = real_sentences(60)
-    encoder = rs.load_encoder(folder)
+    encoder = load_encoder(folder)
     assert (encoder.dim, encoder.n_layers, encoder.max_length) == (384, 6, 512)
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     found = encoder.token_states(sentences, layers=range(7), mix="none")
@@ -452,7 +452,7 @@ def test_minilms_states_and_ids_are_those_of_transformers_on_real_sentences() ->
 
 @pytest.mark.slow
 def test_every_word_of_real_sentences_is_spelled_by_its_tokens() -> None:
-    encoder = rs.load_encoder(minilm_folder())
+    encoder = load_encoder(minilm_folder())
     sentences = real_sentences(60)
     tokenized = encoder.tokenizer.read(sentences)
     found = occurrences_of(sentences)

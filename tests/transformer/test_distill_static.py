@@ -20,6 +20,7 @@ from rowspace.transformer import distill_static as module
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.distill_config import DistillConfig
 from rowspace.transformer.distill_static import distill_static
+from rowspace.transformer.load_encoder import load_encoder
 from tests.data import shared_data
 from tests.minilm import minilm_folder
 from tests.transformer.small_encoders import animal_sentences, write_animals, write_encoder
@@ -27,7 +28,7 @@ from tests.transformer.small_encoders import animal_sentences, write_animals, wr
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
-    return rs.load_encoder(write_encoder(tmp_path_factory.mktemp("m") / "bert", "bert"))
+    return load_encoder(write_encoder(tmp_path_factory.mktemp("m") / "bert", "bert"))
 
 
 @pytest.fixture
@@ -296,6 +297,6 @@ def test_distilled_minilm_tells_similar_words() -> None:
     pairs = read_pairs(shared_data("word", "similarity", "simlex999.tsv"))[:100]
     names = [word for first, second, _ in pairs for word in (first, second)]
     corpus = shared_data("corpora", "small", "brown.txt.xz")
-    encoder = rs.load_encoder(minilm_folder())
+    encoder = load_encoder(minilm_folder())
     found = distill_static(encoder, corpus, words=names, max_occurrences=2)
     assert word_similarity(found, pairs).spearman > 0.3

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rowspace as rs
 from rowspace.errors import ConfigError, CorpusError, FormatError, RowspaceError, VocabularyError
 from rowspace.space import growing
 from rowspace.text import chunks
@@ -17,6 +16,7 @@ from rowspace.text.corpus import Corpus
 from rowspace.transformer import extraction
 from rowspace.transformer.contextual import ContextualEncoder, batches_of
 from rowspace.transformer.extraction import extract, open_extraction
+from rowspace.transformer.load_encoder import load_encoder
 from rowspace.transformer.windows import Window
 from tests.transformer.small_encoders import SENTENCES, write_encoder, write_lines
 
@@ -25,7 +25,7 @@ QUIET = pytest.mark.filterwarnings("ignore:.*the rest was not read")
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
-    return rs.load_encoder(write_encoder(tmp_path_factory.mktemp("model") / "bert", "bert"))
+    return load_encoder(write_encoder(tmp_path_factory.mktemp("model") / "bert", "bert"))
 
 
 @pytest.fixture

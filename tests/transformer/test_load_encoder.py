@@ -18,10 +18,10 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-import rowspace as rs  # noqa: E402
 from rowspace.errors import ConfigError, FormatError  # noqa: E402
-from rowspace.transformer import load_encoder as loading  # noqa: E402
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
+from rowspace.transformer.load_encoder import load_encoder  # noqa: E402
+from rowspace.transformer.model_folder import HUB_SECONDS  # noqa: E402
 from rowspace.transformer.objectives import HiddenTokens, NextToken  # noqa: E402
 from rowspace.transformer.pretrain import LanguageModelTrainer  # noqa: E402
 from rowspace.transformer.weights import load_pretrained, save_model  # noqa: E402
@@ -49,7 +49,7 @@ def copied(written: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
 
 def refuses(folder: Path | str, message: str, error: type[Exception] = FormatError) -> None:
     with pytest.raises(error, match=message) as raised:
-        rs.load_encoder(folder)
+        load_encoder(folder)
     assert "\n" not in str(raised.value)
 
 
@@ -67,8 +67,8 @@ def edit_tensors(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 def test_halves_give_nearly_the_same_vectors_in_float32(
     kind: str, dtype: str, written: dict[str, Path]
 ) -> None:
-    exact = rs.load_encoder(written[kind]).contextual(TEXTS).vectors
-    found = rs.load_encoder(written[kind], dtype=dtype).contextual(TEXTS).vectors
+    exact = load_encoder(written[kind]).contextual(TEXTS).vectors
+    found = load_encoder(written[kind], dtype=dtype).contextual(TEXTS).vectors
     assert found.dtype == np.float32
     assert not np.array_equal(found, exact)
     cosines = (found * exact).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
@@ -79,14 +79,14 @@ def test_the_fingerprint_tells_what_changes_vectors(
     copied: Callable[[str], Path], written: dict[str, Path]
 ) -> None:
     folder = copied("bert")
-    same = rs.load_encoder(folder).fingerprint
-    assert same == rs.load_encoder(written["bert"]).fingerprint
+    same = load_encoder(folder).fingerprint
+    assert same == load_encoder(written["bert"]).fingerprint
     others = [
-        rs.load_encoder(folder, max_length=9).fingerprint,
-        rs.load_encoder(folder, dtype="bfloat16").fingerprint,
+        load_encoder(folder, max_length=9).fingerprint,
+        load_encoder(folder, dtype="bfloat16").fingerprint,
     ]
     edit_tensors(folder, lambda tensors: tensors["bert.embeddings.LayerNorm.bias"].add_(1))
-    others.append(rs.load_encoder(folder).fingerprint)
+    others.append(load_encoder(folder).fingerprint)
     assert len({same, *others}) == 4
 
 
@@ -95,8 +95,8 @@ def test_a_folder_with_a_pickle_beside_it_reads_the_safetensors(
 ) -> None:
     folder = copied("bert")
     (folder / "pytorch_model.bin").write_bytes(b"no pickle")
-    found = rs.load_encoder(folder).encode(TEXTS)
-    np.testing.assert_array_equal(found, rs.load_encoder(written["bert"]).encode(TEXTS))
+    found = load_encoder(folder).encode(TEXTS)
+    np.testing.assert_array_equal(found, load_encoder(written["bert"]).encode(TEXTS))
 
 
 @pytest.mark.parametrize("name", ["classifier.weight", "linear.weight", "score.weight"])
@@ -105,15 +105,15 @@ def test_the_head_of_another_task_is_left(
 ) -> None:
     folder = copied("bert")
     edit_tensors(folder, lambda tensors: tensors.update({name: torch.ones(3, 48)}))
-    encoder = rs.load_encoder(folder)
+    encoder = load_encoder(folder)
     assert isinstance(encoder.states, OurStates)
-    expected = rs.load_encoder(written["bert"]).encode(TEXTS)
+    expected = load_encoder(written["bert"]).encode(TEXTS)
     np.testing.assert_array_equal(encoder.encode(TEXTS), expected)
 
 
 def test_what_our_modules_have_not_is_run_by_transformers(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path, "gpt2", scale_attn_by_inverse_layer_idx=True)
-    encoder = rs.load_encoder(folder)
+    encoder = load_encoder(folder)
     assert isinstance(encoder.states, ForeignStates)
     ids = encoder.tokenizer.encode(TEXTS[0])
     model = transformers.GPT2Model.from_pretrained(folder).eval()
@@ -125,9 +125,9 @@ def test_an_older_tokenizer_is_read_through_transformers(copied: Callable[[str],
     folder = copied("bert")
     vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     (folder / "vocab.txt").write_text("\n".join(sorted(vocab, key=vocab.__getitem__)) + "\n")
-    expected = rs.load_encoder(folder).encode(TEXTS)
+    expected = load_encoder(folder).encode(TEXTS)
     (folder / "tokenizer.json").unlink()
-    np.testing.assert_allclose(rs.load_encoder(folder).encode(TEXTS), expected, atol=1e-6)
+    np.testing.assert_allclose(load_encoder(folder).encode(TEXTS), expected, atol=1e-6)
 
 
 # --- What we trained -----------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def trained(folder: Path, tokenizer: str, objective: Any) -> Any:
         max_length=16, steps=3, batch_size=2, held_out=0.0, n_threads=1, precision="float32",
     )  # fmt: skip
     pretrained = trainer.fit(text, folder / "model")
-    encoder = rs.load_encoder(folder / "model")
+    encoder = load_encoder(folder / "model")
     assert isinstance(encoder.states, OurStates)
     assert (encoder.dim, encoder.n_layers, encoder.max_length) == (16, 2, 16)
     return encoder, pretrained
@@ -180,8 +180,8 @@ def test_a_model_that_was_only_saved_by_us_keeps_its_special_tokens(
 ) -> None:
     save_model(load_pretrained(written["bert"]), tmp_path / "saved")
     shutil.copy(written["bert"] / "tokenizer.json", tmp_path / "saved")
-    found = rs.load_encoder(tmp_path / "saved").encode(TEXTS)
-    expected = rs.load_encoder(written["bert"]).encode(TEXTS)
+    found = load_encoder(tmp_path / "saved").encode(TEXTS)
+    expected = load_encoder(written["bert"]).encode(TEXTS)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -261,7 +261,7 @@ def test_code_that_comes_with_a_model_is_never_run(
     if model_type == "brain":
         refuses(folder, "it brings code of its own, which is never run")
     else:
-        rs.load_encoder(folder).encode(["a"])
+        load_encoder(folder).encode(["a"])
     (folder / "tokenizer.json").unlink()
     refuses(folder, r"has no tokenizer\.json, ")
     assert not mark.exists()
@@ -316,11 +316,11 @@ def test_settings_that_cannot_be_say_so(written: dict[str, Path]) -> None:
     with pytest.raises(
         ConfigError, match="dtype is 'int8'; give one of float32, bfloat16, float16"
     ):
-        rs.load_encoder(written["bert"], dtype="int8")
+        load_encoder(written["bert"], dtype="int8")
     with pytest.raises(
         ConfigError, match=r"device is 'tpu', which torch cannot use here .* give cpu"
     ):
-        rs.load_encoder(written["bert"], device="tpu")
+        load_encoder(written["bert"], device="tpu")
 
 
 # --- The hub -------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ def test_a_hub_that_does_not_answer_is_waited_for_briefly(
 
     monkeypatch.setattr(hub, "HfApi", Api)
     refuses("no/model", r"no folder 'no/model', and the hub gives no model .* \(timed out\); check")
-    assert asked == [("no/model", loading.HUB_SECONDS)]
+    assert asked == [("no/model", HUB_SECONDS)]
 
 
 def test_a_model_in_the_cache_is_read_without_the_network(
@@ -368,8 +368,8 @@ def test_a_model_in_the_cache_is_read_without_the_network(
     shutil.copy(written["bert"] / "tokenizer.json", snapshot)
     refuses("our/bert", "nor a model of that name in the hub's cache")  # it has a part of it
     shutil.copytree(written["bert"], snapshot, dirs_exist_ok=True)
-    found = rs.load_encoder("our/bert").encode(TEXTS)
-    np.testing.assert_array_equal(found, rs.load_encoder(written["bert"]).encode(TEXTS))
+    found = load_encoder("our/bert").encode(TEXTS)
+    np.testing.assert_array_equal(found, load_encoder(written["bert"]).encode(TEXTS))
 
 
 # --- Packages that are missing -------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_a_missing_package_says_what_to_install(
     program = (
         f"import sys; sys.modules[{package!r}] = None\n"
         "import rowspace\n"
-        f"try: rowspace.load_encoder({str(written[kind])!r})\n"
+        f"try: load_encoder({str(written[kind])!r})\n"
         "except rowspace.errors.MissingExtraError as error: print(error)"
     )
     done = subprocess.run(
@@ -398,7 +398,7 @@ def test_a_bert_needs_no_transformers(written: dict[str, Path]) -> None:
     program = (
         "import sys; sys.modules['transformers'] = None\n"
         "import rowspace\n"
-        f"print(rowspace.load_encoder({str(written['bert'])!r}).encode(['a bank']).shape)"
+        f"print(load_encoder({str(written['bert'])!r}).encode(['a bank']).shape)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

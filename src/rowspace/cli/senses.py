@@ -153,7 +153,7 @@ def _check(model: str, n_senses: int | None, examples: Path | None, out: Path | 
         raise ConfigError("--examples says how many senses there are; leave --senses out")
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {out} is no page; give a name that ends in .html")
-    from rowspace.transformer.weights.checkpoint import CONFIG
+    from rowspace.transformer.model_folder import CONFIG
 
     path = Path(model)
     if path.is_file() or (vectors_folder.is_in(path) and not (path / CONFIG).exists()):

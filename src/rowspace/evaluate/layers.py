@@ -173,7 +173,7 @@ def measure_layers(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert")
+    >>> encoder = rowspace.load_encoder("models/bert").words
     >>> found = measure_layers(encoder, sentences)
     >>> found.layers[12].raw.contextuality.self_similarity
     0.62

@@ -1,1 +1,44 @@
-"""Sentence embedders: loading, running, training, distilling and shipping them."""
+"""Sentence embedders: loading, running, training, distilling and shipping them.
+
+Names are imported when first used, so that what needs no torch does not load it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rowspace.extras import missing_torch
+
+_HOMES = {
+    "SentenceConfig": "folder",
+    "SentenceEncoder": "encoder",
+    "SentenceModel": "model",
+    "load_encoder": "loading",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
+    from rowspace.sentence.folder import SentenceConfig as SentenceConfig
+    from rowspace.sentence.loading import load_encoder as load_encoder
+    from rowspace.sentence.model import SentenceModel as SentenceModel
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rowspace.sentence' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(f"rowspace.sentence.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_torch(f"rowspace.sentence.{name}") from error
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -139,7 +139,7 @@ def view(
     if mask is None or bool(mask.all()):
         mask, key_positions, length = None, torch.arange(n_keys, device=device), n_keys  # (T_key,)
     else:
-        key_positions = (mask.cumsum(dim=1) - 1).clamp(min=0)  # (B, T_key)
+        key_positions = (mask.cumsum(dim=1, dtype=torch.int64) - 1).clamp(min=0)  # (B, T_key)
         length = int(key_positions.max()) + 1  # every text may be padded
     positions = key_positions[..., n_past:]
     placement = position.place(positions, key_positions, length, dtype)

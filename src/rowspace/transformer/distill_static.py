@@ -104,7 +104,7 @@ def distill_static(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert")
+    >>> encoder = rowspace.load_encoder("models/bert").words
     >>> vectors = distill_static(encoder, "corpus.txt", max_words=10_000, remove_top=2)
     >>> vectors.most_similar("bank", topn=3)
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 from rowspace.errors import FormatError
 from rowspace.extras import need
 from rowspace.transformer.model import Transformer
-from rowspace.transformer.weights.checkpoint import CONFIG, read_json
+from rowspace.transformer.model_folder import CONFIG, read_json
 
 
 class HiddenStates(Protocol):

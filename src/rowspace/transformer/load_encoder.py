@@ -6,30 +6,28 @@ BERT, GPT-2, LLaMA, Mistral, Qwen2 and Phi-3 are read into our own modules, othe
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.extras import need
-from rowspace.files import sha256
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.hidden_states import HiddenStates, OurStates, load_foreign
-from rowspace.transformer.pretrained import RECORD
+from rowspace.transformer.model_folder import (
+    CONFIG,
+    check_folder,
+    digest_of,
+    folder_of,
+    load_model_tokenizer,
+    read_json,
+)
 from rowspace.transformer.tokenizer import SubwordTokenizer
-from rowspace.transformer.weights.checkpoint import CONFIG, open_checkpoint, read_json
+from rowspace.transformer.weights.checkpoint import open_checkpoint
 from rowspace.transformer.weights.folder import load_model
 from rowspace.transformer.weights.pretrained import is_read, load_transformer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-HUB_SECONDS = 5
-"""That the hub has to answer in."""
-MOST_REASON = 160
-_WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
 
 
 def load_encoder(
@@ -71,114 +69,26 @@ def load_encoder(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert")
+    >>> encoder = load_encoder("models/bert")
     >>> encoder.encode(["a text"]).shape
     (1, 768)
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")
-    folder = _folder_of(model)
-    _check_folder(folder)
-    tokenizer = _load_tokenizer(folder)
-    states = _load_states(folder, DTYPES[dtype], _device_of(device))
+    folder = folder_of(model)
+    check_folder(folder)
+    tokenizer = load_model_tokenizer(folder)
+    states = load_states(folder, dtype=dtype, device=device)
     _check_vocabulary(folder, tokenizer, states)
-    return ContextualEncoder(
-        states, tokenizer, max_length=max_length, digest=functools.partial(_digest, folder, dtype)
-    )
+    digest = functools.partial(digest_of, folder, dtype)
+    return ContextualEncoder(states, tokenizer, max_length=max_length, digest=digest)
 
 
-def _folder_of(model: Path | str) -> Path:
-    """The model's folder, which may have to come from the hub."""
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise FormatError(f"{folder} is a file; give the folder of a transformer")
-    name = str(model)
-    if isinstance(model, Path) or name.count("/") > 1 or name.startswith((".", "/", "~")):
-        raise FormatError(f"there is no folder {folder}; check the path")
-    return _from_hub(name)
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise for what is no model whose weights can be read."""
-    adapter = folder / "adapter_config.json"
-    if adapter.exists() and not (folder / CONFIG).exists():
-        raise FormatError(
-            f"{folder} holds an adapter ({adapter.name}) and not the model it changes; merge them "
-            "with merge_and_unload of the peft library, and give what it makes"
-        )
-    quantization = read_json(folder / CONFIG).get("quantization_config")
-    if quantization:
-        method = quantization.get("quant_method") if isinstance(quantization, dict) else None
-        raise FormatError(
-            f"{folder} is quantized ({method or 'quantization_config'}), and only floats are read; "
-            "give the checkpoint before it was quantized"
-        )
+def load_states(folder: Path, *, dtype: str = "float32", device: str | None = None) -> HiddenStates:
+    """Read the layers of a model's folder, in evaluation mode; as `load_encoder` does."""
     with open_checkpoint(folder):
         pass  # says what is amiss with the files
-
-
-def _from_hub(name: str) -> Path:
-    """The folder of a model of the hub: the cached one, else a download."""
-    hub = need("huggingface_hub")
-    with contextlib.suppress(Exception):  # not in the cache, or no name that can be
-        cached = hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True)
-        if _is_whole(Path(cached)):
-            return Path(cached)
-    if hub.constants.HF_HUB_OFFLINE:
-        raise FormatError(
-            f"there is no folder {name!r}, nor a model of that name in the hub's cache, and "
-            "HF_HUB_OFFLINE is set; check the name, or give a local folder"
-        )
-    try:
-        hub.HfApi().model_info(name, timeout=HUB_SECONDS)  # the download would wait for long
-        return Path(hub.snapshot_download(name, allow_patterns=_WANTED))
-    except Exception as error:  # of many kinds, by what the network does
-        raise FormatError(
-            f"there is no folder {name!r}, and the hub gives no model of that name "
-            f"({_reason(error)}); check the name, or give a local folder"
-        ) from error
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether the cache has the model too, where other programs may have left a part of it."""
-    return (folder / CONFIG).exists() and any(folder.glob("*.safetensors"))
-
-
-def _reason(error: Exception) -> str:
-    """The beginning of a library's message, which may have many lines."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= MOST_REASON else text[: MOST_REASON - 1] + "…"
-
-
-def _load_tokenizer(folder: Path) -> SubwordTokenizer:
-    is_ours = "rowspace" in read_json(folder / CONFIG)
-    if is_ours or (folder / "tokenizer.json").exists():
-        tokenizer = SubwordTokenizer.load(folder)
-        return tokenizer.between_ends() if (folder / RECORD).exists() and is_ours else tokenizer
-    transformers = need("transformers")
-    try:
-        loaded = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-        files = [name for name in loaded.vocab_files_names.values() if (folder / name).exists()]
-    except Exception as error:  # the library raises what it likes
-        raise FormatError(
-            f"{folder} has no tokenizer.json, and no other tokenizer that can be read "
-            f"({_reason(error)}); copy the tokenizer's files beside the model"
-        ) from error
-    if not getattr(loaded, "is_fast", False):
-        raise FormatError(
-            f"{folder}: its {type(loaded).__name__} cannot tell where in a text a token stands; "
-            "give a model with a tokenizer.json"
-        )
-    if not files:  # the library made one up, of special tokens alone
-        raise FormatError(
-            f"{folder} has no tokenizer.json, nor the files of another tokenizer; copy the "
-            "tokenizer's files beside the model"
-        )
-    return SubwordTokenizer(loaded.backend_tokenizer)
+    return _load_states(folder, DTYPES[dtype], _device_of(device))
 
 
 def _load_states(folder: Path, dtype: torch.dtype, device: torch.device) -> HiddenStates:
@@ -212,10 +122,3 @@ def _device_of(name: str | None) -> torch.device:
             f"device is {name!r}, which torch cannot use here ({reason}); give cpu"
         ) from error
     return device
-
-
-def _digest(folder: Path, dtype: str) -> str:
-    """What tells these weights from others'."""
-    paths: list[Any] = sorted(folder.glob("*.safetensors"))
-    parts = [sha256(folder / CONFIG), *map(sha256, paths), dtype]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 
 from rowspace.files import write_folder_atomically, write_json
 from rowspace.space.pages import write_page
+from rowspace.transformer.model_folder import RECORD
 from rowspace.transformer.objectives import Model, Sample
 from rowspace.transformer.pretrain_config import PretrainConfig
 from rowspace.transformer.pretrain_page import render_page
@@ -21,7 +22,7 @@ from rowspace.transformer.training import Entry, HeldOut
 from rowspace.transformer.weights import write_model
 from rowspace.version import __version__
 
-RECORD, PAGE = "training.json", "report.html"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)

@@ -268,6 +268,13 @@ class SubwordTokenizer:
         )
         return SubwordTokenizer(tokenizer)
 
+    def truncated(self, max_length: int | None) -> TruncatingTokenizer:
+        """The same, that cuts texts at a number of tokens, special ones included."""
+        tokenizer = type(self._tokenizer).from_str(self._json)
+        if max_length is not None:
+            tokenizer.enable_truncation(max_length)
+        return TruncatingTokenizer(tokenizer)
+
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = False) -> str:
         """The text of ids.
 
@@ -420,6 +427,36 @@ class SubwordTokenizer:
         special = np.zeros(self.vocab_size, dtype=np.bool_)
         special[list(self.special_tokens.values())] = True
         return special
+
+
+class TruncatingTokenizer:
+    """Reads the beginnings of texts; `SubwordTokenizer.truncated` makes one.
+
+    Parameters
+    ----------
+    tokenizer : tokenizers.Tokenizer
+        Set to truncate.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
+        """Ids of each text between its special tokens, and whether it was cut: (n_texts,) bool.
+
+        The name of a special token in a text is that token.
+
+        Raises
+        ------
+        CorpusError
+            If one has half a surrogate pair, or is no text.
+        """
+        try:
+            encodings = self._tokenizer.encode_batch_fast(list(texts))
+        except TypeError as error:
+            raise _no_text(texts, error) from error
+        is_cut = [bool(encoding.overflowing) for encoding in encodings]
+        return [encoding.ids for encoding in encodings], np.array(is_cut, dtype=np.bool_)
 
 
 def _no_text(texts: Sequence[Any], error: TypeError) -> CorpusError:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-import rowspace
 from rowspace.errors import ConfigError, CorpusError, VocabularyError
 from rowspace.transformer.contextual import ContextualEncoder
+from rowspace.transformer.load_encoder import load_encoder
 from rowspace.transformer.occurrences import find_word
 from rowspace.transformer.senses import Example, find_senses
 from tests.data import shared_data
@@ -19,7 +19,7 @@ TRUTH = [0] * 30 + [1] * 20
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
-    return rowspace.load_encoder(write_model(tmp_path_factory.mktemp("meadow")))
+    return load_encoder(write_model(tmp_path_factory.mktemp("meadow")))
 
 
 def example(sense: str, sentence: str) -> Example:
@@ -178,7 +178,7 @@ def coarse(word: str, n: int) -> tuple[list[str], list[str]]:
     ("word", "is_number_given"), [("seal", True), ("square", True), ("apple", False)]
 )
 def test_senses_of_minilm_agree_with_people(word: str, is_number_given: bool) -> None:
-    encoder = rowspace.load_encoder(minilm_folder())
+    encoder = load_encoder(minilm_folder())
     text, truth = coarse(word, 120)
     n_senses = len(set(truth)) if is_number_given else None
     found = find_senses(encoder, word, text, n_senses=n_senses)
@@ -190,7 +190,7 @@ def test_senses_of_minilm_agree_with_people(word: str, is_number_given: bool) ->
 
 @pytest.mark.slow
 def test_examples_beat_the_most_frequent_sense() -> None:
-    encoder = rowspace.load_encoder(minilm_folder())
+    encoder = load_encoder(minilm_folder())
     text, truth = coarse("crane", 150)
     examples = [
         Example(sense, sentence, find_word(sentence, "crane")[0])

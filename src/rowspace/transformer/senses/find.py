@@ -184,7 +184,7 @@ def find_senses(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert")
+    >>> encoder = rowspace.load_encoder("models/bert").words
     >>> senses = find_senses(encoder, "bank", open("sentences.txt"))
     >>> [(sense.share, sense.near[:3]) for sense in senses.senses]
     """

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from rowspace.transformer.model import Encoder, LanguageModel, Transformer, position_of
-from rowspace.transformer.weights.checkpoint import CONFIG, Checkpoint
+from rowspace.transformer.model_folder import CONFIG
+from rowspace.transformer.weights.checkpoint import Checkpoint
 from rowspace.transformer.weights.settings import blamed_on
 from rowspace.transformer.weights.sources import Sources, fill
 

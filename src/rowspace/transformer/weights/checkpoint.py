@@ -7,7 +7,6 @@ in which (https://huggingface.co/docs/safetensors). Nothing is unpickled.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rowspace.errors import FormatError
+from rowspace.transformer.model_folder import read_json
 
-CONFIG, TENSORS = "config.json", "model.safetensors"
+TENSORS = "model.safetensors"
 _INDEX = TENSORS + ".index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -123,24 +123,3 @@ def _open(path: Path, stack: contextlib.ExitStack) -> Any:
         return stack.enter_context(safe_open(path, framework="pt"))
     except SafetensorError as error:
         raise FormatError(f"{path} is damaged ({error}); copy or download it again") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises
-    ------
-    FormatError
-        If there is no such file, or no object in it.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise FormatError(f"{path} is missing; give the folder of a transformer") from error
-    except NotADirectoryError as error:
-        raise FormatError(f"{path.parent} is a file; give the folder of a transformer") from error
-    except ValueError as error:
-        raise FormatError(f"{path} is not JSON ({error}); copy or download it again") from error
-    if not isinstance(content, dict):
-        raise FormatError(f"{path} holds no JSON object; give the folder of a transformer")
-    return content

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from rowspace.files import write_json
 from rowspace.transformer.model import Encoder, LanguageModel, Transformer
+from rowspace.transformer.model_folder import CONFIG
 from rowspace.transformer.weights.architecture import Architecture, Foreign
-from rowspace.transformer.weights.checkpoint import CONFIG, TENSORS
+from rowspace.transformer.weights.checkpoint import TENSORS
 from rowspace.transformer.weights.forms import form_of, to_halves
 from rowspace.transformer.weights.pretrained import ARCHITECTURES
 

@@ -18,13 +18,12 @@ from rowspace.files import write_folder_atomically, write_json
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.embeddings import TokenEmbedding
 from rowspace.transformer.model import Encoder, LanguageModel
+from rowspace.transformer.model_folder import CONFIG, read_json
 from rowspace.transformer.weights.build import read_model
 from rowspace.transformer.weights.checkpoint import (
-    CONFIG,
     TENSORS,
     Checkpoint,
     open_checkpoint,
-    read_json,
 )
 from rowspace.transformer.weights.pretrained import load_pretrained
 from rowspace.transformer.weights.settings import blamed_on, check_kinds

@@ -17,14 +17,13 @@ from rowspace.errors import FormatError
 from rowspace.transformer.bidirectional import see_all
 from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.model import Encoder, LanguageModel, Transformer
+from rowspace.transformer.model_folder import CONFIG, read_json
 from rowspace.transformer.weights.architecture import Architecture, Foreign, is_causal
 from rowspace.transformer.weights.bert import BERT
 from rowspace.transformer.weights.build import of_transformer, read_model
 from rowspace.transformer.weights.checkpoint import (
-    CONFIG,
     Checkpoint,
     open_checkpoint,
-    read_json,
 )
 from rowspace.transformer.weights.gpt2 import GPT2
 from rowspace.transformer.weights.llama import LLAMA, MISTRAL, PHI3, QWEN2

@@ -1,0 +1,94 @@
+"""Pieces of texts to batches: like lengths together, so many as fit in a number of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.sentence.pooling import pooling_weights
+from rowspace.sentence.reading import Pieces
+
+TOKENS_AT_ONCE = 2048
+"""Of a batch, padding included: measured best of 512 to 8,192, MiniLM on two cores."""
+_BUCKET = 32
+_FIXED_TOKENS = 256
+"""Of a batch of a fixed shape, which one short query has to pay for too."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pieces that go through a model together."""
+
+    rows: NDArray[np.int64]
+    """(B,) which pieces; where fewer than the arrays have rows, the last rows are filling."""
+    token_ids: NDArray[np.int64]
+    """(B, T), 0 on padding."""
+    mask: NDArray[np.bool_]
+    """(B, T), False on padding."""
+    weights: NDArray[np.float32]
+    """(B, K, T), as `pooling_weights` gives them."""
+    scales: NDArray[np.float32]
+    """(B, K)"""
+
+
+def batches_of(
+    pieces: Pieces,
+    poolings: Sequence[str],
+    *,
+    n_prompt: int = 0,
+    n_tokens: int = TOKENS_AT_ONCE,
+    is_fixed: bool = False,
+) -> Iterator[Batch]:
+    """Pieces sorted by their tokens, the longest first.
+
+    Parameters
+    ----------
+    pieces : Pieces
+        Those without any token are left out.
+    poolings : sequence of str
+    n_prompt : int
+        Tokens at the beginning that are not pooled.
+    n_tokens : int
+        Of a batch, at most, but for a single longer piece.
+    is_fixed : bool
+        Give batches of few shapes, filled up with rows that nobody reads, so that what a piece
+        comes to does not depend on those beside it.
+    """
+    order = np.argsort(-pieces.lengths, kind="stable")
+    order = order[pieces.lengths[order] > 0]
+    start = 0
+    while start < len(order):
+        longest = int(pieces.lengths[order[start]])
+        width = -(-longest // _BUCKET) * _BUCKET if is_fixed else longest
+        n_rows = max(1, (_FIXED_TOKENS if is_fixed else n_tokens) // width)
+        rows = order[start : start + n_rows]
+        start += n_rows
+        if is_fixed:
+            yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
+        else:
+            yield padded(pieces, rows, poolings, n_prompt=n_prompt)
+
+
+def padded(
+    pieces: Pieces,
+    rows: NDArray[np.int64],
+    poolings: Sequence[str],
+    *,
+    n_prompt: int = 0,
+    shape: tuple[int, int] | None = None,
+) -> Batch:
+    """Some pieces in one batch, as wide as the longest of them, or of another shape."""
+    n_rows, width = shape or (len(rows), max(1, int(pieces.lengths[rows].max(initial=1))))
+    lengths = np.ones(n_rows, dtype=np.int64)  # of what is filling, one token
+    lengths[: len(rows)] = pieces.lengths[rows]
+    mask = np.arange(width) < lengths[:, None]
+    token_ids = np.zeros((n_rows, width), dtype=np.int64)
+    own = mask.copy()
+    own[len(rows) :] = False
+    token_ids[own] = np.fromiter(chain.from_iterable(pieces.ids[row] for row in rows), np.int64)
+    weights, scales = pooling_weights(poolings, lengths, width, n_prompt)
+    return Batch(rows, token_ids, mask, weights, scales)

@@ -1,0 +1,411 @@
+"""Sentence encoders: texts to vectors, as sentence-transformers gives them, and faster on a CPU.
+
+Reimers & Gurevych (2019), https://arxiv.org/abs/1908.10084. `load_encoder` reads folders of
+sentence-transformers, model2vec and bare transformers. Texts are tokenised once, sorted by their
+tokens and run in batches of like length; a long list goes through in chunks, so that memory does
+not follow it, and the next chunk is tokenised while one is computed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.errors import ConfigError, CorpusError
+from rowspace.progress import track
+from rowspace.sentence.batches import batches_of
+from rowspace.sentence.folder import SentenceConfig
+from rowspace.sentence.precision import check_precision, dtype_of, n_columns, quantize, ranges_of
+from rowspace.sentence.reading import Pieces, TokenReader
+from rowspace.sentence.runtime import Runtime
+from rowspace.space.similarity import row_norms
+
+if TYPE_CHECKING:
+    from rowspace.transformer.contextual import ContextualEncoder, WordVectors
+
+TEXTS_AT_ONCE = 4096
+"""Texts that are tokenised and sorted together."""
+_FIRST_TEXTS = 256
+"""Of the first chunk, which nothing is computed beside."""
+
+
+class Embedding(Protocol):
+    """Texts to their vectors, before layers, length and precision: a transformer, or a table."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the vectors."""
+
+    def read(self, texts: Sequence[str], on_truncate: str) -> Pieces:
+        """Texts as tokens; done beside the computing of others."""
+
+    def vectors(
+        self, pieces: Pieces, n_prompt: int, is_fixed: bool
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Which pieces, and their (n, dim) vectors; those without any token are left out."""
+
+    def n_prompt(self, prompt: str) -> int:
+        """Tokens that a prompt takes at the beginning."""
+
+
+class TransformerEmbedding:
+    """The pooled states of a transformer.
+
+    Parameters
+    ----------
+    runtime : Runtime
+    reader : TokenReader
+    poolings : sequence of str
+    weights : callable
+        Gives what tells these weights from others'.
+    """
+
+    def __init__(
+        self, runtime: Runtime, reader: TokenReader, poolings: Sequence[str], weights: Any
+    ) -> None:
+        self.runtime, self.reader, self.poolings = runtime, reader, tuple(poolings)
+        self._weights = weights
+        self.read = reader.read
+        self.n_prompt = reader.n_prompt
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.runtime.dim * len(self.poolings)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of the weights, the tokens and the pooling; not of what computes it, nor how exactly."""
+        return json.dumps([self._weights(), self.reader.fingerprint, self.poolings])
+
+    def vectors(
+        self, pieces: Pieces, n_prompt: int, is_fixed: bool
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """As `Embedding.vectors`."""
+        batches = batches_of(pieces, self.poolings, n_prompt=n_prompt, is_fixed=is_fixed)
+        for batch, pooled in self.runtime.run(batches):
+            scaled = (pooled * batch.scales[:, :, None])[: len(batch.rows)]
+            yield batch.rows, scaled.reshape(len(scaled), -1)
+
+
+class SentenceEncoder:
+    """Turns texts into vectors; `load_encoder` makes one.
+
+    Parameters
+    ----------
+    embedding : Embedding
+    config : SentenceConfig
+    folder : Path, optional
+        Where it was read from.
+    deterministic : bool
+        Whether a text's vector is to be the same to the last bit whichever texts are encoded with
+        it. Batches then have few shapes, and are filled up.
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        config: SentenceConfig,
+        *,
+        folder: Path | None = None,
+        deterministic: bool = False,
+    ) -> None:
+        self.embedding, self.config, self.folder = embedding, config, folder
+        self.deterministic = deterministic
+        self.n_truncated = 0
+        """Texts of the last call whose end was not read."""
+        _check_width(config, self._full_dim)
+
+    @property
+    def _full_dim(self) -> int:
+        dense = self.config.dense
+        return len(dense[-1].weight) if dense else self.embedding.dim
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.config.truncate_dim or self._full_dim
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens of a text that are read, special ones included; None for all."""
+        return self.config.max_length
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What is read before texts, by name."""
+        return dict(self.config.prompts.texts)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what determines the vectors; two runtimes of one model have the same."""
+        config = self.config
+        digest = hashlib.sha256(self.embedding.fingerprint.encode())
+        settings = [config.include_prompt, config.normalize, self.dim, config.prompts.as_dict()]
+        digest.update(json.dumps(settings).encode())
+        for layer in config.dense:
+            digest.update(layer.weight.tobytes())
+        return digest.hexdigest()
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        precision: str = "float32",
+        truncate_dim: int | None = None,
+        normalize: bool | None = None,
+        on_truncate: str = "warn",
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Vectors of texts.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+            One text gives one vector. An iterator is read a chunk at a time.
+        prompt_name : str, optional
+            One of `prompts`, which is read before each text; the model's default if not given.
+        prompt : str, optional
+            The prompt itself; "" for none.
+        precision : {"float32", "float16", "int8", "uint8", "binary", "ubinary"}
+        truncate_dim : int, optional
+            Numbers of a vector that are kept (Matryoshka); the model's own if not given.
+        normalize : bool, optional
+            Whether vectors get unit length; as the model says if not given.
+        on_truncate : {"warn", "error", "chunk"}
+            A longer text is cut, with one warning that says how many were; or is an error; or is
+            read in windows that overlap, whose vectors are averaged.
+        out : array, optional
+            To be filled, such as a memory-mapped file; (n_texts, dim) in the precision's type.
+
+        Returns
+        -------
+        (n_texts, dim) array, or (dim,) of one text
+            A zero row where a text has no token.
+
+        Raises
+        ------
+        ConfigError
+            If the model reads queries and documents with different prompts and none was asked for,
+            or a setting cannot be.
+        CorpusError
+            If a text is no text, or too long for "error".
+
+        Examples
+        --------
+        >>> encoder = rowspace.load_encoder("models/minilm")
+        >>> encoder.encode(["a text", "another"]).shape
+        (2, 384)
+        """
+        before = self.config.prompts.resolve(prompt_name, prompt)
+        dim = self._dim_of(truncate_dim)
+        check_precision(precision, self.config.ranges is not None)
+        is_normal = self.config.normalize if normalize is None else normalize
+        one = isinstance(texts, str)
+        run = _Run(self, before, on_truncate)
+        parts: list[NDArray[Any]] = []
+        n_rows = 0
+        for vectors in run.chunks([texts] if isinstance(texts, str) else texts):
+            finished = quantize(
+                _finished(vectors, dim, is_normal=is_normal), precision, self.config.ranges
+            )
+            if out is None:
+                parts.append(finished)
+            else:
+                _fill(out, finished, n_rows)
+            n_rows += len(finished)
+        self.n_truncated = run.n_truncated
+        run.warn(n_rows)
+        if out is not None:
+            return out
+        shape = (0, n_columns(dim, precision))
+        found = np.concatenate(parts) if parts else np.zeros(shape, dtype=dtype_of(precision))
+        return found[0] if one else found
+
+    def encode_query(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
+        """As `encode`, with the prompt of queries."""
+        return self.encode(texts, **{"prompt": self.config.prompts.query, **settings})
+
+    def encode_document(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
+        """As `encode`, with the prompt of documents."""
+        return self.encode(texts, **{"prompt": self.config.prompts.document, **settings})
+
+    def similarity(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float32]:
+        """How alike each vector of `a`, (n, dim), is to each of `b`, (m, dim): (n, m).
+
+        The cosine, unless the model says dot product, or the negated Euclidean or Manhattan
+        distance.
+        """
+        return similarities(a, b, self.config.similarity)
+
+    def fit_ranges(self, texts: Iterable[str], **settings: Any) -> None:
+        """Set the ranges of int8 by some hundred texts; `save` keeps them."""
+        vectors = self.encode(texts, **settings)
+        if len(vectors) < 2:
+            raise CorpusError(f"{len(vectors)} texts tell no range; give some hundred")
+        self.config = dataclasses.replace(self.config, ranges=ranges_of(vectors))
+
+    def save(self, folder: Path | str) -> None:
+        """Write the folder anew, with this encoder's settings, in one step."""
+        from rowspace.sentence.saving import save_encoder
+
+        save_encoder(self, Path(folder))
+
+    # Of words
+
+    @functools.cached_property
+    def words(self) -> ContextualEncoder:
+        """The same transformer as what gives words their vectors in their texts; needs torch."""
+        from rowspace.transformer.load_encoder import load_encoder as load_contextual
+
+        if self.folder is None or not isinstance(self.embedding, TransformerEmbedding):
+            raise ConfigError("this encoder is no transformer, so a word has one vector only")
+        return load_contextual(self.folder)
+
+    def contextual(self, *arguments: Any, **settings: Any) -> WordVectors:
+        """The vectors of words in their texts: see `ContextualEncoder.contextual`; needs torch."""
+        return self.words.contextual(*arguments, **settings)
+
+    def _dim_of(self, truncate_dim: int | None) -> int:
+        dim = self.dim if truncate_dim is None else truncate_dim
+        if not 1 <= dim <= self._full_dim:
+            raise ConfigError(
+                f"truncate_dim is {dim}, and vectors have {self._full_dim} numbers; give one of "
+                f"1 to {self._full_dim}"
+            )
+        return dim
+
+
+class _Run:
+    """Texts on their way, once."""
+
+    def __init__(self, encoder: SentenceEncoder, prompt: str, on_truncate: str) -> None:
+        self.encoder, self.prompt, self.on_truncate = encoder, prompt, on_truncate
+        self.n_truncated = 0
+        config = encoder.config
+        self.n_prompt = 0 if config.include_prompt else encoder.embedding.n_prompt(prompt)
+
+    def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """The vectors of some texts at a time, before they are cut and normalised."""
+        total = len(texts) if isinstance(texts, Sized) else None
+        with ThreadPoolExecutor(1) as beside, track("encoding", total) as tracker:
+            running: Future[Pieces] | None = None
+            n_texts = n_next = 0
+            for n_next, reading in self._readings(texts, beside):
+                if running is not None:
+                    yield self._vectors(running.result(), n_texts)
+                    tracker.advance(n_texts)
+                running, n_texts = reading, n_next
+            if running is not None:
+                yield self._vectors(running.result(), n_texts)
+                tracker.advance(n_texts)
+
+    def _readings(
+        self, texts: Iterable[str], beside: ThreadPoolExecutor
+    ) -> Iterator[tuple[int, Future[Pieces]]]:
+        """Chunks of texts, each being tokenised."""
+        left, size = iter(texts), _FIRST_TEXTS
+        read = self.encoder.embedding.read
+        while chunk := [self._prompted(text) for text in islice(left, size)]:
+            yield len(chunk), beside.submit(read, chunk, self.on_truncate)
+            size = TEXTS_AT_ONCE
+
+    def _prompted(self, text: str) -> str:
+        if not isinstance(text, str):
+            raise CorpusError(f"a text is {text!r}, which is no text; give strings")
+        return self.prompt + text
+
+    def _vectors(self, pieces: Pieces, n_texts: int) -> NDArray[np.float32]:
+        self.n_truncated += pieces.n_truncated
+        encoder = self.encoder
+        found = np.zeros((n_texts, encoder.embedding.dim), dtype=np.float32)
+        n_tokens = np.zeros(n_texts, dtype=np.int64)
+        parts = encoder.embedding.vectors(pieces, self.n_prompt, encoder.deterministic)
+        for rows, vectors in parts:
+            texts, lengths = pieces.text_ids[rows], pieces.lengths[rows]
+            if len(pieces.ids) == n_texts:
+                found[texts] = vectors
+            else:  # several pieces of a text: the mean by their tokens
+                np.add.at(found, texts, vectors * lengths[:, None])
+                np.add.at(n_tokens, texts, lengths)
+        if len(pieces.ids) != n_texts:
+            found /= np.maximum(n_tokens, 1)[:, None]
+        for layer in encoder.config.dense:
+            found = layer(found)
+        return found
+
+    def warn(self, n_texts: int) -> None:
+        """Say how many texts were cut."""
+        if self.n_truncated:
+            which = "text is" if self.n_truncated == 1 else "texts are"
+            warnings.warn(
+                f"{self.n_truncated:,} of {n_texts:,} {which} longer than "
+                f"{self.encoder.max_length:,} tokens, and the rest was not read; "
+                "on_truncate='chunk' reads all",
+                stacklevel=3,
+            )
+
+
+def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.float32]:
+    """As `SentenceEncoder.similarity`."""
+    from scipy.spatial.distance import cdist
+
+    a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
+    found: NDArray[Any]
+    if kind in ("cosine", "cos_sim"):
+        found = _normalized(a) @ _normalized(b).T
+    elif kind == "dot":
+        found = a @ b.T
+    elif kind == "euclidean":
+        found = -cdist(a, b, "euclidean")
+    elif kind == "manhattan":
+        found = -cdist(a, b, "cityblock")
+    else:
+        raise ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
+    return found.astype(np.float32)
+
+
+def _finished(vectors: NDArray[np.float32], dim: int, *, is_normal: bool) -> NDArray[np.float32]:
+    """Cut to `dim` numbers, and made unit length."""
+    cut = vectors[:, :dim]
+    return _normalized(cut) if is_normal else np.ascontiguousarray(cut)
+
+
+def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = row_norms(vectors)
+    return (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)
+
+
+def _fill(out: NDArray[Any], rows: NDArray[Any], start: int) -> None:
+    if out.shape[1:] != rows.shape[1:] or len(out) < start + len(rows) or out.dtype != rows.dtype:
+        raise ConfigError(
+            f"out has the shape {out.shape} and type {out.dtype}, and row "
+            f"{start + len(rows) - 1:,}, of {rows.shape[1]} {rows.dtype} numbers, does not fit; "
+            "give an array of that type with a row a text"
+        )
+    out[start : start + len(rows)] = rows
+
+
+def _check_width(config: SentenceConfig, dim: int) -> None:
+    if config.truncate_dim is not None and not 1 <= config.truncate_dim <= dim:
+        raise ConfigError(
+            f"truncate_dim is {config.truncate_dim}, and vectors have {dim} numbers; give one of "
+            f"1 to {dim}"
+        )

@@ -1,0 +1,183 @@
+"""A folder or a hub's name to a sentence encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+from rowspace.errors import ConfigError, MissingExtraError
+from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
+from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
+from rowspace.sentence.reading import TokenReader
+from rowspace.sentence.runtime import Runtime
+from rowspace.transformer.model_folder import (
+    CONFIG,
+    check_folder,
+    digest_of,
+    folder_of,
+    load_model_tokenizer,
+    read_json,
+)
+
+RUNTIMES = ("auto", "openvino", "torch")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")
+_LENGTHS = ("max_length", "max_position_embeddings", "n_positions")
+
+
+def load_encoder(
+    model: Path | str,
+    *,
+    max_length: int | None = None,
+    truncate_dim: int | None = None,
+    dtype: str = "auto",
+    runtime: str = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+    deterministic: bool = False,
+) -> SentenceEncoder:
+    """Read a model that gives texts their vectors.
+
+    Folders of sentence-transformers (both layouts), model2vec and bare transformers are read, ours
+    included, whose last states are averaged. On a CPU, OpenVINO runs a transformer where it is
+    installed, else torch.
+
+    Parameters
+    ----------
+    model : path or str
+        A folder; or a name on the Hugging Face hub, as "intfloat/e5-small-v2", which is asked only
+        where the name is not in its cache.
+    max_length : int, optional
+        Tokens read at once, special ones included; the model's own if not given.
+    truncate_dim : int, optional
+        Numbers of a vector that are kept, the first ones; the model's own if not given.
+    dtype : {"auto", "float32", "bfloat16", "float16", "int8"}
+        What is computed in; vectors are float32. "auto" is bfloat16 where OpenVINO runs it and the
+        processor multiplies it itself, else float32. int8 is OpenVINO's alone.
+    runtime : {"auto", "openvino", "torch"}
+    device : str, optional
+        A name of torch; anything but cpu is torch's runtime.
+    threads : int, optional
+        As many as there are cores if not given.
+    deterministic : bool
+        Whether a text's vector is to be the same whichever texts are encoded with it.
+
+    Raises
+    ------
+    FormatError
+        If there is no such model, or its folder is damaged or holds what is not read.
+    ConfigError
+        If a setting cannot be.
+    MissingExtraError
+        If a package that the model needs is missing.
+
+    Examples
+    --------
+    >>> encoder = rowspace.load_encoder("models/minilm")
+    >>> encoder.encode(["a text"]).shape
+    (1, 384)
+    """
+    _check_choices(dtype, runtime, threads)
+    folder = folder_of(model)
+    modules = read_modules(folder)
+    config = read_config(folder, modules, str(model))
+    if truncate_dim is not None:
+        config = dataclasses.replace(config, truncate_dim=truncate_dim)
+    home = modules[0].path
+    check_folder(home)
+    longest = longest_of(home, config, max_length)
+    config = dataclasses.replace(config, max_length=longest)
+    tokenizer = load_model_tokenizer(home)
+    reader = TokenReader(tokenizer, longest, lowercase=config.lowercase)
+    runs = _runtime(home, config, dtype, runtime, device, threads)
+    weights = functools.partial(digest_of, home, "")
+    embedding = TransformerEmbedding(runs, reader, config.poolings, weights)
+    return SentenceEncoder(embedding, config, folder=folder, deterministic=deterministic)
+
+
+def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")
+    if runtime not in RUNTIMES:
+        raise ConfigError(f"runtime is {runtime!r}; give one of {', '.join(RUNTIMES)}")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads is {threads}; give 1 or more")
+
+
+def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
+    """Tokens that a model reads at once: as asked for, else the folder's, else the positions'."""
+    content = read_json(home / CONFIG)
+    content = content.get("config", content) if "rowspace" in content else content
+    made_for = next((content[name] for name in _LENGTHS if content.get(name)), None)
+    if made_for is not None and content.get("model_type") in (
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+    ):
+        made_for -= content.get("pad_token_id", 1) + 1  # whose positions begin after the padding's
+    if max_length is not None and made_for is not None and max_length > made_for:
+        raise ConfigError(
+            f"max_length is {max_length:,}, and the model was made for {made_for:,} tokens; give "
+            "that or less (on_truncate='chunk' reads longer texts)"
+        )
+    if max_length is not None and max_length < 1:
+        raise ConfigError(f"max_length is {max_length}; give 1 or more")
+    found = max_length or config.max_length or made_for
+    return found if made_for is None or found is None else min(found, made_for)
+
+
+def _runtime(
+    home: Path,
+    config: SentenceConfig,
+    dtype: str,
+    runtime: str,
+    device: str | None,
+    threads: int | None,
+) -> Runtime:
+    if runtime == "openvino" and device not in (None, "cpu"):
+        raise ConfigError(f"device is {device!r}, and openvino runs on cpu; give runtime='torch'")
+    if _is_openvino(dtype, runtime, device):
+        from rowspace.sentence import runtime_openvino as vino
+
+        try:
+            computed = vino.best_dtype() if dtype == "auto" else dtype
+            graph = vino.exported(home, config.poolings)
+            return vino.OpenVinoRuntime(graph, dtype=computed, n_threads=threads)
+        except (ConfigError, MissingExtraError) as error:
+            if runtime == "openvino" or dtype == "int8":
+                raise
+            if isinstance(error, ConfigError):
+                vino.warn_of_fallback(error)
+    return _torch_runtime(home, config, "float32" if dtype == "auto" else dtype, device, threads)
+
+
+def _is_openvino(dtype: str, runtime: str, device: str | None) -> bool:
+    if runtime == "openvino" or dtype == "int8":
+        return True
+    return runtime == "auto" and dtype != "float16" and device in (None, "cpu") and not _has_cuda()
+
+
+def _has_cuda() -> bool:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return False
+    return torch.cuda.is_available()
+
+
+def _torch_runtime(
+    home: Path, config: SentenceConfig, dtype: str, device: str | None, threads: int | None
+) -> Runtime:
+    try:
+        from rowspace.sentence.runtime import TorchRuntime
+        from rowspace.transformer.load_encoder import load_states
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            f"{home} needs openvino or torch; run: pip install 'rowspace[openvino]' where the "
+            "folder has an export already, else 'rowspace[torch]'"
+        ) from error
+    states = load_states(home, dtype=dtype, device=device)
+    return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)

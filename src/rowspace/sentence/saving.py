@@ -1,0 +1,78 @@
+"""Sentence-transformers folders written: an encoder as it is, or a model that was trained."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rowspace.errors import ConfigError
+from rowspace.files import write_folder_atomically
+from rowspace.sentence.folder import SentenceConfig, read_modules, write_config
+from rowspace.transformer.model_folder import CONFIG, check_is_hugging_face
+
+if TYPE_CHECKING:
+    from rowspace.sentence.encoder import SentenceEncoder
+
+CARD = "README.md"
+_OF_TRANSFORMERS = (
+    CONFIG,
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
+
+
+def save_encoder(encoder: SentenceEncoder, folder: Path) -> None:
+    """Write an encoder's folder, with its settings; as `SentenceEncoder.save`.
+
+    Raises
+    ------
+    ConfigError
+        If it was not read from a folder that sentence-transformers can load.
+    """
+    if encoder.folder is None:
+        raise ConfigError("this encoder was not read from a folder, so there is none to write anew")
+    home = read_modules(encoder.folder)[0].path
+    check_is_hugging_face(home)
+
+    def copy(temporary: Path) -> None:
+        for path in {path for kind in _OF_TRANSFORMERS for path in home.glob(kind)}:
+            shutil.copyfile(path, temporary / path.name)
+        if (encoder.folder / CARD).exists():  # type: ignore[operator]
+            shutil.copyfile(encoder.folder / CARD, temporary / CARD)  # type: ignore[operator]
+
+    dim = encoder.embedding.dim // len(encoder.config.poolings)
+    write_folder(folder, encoder.config, copy, dim=dim)
+
+
+def write_folder(
+    folder: Path, config: SentenceConfig, write_transformer: Callable[[Path], None], *, dim: int
+) -> None:
+    """Write a whole folder in one step.
+
+    Parameters
+    ----------
+    folder : Path
+    config : SentenceConfig
+    write_transformer : callable
+        Writes the transformer's own files, and a card, into the folder it is given.
+    dim : int
+        Length of a token's state.
+
+    Raises
+    ------
+    ConfigError
+        If `folder` is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give a folder")
+    with write_folder_atomically(folder) as temporary:
+        write_transformer(temporary)
+        write_config(config, temporary, dim=dim)

@@ -1,0 +1,87 @@
+"""A transformer and its pooling traced by torch into OpenVINO's graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rowspace.errors import ConfigError
+from rowspace.sentence.batches import Batch
+from rowspace.sentence.pooling import pool, pooling_weights
+from rowspace.transformer.hidden_states import HiddenStates
+from rowspace.transformer.load_encoder import load_states
+
+_TRIAL_LENGTH = 300
+"""Tokens of the longest text that a graph is tried on: more than 8 bits count."""
+
+
+class PooledStates(nn.Module):
+    """A transformer whose last states are pooled.
+
+    Parameters
+    ----------
+    states : HiddenStates
+    poolings : sequence of str
+    """
+
+    def __init__(self, states: HiddenStates, poolings: Sequence[str]) -> None:
+        super().__init__()
+        self.model = getattr(states, "model", None)  # registers its parameters
+        self.states, self.poolings = states, tuple(poolings)
+
+    def forward(self, token_ids: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+        """(B, T) ids, a (B, T) bool mask and (B, K, T) weights to (B, K, D)."""
+        states = self.states.read(token_ids, mask, [self.states.n_layers])[0]
+        return pool(states, weights, self.poolings)
+
+
+def trace(folder: Path, poolings: Sequence[str]) -> tuple[Any, Batch, NDArray[np.float32]]:
+    """A model's graph, a batch to try it on, and what torch makes of that.
+
+    Raises
+    ------
+    ConfigError
+        If OpenVINO cannot carry out the model.
+    """
+    import openvino
+
+    states = load_states(folder, device="cpu")
+    module = PooledStates(states, poolings).eval()
+    longest = min(_TRIAL_LENGTH, states.max_length or _TRIAL_LENGTH)
+    trial = _batch([longest, max(1, longest // 3), 1], states.n_rows, poolings)
+    # At least two texts of unlike lengths, so that padding is in what is traced.
+    example = _batch([min(7, longest), min(4, longest)], states.n_rows, poolings)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of sizes that are fixed: the trial tells
+        try:
+            graph = openvino.convert_model(module, example_input=_inputs(example))
+        except Exception as error:  # the library raises what it likes
+            reason = " ".join(str(error).split())[:160]
+            raise ConfigError(
+                f"OpenVINO cannot carry out {folder} ({reason}); give runtime='torch'"
+            ) from error
+        expected = module(**_inputs(trial)).numpy()
+    return graph, trial, expected
+
+
+def _batch(lengths: list[int], n_rows: int, poolings: Sequence[str]) -> Batch:
+    sizes, width = np.array(lengths), max(lengths)
+    token_ids = np.random.default_rng(0).integers(0, n_rows, (len(lengths), width))
+    mask = np.arange(width) < sizes[:, None]
+    weights, scales = pooling_weights(poolings, sizes, width)
+    return Batch(np.arange(len(lengths)), token_ids * mask, mask, weights, scales)
+
+
+def _inputs(batch: Batch) -> dict[str, Tensor]:
+    return {
+        "token_ids": torch.from_numpy(batch.token_ids),
+        "mask": torch.from_numpy(batch.mask),
+        "weights": torch.from_numpy(batch.weights),
+    }
