@@ -6,16 +6,13 @@ unknown queries or documents) is counted, so that a score never hides it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rowspace.errors import EvaluationError
-from rowspace.evaluate.lines import numbered_lines
 from rowspace.evaluate.ranking import Grades, relevant_documents
-from rowspace.text.streams import COMPRESSED
+from rowspace.text import beir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +76,12 @@ def read_retrieval_task(folder: Path | str, split: str = "test") -> RetrievalTas
         If a file is missing or a line cannot be read; the message names the file and the line.
     """
     folder = Path(folder)
-    documents = {
-        identifier: f"{record.get('title') or ''} {record.get('text') or ''}".strip()
-        for _, identifier, record in _records(folder, "corpus")
-    }
-    queries = {
-        identifier: _field(record, "text", where)
-        for where, identifier, record in _records(folder, "queries")
-    }
-    qrels = read_qrels(_qrels_file(folder, split))
-    return RetrievalTask(name=folder.name, documents=documents, queries=queries, qrels=qrels)
+    return RetrievalTask(
+        name=folder.name,
+        documents=dict(beir.read_corpus(folder, EvaluationError)),
+        queries=dict(beir.read_queries(folder, EvaluationError)),
+        qrels=read_qrels(beir.qrels_file(folder, split, EvaluationError)),
+    )
 
 
 def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
@@ -105,63 +98,4 @@ def read_qrels(path: Path | str) -> dict[str, dict[str, int]]:
         If a line has other than three columns, a grade is no whole number, or one document is
         judged twice for a query with different grades.
     """
-    path = Path(path)
-    qrels: dict[str, dict[str, int]] = {}
-    for number, line in numbered_lines(path):
-        fields = line.split("\t")
-        if number == 1 and fields[0] == "query-id":
-            continue
-        try:
-            query, document, grade = fields[0], fields[1], int(fields[2])
-        except (ValueError, IndexError) as error:
-            raise EvaluationError(
-                f"{path.name} line {number} is not `query-id TAB corpus-id TAB whole number`: "
-                f"{line.strip()[:80]!r}; correct or remove it"
-            ) from error
-        if qrels.setdefault(query, {}).setdefault(document, grade) != grade:
-            raise EvaluationError(
-                f"{path.name} line {number} grades document {document!r} {grade} for query "
-                f"{query!r}, an earlier line {qrels[query][document]}; keep one of them"
-            )
-    return qrels
-
-
-def _records(folder: Path, name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each JSON object of `name.jsonl`, perhaps packed: "file line n", its `_id` and the object."""
-    path = _existing(folder, f"{name}.jsonl")
-    seen: set[str] = set()
-    for number, line in numbered_lines(path):
-        where = f"{path.name} line {number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise EvaluationError(f"{where} is not JSON ({error}); correct or remove it") from error
-        if not isinstance(record, dict):
-            raise EvaluationError(f"{where} is not a JSON object; correct or remove it")
-        identifier = _field(record, "_id", where)
-        if identifier in seen:
-            raise EvaluationError(f"{where} repeats the _id {identifier!r}; ids must be unique")
-        seen.add(identifier)
-        yield where, identifier, record
-
-
-def _field(record: dict[str, Any], name: str, where: str) -> str:
-    if record.get(name) is None:
-        raise EvaluationError(f"{where} has no {name!r}; add it or remove the line")
-    return str(record[name])
-
-
-def _existing(folder: Path, name: str) -> Path:
-    for path in (folder / f"{name}{packed}" for packed in ("", *COMPRESSED)):
-        if path.is_file():
-            return path
-    raise EvaluationError(f"{folder} has no {name}; a retrieval task needs BEIR's layout")
-
-
-def _qrels_file(folder: Path, split: str) -> Path:
-    path = folder / "qrels" / f"{split}.tsv"
-    if path.is_file():
-        return path
-    others = sorted(file.stem for file in (folder / "qrels").glob("*.tsv"))
-    hint = f"it has {', '.join(others)}" if others else "a retrieval task needs BEIR's layout"
-    raise EvaluationError(f"{folder} has no qrels/{split}.tsv; {hint}")
+    return beir.read_qrels(Path(path), EvaluationError)
