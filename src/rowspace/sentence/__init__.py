@@ -13,17 +13,25 @@ from rowspace.extras import missing_torch
 _HOMES = {
     "SentenceConfig": "folder",
     "SentenceEncoder": "encoder",
+    "DevelopmentSet": "development",
+    "FinetuneConfig": "finetune_config",
     "SentenceModel": "model",
+    "SentenceTrainer": "finetune",
     "load_encoder": "loading",
+    "read_pairs": "pairs",
 }
 
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from rowspace.sentence.development import DevelopmentSet as DevelopmentSet
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
+    from rowspace.sentence.finetune import SentenceTrainer as SentenceTrainer
+    from rowspace.sentence.finetune_config import FinetuneConfig as FinetuneConfig
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.model import SentenceModel as SentenceModel
+    from rowspace.sentence.pairs import read_pairs as read_pairs
 
 
 def __getattr__(name: str) -> Any:
