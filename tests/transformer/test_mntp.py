@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: E402
 
 from rowspace.errors import ConfigError  # noqa: E402
 from rowspace.text.corpus import Corpus  # noqa: E402
-from rowspace.transformer import mntp_training, training  # noqa: E402
+from rowspace.transformer import training  # noqa: E402
 from rowspace.transformer.bidirectional import make_bidirectional  # noqa: E402
 from rowspace.transformer.lora import count_trained  # noqa: E402
 from rowspace.transformer.masking import MaskedBatches  # noqa: E402
@@ -169,4 +169,3 @@ def test_settings_that_cannot_be_are_told() -> None:
         MNTPConfig(rank=-1)
     with pytest.raises(ConfigError, match=r"mask_share is 1\.5"):
         MNTPConfig(mask_share=1.5)
-    assert mntp_training.MNTPConfig().steps == 1000

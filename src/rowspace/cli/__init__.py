@@ -27,6 +27,7 @@ _COMMANDS = {
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
+    "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "distill": ("rowspace.cli.distill", "Static word vectors out of a transformer."),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
