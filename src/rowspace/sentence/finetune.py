@@ -335,7 +335,8 @@ class _Run:
         is_due = progress.step % every == 0 or progress.step == self.n_steps
         if is_due and not (progress.scores and progress.scores[-1][0] == progress.step):
             self.model.eval()
-            score = self.development.score(self.model.encoder())
+            with self._autocast():
+                score = self.development.score(self.model.encoder())
             self.model.train()
             progress.scores.append((progress.step, score))
             progress.n_worse += 1
@@ -408,8 +409,8 @@ class _Numbers:
 
 def _prompts_of(config: FinetuneConfig, prompts: Prompts) -> Prompts:
     """The base's, with those of the settings in their place."""
-    given = {"query": config.query_prompt, "document": config.document_prompt}
-    given = {name: prompt for name, prompt in given.items() if prompt is not None}
+    settings = {"query": config.query_prompt, "document": config.document_prompt}
+    given = {name: prompt for name, prompt in settings.items() if prompt is not None}
     return dataclasses.replace(prompts, texts={**prompts.texts, **given})
 
 
