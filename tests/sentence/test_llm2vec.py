@@ -20,6 +20,7 @@ from rowspace.sentence.finetune import SentenceTrainer  # noqa: E402
 from rowspace.sentence.llm2vec import llm2vec  # noqa: E402
 from rowspace.sentence.llm2vec_config import LLM2VecConfig  # noqa: E402
 from rowspace.text.corpus import Corpus  # noqa: E402
+from rowspace.transformer.load_encoder import load_states  # noqa: E402
 from rowspace.transformer.model import Encoder, LanguageModel  # noqa: E402
 from rowspace.transformer.model_folder import RECORD  # noqa: E402
 from rowspace.transformer.tokenizer import SubwordTokenizer  # noqa: E402
@@ -49,12 +50,11 @@ def model(tmp_path: Path, corpus: Path) -> Path:
     return _write(LanguageModel, tmp_path / "model", corpus)
 
 
-def _write(kind: Any, folder: Path, corpus: Path) -> Path:
+def _write(kind: Any, folder: Path, corpus: Path, **settings: Any) -> Path:
     tokenizer = SubwordTokenizer.train(Corpus(corpus), "bpe", vocab_size=300)
     torch.manual_seed(2)
-    made = kind(
-        vocab_size=tokenizer.vocab_size, dim=16, n_layers=2, n_heads=2, max_length=32, init_std=0.3
-    )
+    size = {"vocab_size": tokenizer.vocab_size, "dim": 16, "n_layers": 2, "n_heads": 2}
+    made = kind(**size, max_length=32, init_std=0.3, **settings)
     save_model(made, folder)
     tokenizer.save(folder)
     (folder / RECORD).write_text("{}")
@@ -104,6 +104,22 @@ def test_sentence_transformers_gives_the_same_vectors(
     assert ours.max_length == theirs.max_seq_length == 32
     ids = theirs.tokenizer(["a bank"])["input_ids"][0]
     assert ids[0] == ids[-1] == theirs.tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("position", ["rope", "rope-interleaved", "learned"])
+def test_openvino_runs_what_sees_all(corpus: Path, tmp_path: Path, position: str) -> None:
+    pytest.importorskip("openvino")
+    settings: dict[str, Any] = {"position": position}
+    if position == "learned":
+        settings |= {"norm": "layer", "activation": "gelu-tanh", "bias": True}
+    folder = _write(LanguageModel, tmp_path / "lm", corpus, **settings)
+    config = dataclasses.replace(SMALL, mntp_steps=0, contrastive="none")
+    out = llm2vec(folder, corpus, tmp_path / "out", config).out
+    texts = [*TEXTS, "the muddy river bank"]
+    expected = load_encoder(out, runtime="torch").encode(texts)
+    found = load_encoder(out, runtime="openvino", dtype="float32").encode(texts)
+    assert 0.1 < expected.std() < 10
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("step", ["mntp", "contrastive"])
@@ -182,6 +198,10 @@ def test_a_model_that_transformers_runs_is_made_bidirectional_alone(
     config = dataclasses.replace(SMALL, mntp_steps=0, contrastive="none")
     report = llm2vec(folder, corpus, tmp_path / "out", config)
     assert json.loads((report.out / "config.json").read_text())["is_causal"] is False
+    states = load_states(report.out)
+    with torch.no_grad():
+        first = [states.read(torch.tensor([[5, 6, n]]), None, [2])[0][0, 0] for n in (7, 8)]
+    assert not torch.allclose(*first, atol=1e-3)
 
 
 def test_a_run_of_other_settings_is_not_gone_on_with(
