@@ -28,7 +28,7 @@ from rowspace.transformer.weights import load_model, load_transformer, save_mode
 
 TEXTS = ["A river bank in spring.", "She robbed the bank; no money at all.", "東京"]
 SMALL = LLM2VecConfig(
-    mntp_steps=3, mntp_batch_size=2, mntp_length=16, mntp_learning_rate=1e-2, rank=2, held_out=0.0,
+    mntp_steps=3, mntp_batch_size=2, mntp_length=30, mntp_learning_rate=1e-2, rank=2, held_out=0.0,
     contrastive_steps=2, contrastive_batch_size=4, contrastive_length=12,
     contrastive_learning_rate=1e-2, precision="float32", n_threads=1,
 )  # fmt: skip
@@ -101,7 +101,7 @@ def test_sentence_transformers_gives_the_same_vectors(
     with pytest.warns(UserWarning, match="1 of 4 text"):
         found = ours.encode(texts)
     np.testing.assert_allclose(found, theirs.encode(texts), rtol=0, atol=1e-5)
-    assert ours.max_length == theirs.max_seq_length == 32
+    assert ours.max_length == theirs.max_seq_length == 30
     ids = theirs.tokenizer(["a bank"])["input_ids"][0]
     assert ids[0] == ids[-1] == theirs.tokenizer.eos_token_id
 

@@ -24,7 +24,8 @@ _HELP = {
     "contrastive": "The last step: a text against itself, --pairs, or none.",
     "mntp_steps": "Steps of masked next-token prediction; 0 leaves it out.",
     "mntp_batch_size": "Texts of one of these steps.",
-    "mntp_length": "Tokens of one text in it; the model's own where that is less.",
+    "mntp_length": "Tokens of one text in it, and of what the embedder reads; the model's own "
+    "where that is less.",
     "mntp_learning_rate": "Its step size at the start; more for a small model.",
     "mask_share": "Share of the tokens to be told.",
     "mask_token": "Stands where a token is hidden.",

@@ -5,8 +5,9 @@ a text, learns to use that by masked next-token prediction, and learns what is a
 without labels as SimCSE (Gao et al. 2021, https://arxiv.org/abs/2104.08821), a text read twice
 under other dropout, or on pairs. Each step leaves a folder that encodes, so that each can be
 measured, and a step that is done is not done again.
-Differs from the authors' code: sentences of the corpus itself are what is contrasted, and learning
-rates fall as half a cosine.
+Differs from the authors' code: sentences of the corpus itself are what is contrasted, learning
+rates fall as half a cosine, and no token that begins texts stands in the blocks of masked
+prediction.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def llm2vec(
     folder, out = folder_of(model), Path(out)
     _check(config, pairs, out, resume=resume)
     next(iter(corpus.files()))  # says so if it is not there, before anything is made
-    base = _Base.of(folder)
+    base = _Base.of(folder, config.mntp_length)
     if config.mntp_steps:
         stand_in(base.tokenizer, config.mask_token)
     states = base.bidirectional(trains=config.mntp_steps > 0)
@@ -177,13 +178,17 @@ class _Base:
     foreign: dict[str, Any] | None
     """Its config.json where that is Hugging Face's."""
     digest: str
+    longest: int
+    """Tokens of a text that each step's embedder reads."""
 
     @classmethod
-    def of(cls, folder: Path) -> _Base:
+    def of(cls, folder: Path, longest: int) -> _Base:
         check_folder(folder)
         content = read_json(folder / CONFIG)
         foreign = None if "rowspace" in content else content
-        return cls(folder, load_model_tokenizer(folder), foreign, digest_of(folder, ""))
+        made_for = longest_of(folder, SentenceConfig(), None) or longest
+        tokenizer = load_model_tokenizer(folder)
+        return cls(folder, tokenizer, foreign, digest_of(folder, ""), min(longest, made_for))
 
     def bidirectional(self, *, trains: bool) -> HiddenStates | LanguageModel:
         """The model, made to see all; with its head where we have the modules."""
@@ -213,8 +218,7 @@ class _Base:
     def save(self, model: HiddenStates | LanguageModel, folder: Path) -> None:
         """Write a folder that encodes: the mean of the last states."""
         states = OurStates(model.transformer) if isinstance(model, LanguageModel) else model
-        longest = longest_of(self.folder, SentenceConfig(), None)
-        config = SentenceConfig(max_length=longest)
+        config = SentenceConfig(max_length=self.longest)
         SentenceModel(states, self.tokenizer, config, foreign=self.foreign).save(folder)
 
 

@@ -26,7 +26,8 @@ class LLM2VecConfig:
     """Of masked next-token prediction; 0 leaves it out."""
     mntp_batch_size: int = 32
     mntp_length: int = 512
-    """Tokens of a text; the model's own where that is less."""
+    """Tokens of a text, there and of what the embedder reads; the model's own where that is
+    less."""
     mntp_learning_rate: float = 5e-5
     mask_share: float = 0.2
     mask_token: str = "_"  # noqa: S105
