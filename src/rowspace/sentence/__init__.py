@@ -18,6 +18,7 @@ _HOMES = {
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
     "LLM2VecConfig": "llm2vec_config",
+    "StaticModel": "static_model",
     "load_encoder": "loading",
     "read_pairs": "pairs",
 }
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs
+    from rowspace.sentence.static_model import StaticModel as StaticModel
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,7 @@ from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.pairs import Examples
 from rowspace.sentence.prompts import Prompts
 from rowspace.sentence.samplers import BatchConfig, BatchSampler
+from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
 from rowspace.text.runs import work_folder
 from rowspace.transformer.checkpoint import load_checkpoint, model_tensors, save_checkpoint
@@ -104,7 +105,7 @@ class SentenceTrainer:
 
     def fit(
         self,
-        model: SentenceModel,
+        model: SentenceModel | StaticModel,
         sources: Sequence[Examples],
         out: Path | str,
         *,
@@ -117,7 +118,7 @@ class SentenceTrainer:
 
         Parameters
         ----------
-        model : SentenceModel
+        model : SentenceModel or StaticModel
             Trained in place.
         sources : sequence of Examples
             Each has batches of its own.
@@ -170,7 +171,7 @@ class _Run:
     def __init__(
         self,
         config: FinetuneConfig,
-        model: SentenceModel,
+        model: SentenceModel | StaticModel,
         sources: Sequence[Examples],
         development: DevelopmentSet | None,
         teacher: Encoder | None,
@@ -298,7 +299,7 @@ class _Run:
 
     def _autocast(self) -> AbstractContextManager[Any]:
         wanted = self.config.precision
-        device = self.model.states.device.type
+        device = next(self.model.parameters()).device.type
         is_native = has_native_bfloat16() if device == "cpu" else torch.cuda.is_bf16_supported()
         if wanted == "float32" or (wanted == "auto" and not is_native):
             return nullcontext()

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rowspace.sentence.folder import read_modules
 from rowspace.sentence.model import SentenceModel
+from rowspace.sentence.static_model import StaticModel
+from rowspace.transformer.model_folder import folder_of
 
 
 def load_trainable(
     model: Path | str, *, max_length: int | None = None, device: str | None = None
-) -> SentenceModel:
-    """Read a model to train.
+) -> SentenceModel | StaticModel:
+    """Read a model to train: a transformer, or a static embedder.
 
     Parameters
     ----------
     model : path or str
-        A folder of a transformer, or its name on the hub.
+        A folder, or a name on the hub.
     max_length, device
         As `SentenceModel.load`.
     """
-    return SentenceModel.load(model, max_length=max_length, device=device)
+    is_static = read_modules(folder_of(model))[0].kind == "StaticEmbedding"
+    kind = StaticModel if is_static else SentenceModel
+    return kind.load(model, max_length=max_length, device=device)
