@@ -17,6 +17,7 @@ _HOMES = {
     "FinetuneConfig": "finetune_config",
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
+    "LLM2VecConfig": "llm2vec_config",
     "StaticModel": "static_model",
     "load_encoder": "loading",
     "read_pairs": "pairs",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.finetune import SentenceTrainer as SentenceTrainer
     from rowspace.sentence.finetune_config import FinetuneConfig as FinetuneConfig
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
+    from rowspace.sentence.llm2vec_config import LLM2VecConfig as LLM2VecConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs
