@@ -193,8 +193,8 @@ def _torch_runtime(
         if error.name != "torch":
             raise
         raise MissingExtraError(
-            f"{home} needs openvino or torch; run: pip install 'rowspace[openvino]' where the "
-            "folder has an export already, else 'rowspace[torch]'"
+            f"{home} needs torch, or openvino where it has an export already; run: pip install "
+            "'rowspace[torch]' (or 'rowspace[openvino]')"
         ) from error
     states = load_states(home, dtype=dtype, device=device)
     return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)
