@@ -253,7 +253,7 @@ def _zipf_shares(is_kept: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n_tokens,) by Zipf's law, as vocabularies begin with what is frequent; 0 if left out."""
     shares = np.zeros(len(is_kept))
     shares[is_kept] = 1 / np.arange(2, 2 + is_kept.sum())  # as model2vec, which begins with 2
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def _counted_shares(pieces: Pieces, n_tokens: int) -> NDArray[np.float64]:
@@ -261,7 +261,7 @@ def _counted_shares(pieces: Pieces, n_tokens: int) -> NDArray[np.float64]:
     counts = np.ones(n_tokens)
     for ids in pieces.ids:
         counts[list(set(ids))] += 1
-    return counts / counts.sum()
+    return np.asarray(counts / counts.sum())
 
 
 def _weigh(model: StaticModel, shares: NDArray[np.float64], a: float) -> None:

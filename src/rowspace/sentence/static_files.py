@@ -208,7 +208,8 @@ def cast_table(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype not in TABLE_DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(TABLE_DTYPES)}")
     if dtype != "int8" or rows.dtype == np.int8:
-        return rows.astype(dtype)
+        cast: NDArray[Any] = rows.astype(dtype)
+        return cast
     greatest = float(np.abs(rows).max()) or 1.0
     return np.rint(rows.astype(np.float32) * (127 / greatest)).astype(np.int8)
 

@@ -54,7 +54,7 @@ def fit_table(
                 rows = order[start : start + config.batch_size]
                 loss = 1 - _cosines(model, pieces, targets, rows).mean()
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 falling.step()
                 tracker.advance(1, f"cosine {1 - loss.item():.4f}")
