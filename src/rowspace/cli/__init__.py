@@ -30,6 +30,10 @@ _COMMANDS = {
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),
     "mine": ("rowspace.cli.pairs", "Hard negatives for training pairs, found by a model."),
     "distill": ("rowspace.cli.distill", "Static word vectors out of a transformer."),
+    "synthesize": (
+        "rowspace.cli.synthesize",
+        "Training pairs from a corpus, or written by a language model.",
+    ),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
     "analogy": (
