@@ -15,7 +15,7 @@ class StaticDistillConfig:
 
     dim: int = 256
     """Numbers of a vector: principal axes of the teacher's vectors."""
-    sif: float = 3e-4
+    sif: float = 1e-4
     """a of the weights a / (a + p), p a token's share of the texts that have it (Arora et al.
     2017); without a corpus, its share by Zipf's law and its rank. 0 weighs all alike."""
     remove_top: int = 0
@@ -27,7 +27,7 @@ class StaticDistillConfig:
     max_texts: int = 50_000
     """Sentences of the corpus, drawn at random, that the teacher reads and the table is fitted
     to."""
-    epochs: int = 3
+    epochs: int = 2
     """Times that the table goes through these; 0 does not fit it."""
     batch_size: int = 512
     """Sentences of a step."""

@@ -211,7 +211,8 @@ def cast_table(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
         cast: NDArray[Any] = rows.astype(dtype)
         return cast
     greatest = float(np.abs(rows).max()) or 1.0
-    return np.rint(rows.astype(np.float32) * (127 / greatest)).astype(np.int8)
+    scaled = rows.astype(np.float32) * np.float32(127 / greatest)
+    return np.asarray(np.rint(scaled), dtype=np.int8)
 
 
 def _write_tokenizer(tokenizer: SubwordTokenizer, folder: Path, max_length: int | None) -> None:
