@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_texts_by_words_have_the_tokenizers_own_ids(
         texts = _texts(400)
         assert cache.encode(texts[:200]) == made.encode_batch(texts[:200])
         assert cache.encode(texts[200:]) == made.encode_batch(texts[200:])
+
+
+def test_threads_may_share_what_was_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_cache, "_MOST_WORDS", 20)
+    monkeypatch.setattr(word_cache, "_LONGEST", 3)
+    made = SubwordTokenizer.load(write_encoder(tmp_path / "bert", "bert"))
+    cache, texts = WordCache(made), _texts(100)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cache.encode(texts), range(40)))
+    assert all(ids == made.encode_batch(texts) for ids in found)
 
 
 def test_other_tokenizers_are_not_cut_at_spaces(tmp_path: Path) -> None:

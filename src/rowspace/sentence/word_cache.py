@@ -7,6 +7,7 @@ the other, and most words are the same few thousand.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from itertools import chain
 
@@ -44,6 +45,7 @@ class WordCache:
     def __init__(self, tokenizer: SubwordTokenizer) -> None:
         self._tokenizer = tokenizer.truncated(None)
         self._ids: dict[str, list[int]] = {}
+        self._lock = threading.Lock()  # a server's threads may share an encoder
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without special tokens around it.
@@ -53,6 +55,10 @@ class WordCache:
         CorpusError
             If one has half a surrogate pair.
         """
+        with self._lock:
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         parts = [text.split(" ") for text in texts]
         if len(self._ids) > _MOST_WORDS:
             self._ids = {}
