@@ -12,7 +12,6 @@ from sentence_transformers import SentenceTransformer
 from rowspace import load_encoder
 from rowspace.errors import ConfigError, FormatError
 from rowspace.sentence import (
-    FinetuneConfig,
     SentenceConfig,
     SentenceTrainer,
     StaticModel,
@@ -109,9 +108,9 @@ def test_the_trainer_trains_a_static_embedder(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines * 8))
     model = load_trainable(tmp_path / "base")
     assert isinstance(model, StaticModel)
-    config = FinetuneConfig(batch_size=4, epochs=5, learning_rate=0.05, n_threads=1)
     sources = read_pairs(tmp_path / "pairs.jsonl")
-    SentenceTrainer(config).fit(model, sources, tmp_path / "out")
+    trainer = SentenceTrainer(batch_size=4, epochs=5, learning_rate=0.05, n_threads=1)
+    trainer.fit(model, sources, tmp_path / "out")
 
     def margin(folder: Path) -> float:
         """By how much each pair is nearer than others, at least."""

@@ -18,6 +18,7 @@ _HOMES = {
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
     "StaticDistillConfig": "distill_config",
+    "LLM2VecConfig": "llm2vec_config",
     "StaticModel": "static_model",
     "distill_embedder": "distill",
     "load_encoder": "loading",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.finetune import SentenceTrainer as SentenceTrainer
     from rowspace.sentence.finetune_config import FinetuneConfig as FinetuneConfig
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
+    from rowspace.sentence.llm2vec_config import LLM2VecConfig as LLM2VecConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs

@@ -218,7 +218,9 @@ class _Run:
         if config.dropout is not None:
             set_dropout(model, config.dropout)
         if config.lora_rank:
-            add_lora(model.transformer, rank=config.lora_rank, alpha=config.lora_alpha)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed)
+                add_lora(model.transformer, rank=config.lora_rank, alpha=config.lora_alpha)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -208,8 +208,8 @@ def cast_table(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
     if dtype not in TABLE_DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(TABLE_DTYPES)}")
     if dtype != "int8" or rows.dtype == np.int8:
-        cast: NDArray[Any] = rows.astype(dtype)
-        return cast
+        found: NDArray[Any] = rows.astype(dtype)
+        return found
     greatest = float(np.abs(rows).max()) or 1.0
     scaled = rows.astype(np.float32) * np.float32(127 / greatest)
     return np.asarray(np.rint(scaled), dtype=np.int8)
