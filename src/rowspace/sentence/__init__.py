@@ -17,8 +17,10 @@ _HOMES = {
     "FinetuneConfig": "finetune_config",
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
+    "StaticDistillConfig": "distill_config",
     "LLM2VecConfig": "llm2vec_config",
     "StaticModel": "static_model",
+    "distill_embedder": "distill",
     "load_encoder": "loading",
     "read_pairs": "pairs",
 }
@@ -27,6 +29,8 @@ __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
     from rowspace.sentence.development import DevelopmentSet as DevelopmentSet
+    from rowspace.sentence.distill import distill_embedder as distill_embedder
+    from rowspace.sentence.distill_config import StaticDistillConfig as StaticDistillConfig
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.finetune import SentenceTrainer as SentenceTrainer
     from rowspace.sentence.finetune_config import FinetuneConfig as FinetuneConfig
