@@ -13,6 +13,7 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.extras import require_torch
 from rowspace.sentence.finetune_config import LOSSES, PRECISIONS, FinetuneConfig
 from rowspace.space.plots import duration
+from rowspace.text.runs import free_work_folder
 
 if TYPE_CHECKING:
     from rowspace.sentence.finetune import FinetuneReport
@@ -38,9 +39,10 @@ _HELP = {
     "epochs": "Times to go through the examples.",
     "learning_rate": "Highest step size.",
     "warmup": "Share of the steps in which the step size rises.",
-    "weight_decay": "How much AdamW shrinks matrices.",
+    "weight_decay": "How much AdamW shrinks matrices; a static embedder's table does not shrink.",
     "clip": "Greatest norm of a gradient; 0 for any.",
-    "dropout": "Share dropped in training; the base's own if not given.",
+    "dropout": "Share dropped in training; the base's own if not given, and 0.05 beside LoRA's "
+    "matrices.",
     "lora_rank": "Train small matrices of this rank beside the base's, merged in the end; 0 trains "
     "all weights.",
     "lora_alpha": "What LoRA's matrices are multiplied with, times their rank.",
@@ -87,6 +89,7 @@ def sentence(
     """
     config = FinetuneConfig(**settings)
     require_torch("training")
+    free_work_folder(out, resume)  # before anything is read
     from rowspace.sentence.development import DevelopmentSet
     from rowspace.sentence.finetune import SentenceTrainer
     from rowspace.sentence.loading import load_encoder

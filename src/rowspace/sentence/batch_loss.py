@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,10 +29,12 @@ _OF_KIND: dict[Kind, str] = {
     "margins": "margin_mse",
 }
 _NEEDS: dict[str, tuple[Kind, ...]] = {
+    "info_nce": ("pairs", "triplets", "margins"),
     "triplet": ("triplets", "margins"),
     "cosent": ("scored",),
     "margin_mse": ("margins",),
 }
+_DROPS = ("dropout", "attention_dropout")
 
 
 class Trainable(Protocol):
@@ -43,8 +46,9 @@ class Trainable(Protocol):
     def __call__(self, inputs: Any) -> Tensor:
         """(B, dim) vectors."""
 
-    def parameters(self) -> Any:
-        """As `nn.Module`."""
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
 
 
 @dataclass
@@ -73,8 +77,12 @@ def loss_name(config: FinetuneConfig, kind: Kind, name: str) -> str:
     needs = _NEEDS.get(wanted)
     if needs is not None and kind not in needs:
         raise ConfigError(
-            f"the loss {wanted} needs {' or '.join(needs)}, and {name} holds {kind}; give another "
-            "loss, or `rowspace mine` negatives first"
+            f"the loss {wanted} needs {' or '.join(needs)}, and {name} holds {kind}; give "
+            f"{_OF_KIND[kind]}, or other examples"
+        )
+    if wanted in ("triplet", "margin_mse") and not config.n_negatives:
+        raise ConfigError(
+            f"the loss {wanted} needs negatives, and n_negatives is 0; give 1 or more"
         )
     return wanted
 
@@ -87,12 +95,18 @@ class BatchLoss:
     model : Trainable
     config : FinetuneConfig
     prompts : Prompts
-    kind : Kind
-        What the source holds.
     name : str
-        Of the loss.
+        Of the loss, as `loss_name` gives it.
     teacher : Encoder, optional
         For distillation of vectors.
+    autocast : callable, optional
+        Gives the context that the model runs in; the loss is worked out in float32.
+
+    Raises
+    ------
+    ConfigError
+        If a teacher is missing or its vectors are of another length, or a leading length is longer
+        than the vectors.
     """
 
     def __init__(
@@ -100,21 +114,17 @@ class BatchLoss:
         model: Trainable,
         config: FinetuneConfig,
         prompts: Prompts,
-        kind: Kind,
         name: str,
         teacher: Encoder | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
-        if name.startswith("embedding_") and teacher is None:
-            raise ConfigError(f"the loss {name} needs a teacher; give one")
+        if name.startswith("embedding_"):
+            _check_teacher(name, teacher, model.dim)
         self.model, self.config, self.prompts = model, config, prompts
-        self.kind, self.name, self.teacher = kind, name, teacher
+        self.name, self.teacher, self.autocast = name, teacher, autocast
         self._loss: EmbeddingLoss = LOSSES[name]
         if config.matryoshka:
-            self._loss = matryoshka(self._loss, self._dims())
-
-    def _dims(self) -> list[int]:
-        dim: int = self.model.dim  # type: ignore[attr-defined]
-        return [dim, *(d for d in self.config.matryoshka if d != dim)]
+            self._loss = matryoshka(self._loss, _dims(config.matryoshka, model.dim))
 
     def backward(self, examples: Sequence[Example]) -> Tensor:
         """Add the gradients of the batch's loss; returns the loss, ()."""
@@ -132,13 +142,17 @@ class BatchLoss:
     def _ranked(self, texts: Texts, examples: Sequence[Example]) -> Callable[[Tensor], Tensor]:
         anchors = texts.add(self.prompts.query, [example.anchor for example in examples])
         positives = texts.add(self.prompts.document, [example.positive for example in examples])
-        n = min(self.config.n_negatives, max(len(example.negatives) for example in examples))
-        filled, there = _filled_negatives(examples, n)
-        negatives = texts.add(self.prompts.document, filled)
-        settings = self._settings(examples, filled, there, n)
+        own = [example.negatives[: self.config.n_negatives] for example in examples]
+        negatives = texts.add(self.prompts.document, [text for each in own for text in each])
+        has_negative = _has_negative([len(each) for each in own])  # (B, N)
+        rows = torch.arange(positives.start, positives.stop)[:, None].repeat(
+            1, has_negative.shape[1]
+        )  # where there is none, the positive stands in
+        rows[has_negative] = torch.arange(negatives.start, negatives.stop)
+        settings = self._settings(examples, own, has_negative)
 
         def value(vectors: Tensor) -> Tensor:
-            others = vectors[negatives].view(len(examples), n, -1) if n else None
+            others = vectors[rows] if rows.numel() else None  # (B, N, D)
             if others is None and self.name != "info_nce":
                 return vectors.sum() * 0.0  # no example of this batch has a negative
             return self._loss(vectors[anchors], vectors[positives], others, **settings)
@@ -146,22 +160,26 @@ class BatchLoss:
         return value
 
     def _settings(
-        self, examples: Sequence[Example], filled: Sequence[str], there: Tensor, n: int
+        self, examples: Sequence[Example], own: Sequence[tuple[str, ...]], has_negative: Tensor
     ) -> dict[str, Any]:
         config = self.config
-        settings: dict[str, Any] = {"has_negative": there} if n else {}
+        settings: dict[str, Any] = {}
+        if has_negative.numel():
+            settings["has_negative"] = has_negative
         if self.name == "margin_mse":
-            margins = torch.zeros(len(examples), n)
-            for row, example in enumerate(examples):
-                found = example.margins[:n]
-                margins[row, : len(found)] = torch.tensor(found)
+            margins = torch.zeros(has_negative.shape)
+            pairs = zip(examples, own, strict=True)
+            found = [each for example, there in pairs for each in example.margins[: len(there)]]
+            margins[has_negative] = torch.tensor(found)
             settings["margins"] = margins / config.teacher_temperature
             settings["similarity"] = "cosine"
         if self.name == "info_nce":
             settings["anchor_keys"] = _keys([example.anchor for example in examples])
             settings["positive_keys"] = _keys([example.positive for example in examples])
-            if n:
-                settings["negative_keys"] = _keys(filled).view(len(examples), n)
+            if has_negative.numel():
+                keys = torch.zeros(has_negative.shape, dtype=torch.int64)
+                keys[has_negative] = _keys([text for each in own for text in each])
+                settings["negative_keys"] = keys
             settings |= {"scale": config.scale, "symmetric": config.symmetric}
             settings["false_negative_margin"] = config.false_negative_margin
         return settings
@@ -170,7 +188,7 @@ class BatchLoss:
         """Both texts of a scored pair are read alike, as its order means nothing."""
         first = texts.add(self.prompts.query, [example.anchor for example in examples])
         second = texts.add(self.prompts.query, [example.positive for example in examples])
-        scores = torch.tensor([float(example.score or 0.0) for example in examples])
+        scores = torch.tensor([example.score for example in examples], dtype=torch.float64)
 
         def value(vectors: Tensor) -> Tensor:
             return self._loss(
@@ -184,18 +202,13 @@ class BatchLoss:
     ) -> Callable[[Tensor], Tensor]:
         assert self.teacher is not None
         anchors = [example.anchor for example in examples]
-        documents = [text for example in examples for text in example.texts[1:]]
+        n = 2 + self.config.n_negatives
+        documents = [text for example in examples for text in example.texts[1:n]]
         texts.add(self.prompts.query, anchors)
         texts.add(self.prompts.document, documents)
         read_query = getattr(self.teacher, "encode_query", self.teacher.encode)
         read_document = getattr(self.teacher, "encode_document", self.teacher.encode)
         wanted = np.concatenate([read_query(anchors), read_document(documents)])
-        dim: int = self.model.dim  # type: ignore[attr-defined]
-        if wanted.shape[1] != dim:
-            raise ConfigError(
-                f"the teacher's vectors have {wanted.shape[1]} numbers and the student's {dim}; "
-                "give a teacher with as many, or cut it with truncate_dim"
-            )
 
         def value(vectors: Tensor) -> Tensor:
             return self._loss(vectors, torch.from_numpy(wanted))
@@ -211,13 +224,18 @@ class BatchLoss:
         places = torch.from_numpy(np.argsort(np.concatenate(chunks)))
 
         def whole(vectors: Tensor) -> Tensor:
-            return value(vectors.float().cpu()[places])
+            return value(vectors.cpu()[places])
 
         if self.config.grad_cache:
-            return grad_cache(self.model, inputs, whole)
-        loss = whole(torch.cat([self.model(chunk) for chunk in inputs]))
+            return grad_cache(self._encode, inputs, whole)
+        loss = whole(torch.cat([self._encode(chunk) for chunk in inputs]))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _encode(self, inputs: Any) -> Tensor:
+        with self.autocast():
+            vectors = self.model(inputs)
+        return vectors.float() if vectors.dtype == torch.bfloat16 else vectors
 
     def _inputs(self, texts: Texts, rows: Rows) -> Any:
         prompt = texts.texts[rows[0]][0]
@@ -234,15 +252,28 @@ def _chunks(texts: Sequence[tuple[str, str]], size: int) -> list[Rows]:
     return found
 
 
-def _filled_negatives(examples: Sequence[Example], n: int) -> tuple[list[str], Tensor]:
-    """`n` negatives of each, one after the other, and (B, n) which are its own."""
-    filled: list[str] = []
-    there = torch.zeros(len(examples), n, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        own = example.negatives[:n]
-        there[row, : len(own)] = True
-        filled += [*own, *[example.positive] * (n - len(own))]
-    return filled, there
+def _has_negative(counts: Sequence[int]) -> Tensor:
+    """(B, N) bool: True for as many as each example has, where the most is N."""
+    return torch.arange(max(counts)) < torch.tensor(counts)[:, None]
+
+
+def _check_teacher(loss: str, teacher: Encoder | None, dim: int) -> None:
+    if teacher is None:
+        raise ConfigError(f"the loss {loss} needs a teacher; give one")
+    if teacher.dim != dim:
+        raise ConfigError(
+            f"the teacher's vectors have {teacher.dim:,} numbers and the student's {dim:,}; give a "
+            "teacher with as many"
+        )
+
+
+def _dims(lengths: Sequence[int], dim: int) -> list[int]:
+    """The whole length, and the others."""
+    if max(lengths) > dim:
+        raise ConfigError(
+            f"matryoshka has {max(lengths):,}, and the vectors have {dim:,} numbers; give no more"
+        )
+    return [dim, *(length for length in lengths if length != dim)]
 
 
 def _keys(texts: Sequence[str]) -> Tensor:
@@ -250,9 +281,20 @@ def _keys(texts: Sequence[str]) -> Tensor:
 
 
 def set_dropout(module: nn.Module, share: float) -> None:
-    """Let every part of a module that drops something drop this share."""
+    """Let every part of a module that drops something drop this share.
+
+    Raises
+    ------
+    ConfigError
+        If no part does.
+    """
+    is_found = False
     for part in module.modules():
         if isinstance(part, nn.Dropout):
-            part.p = share
-        elif isinstance(getattr(part, "dropout", None), float):
-            part.dropout = share  # type: ignore[assignment]
+            part.p, is_found = share, True
+        for name in _DROPS:  # a number in a layer's own attention
+            if isinstance(getattr(part, name, None), int | float):
+                setattr(part, name, share)
+                is_found = True
+    if not is_found:
+        raise ConfigError(f"dropout is {share}, and no part of this model drops any; leave it out")

@@ -1,11 +1,13 @@
 """A development set: what tells while it trains whether an embedder gets better.
 
 Scored pairs give Spearman's correlation of cosines and scores (Cer et al. 2017); other pairs the
-mean reciprocal rank of each anchor's positive among the positives and negatives of all.
+mean reciprocal rank of each anchor's best positive among the positives and negatives of all.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,16 @@ class DevelopmentSet:
     examples : sequence of Example
     kind : Kind
         "scored", or anything else for ranks.
+
+    Raises
+    ------
+    CorpusError
+        If there are fewer than two examples, or their scores are all the same.
+
+    Examples
+    --------
+    >>> DevelopmentSet([Example("tea", "a drink"), Example("oak", "a tree")], "pairs").metric
+    'mrr@10'
     """
 
     def __init__(self, examples: Sequence[Example], kind: Kind) -> None:
@@ -39,6 +51,11 @@ class DevelopmentSet:
         if len(self.examples) < 2:
             raise CorpusError(
                 f"the development set has {len(self.examples)} examples; give 2 or more"
+            )
+        if kind == "scored" and len({example.score for example in self.examples}) == 1:
+            raise CorpusError(
+                f"the development set's scores are all {self.examples[0].score}, and have no order "
+                "to compare with; give pairs of different scores"
             )
 
     @classmethod
@@ -52,43 +69,52 @@ class DevelopmentSet:
         """What `score` gives."""
         return "spearman" if self.kind == "scored" else f"mrr@{RANKS}"
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells this set from another."""
+        content = json.dumps([self.kind, [example.as_json() for example in self.examples]])
+        return hashlib.sha256(content.encode()).hexdigest()
+
     def score(self, encoder: SentenceEncoder) -> float:
         """How good an encoder is, larger is better.
 
         Raises
         ------
         EvaluationError
-            If its vectors are no numbers.
+            If a vector of its is not finite.
         """
-        value = self._spearman(encoder) if self.kind == "scored" else self._ranks(encoder)
-        if not np.isfinite(value):
-            raise EvaluationError(f"the development set's {self.metric} is {value}")
-        return value
+        return self._spearman(encoder) if self.kind == "scored" else self._ranks(encoder)
 
     def _spearman(self, encoder: SentenceEncoder) -> float:
         from scipy.stats import spearmanr
 
         first = _unit(encoder.encode_query([example.anchor for example in self.examples]))
         second = _unit(encoder.encode_query([example.positive for example in self.examples]))
-        scores = [example.score for example in self.examples]
-        return float(spearmanr((first * second).sum(axis=1), scores).statistic)
+        cosines = (first * second).sum(axis=1)
+        if np.ptp(cosines) == 0:
+            return 0.0  # they order nothing
+        return float(spearmanr(cosines, [example.score for example in self.examples]).statistic)
 
     def _ranks(self, encoder: SentenceEncoder) -> float:
+        """A wrong text that is as close as the right one counts as closer."""
         right: dict[str, set[str]] = {}
         for example in self.examples:
             right.setdefault(example.anchor, set()).add(example.positive)
         texts = list(dict.fromkeys(t for example in self.examples for t in example.texts[1:]))
         anchors = list(right)
-        scores = _unit(encoder.encode_query(anchors)) @ _unit(encoder.encode_document(texts)).T
+        cosines = _unit(encoder.encode_query(anchors)) @ _unit(encoder.encode_document(texts)).T
         number = {text: i for i, text in enumerate(texts)}
         total = 0.0
-        for row, anchor in zip(scores, anchors, strict=True):
-            best = max(row[number[text]] for text in right[anchor])
-            rank = 1 + int((row > best).sum())
+        for row, anchor in zip(cosines, anchors, strict=True):
+            own = [number[text] for text in right[anchor]]
+            best = row[own].max()
+            rank = 1 + int((np.delete(row, own) >= best).sum())
             total += 1 / rank if rank <= RANKS else 0.0
         return total / len(anchors)
 
 
 def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    if not np.isfinite(vectors).all():
+        raise EvaluationError("the encoder's vectors have numbers that are not finite")
     norms = row_norms(vectors)
     return (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)

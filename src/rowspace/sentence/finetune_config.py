@@ -57,10 +57,11 @@ class FinetuneConfig:
     warmup: float = 0.1
     """Share of the steps in which the step size rises."""
     weight_decay: float = 0.01
+    """How much AdamW shrinks matrices; a static embedder's table does not shrink."""
     clip: float = 1.0
     """Greatest norm of a gradient; 0 for any."""
     dropout: float | None = None
-    """Share dropped in training; the base's own if not given."""
+    """Share dropped in training; the base's own if not given, and 0.05 beside LoRA's matrices."""
     lora_rank: int = 0
     """Train small matrices of this rank beside the base's (LoRA), merged in the end; 0 trains all
     weights."""
@@ -90,7 +91,7 @@ class FinetuneConfig:
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; give 1 or more")
         for name in _NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:  # also NaN
+            if not 0 <= getattr(self, name) < math.inf:  # also NaN
                 raise ConfigError(f"{name} is {getattr(self, name)}; give 0 or more")
         for name in ("learning_rate", "scale", "teacher_temperature", "lora_alpha"):
             if not 0 < getattr(self, name) < math.inf:
@@ -101,6 +102,13 @@ class FinetuneConfig:
             )
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}; give 0 or more, less than 1")
+        if min(self.matryoshka, default=1) < 1 or len(set(self.matryoshka)) < len(self.matryoshka):
+            raise ConfigError(
+                f"matryoshka is {list(self.matryoshka)}; give different lengths of 1 or more"
+            )
+        margin = self.false_negative_margin
+        if margin is not None and not math.isfinite(margin):
+            raise ConfigError(f"false_negative_margin is {margin}; give a share, as 0.05")
         if self.warmup > 1:
             raise ConfigError(f"warmup is {self.warmup}; give a share of the steps, 0 to 1")
 
@@ -117,4 +125,4 @@ class FinetuneConfig:
 
 
 _NOT_NEGATIVE = ("n_negatives", "warmup", "weight_decay", "clip", "lora_rank", "evaluate_every",
-                 "patience")  # fmt: skip
+                 "patience", "seed")  # fmt: skip

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from rowspace.errors import ConfigError
 from rowspace.sentence.batches import Batch, padded
 from rowspace.sentence.dense import Dense
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
@@ -126,8 +127,20 @@ class SentenceModel(nn.Module):
         return len(dense[-1].weight) if dense else self.states.dim * len(self.config.poolings)
 
     def set_config(self, config: SentenceConfig, max_length: int | None = None) -> None:
-        """Read texts by other settings, of the same layers, or at another length, from here on."""
+        """Read texts by other settings, of the same layers, or at another length, from here on.
+
+        Raises
+        ------
+        ConfigError
+            If the length is more than the model was made for.
+        """
         if max_length is not None:
+            most = self.states.max_length
+            if most is not None and max_length > most:
+                raise ConfigError(
+                    f"max_length is {max_length:,}, and the model was made for {most:,} tokens; "
+                    "give that or less"
+                )
             config = dataclasses.replace(config, max_length=max_length)
         self.config = config
         self._reader = TokenReader(self.tokenizer, config.max_length, lowercase=config.lowercase)
@@ -144,7 +157,8 @@ class SentenceModel(nn.Module):
         """(B, dim) vectors, of unit length where the config says so."""
         last = self.states.n_layers
         states = self.states.read(inputs.token_ids, inputs.mask, [last])[0]  # (B, T, D)
-        vectors = pool(states, inputs.weights, self.config.poolings).flatten(1)  # (B, K D)
+        weights = inputs.weights.to(states.dtype)
+        vectors = pool(states, weights, self.config.poolings).flatten(1)  # (B, K D)
         for layer in self.dense:
             vectors = layer(vectors)
         return F.normalize(vectors, dim=-1) if self.config.normalize else vectors

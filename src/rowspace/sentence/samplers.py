@@ -200,9 +200,9 @@ def without_clashes(
 ) -> tuple[list[Numbers], int]:
     """Put examples into the first batch that has room and shares no text with them.
 
-    A batch that stays under half full is left out, unless it is the only one; so is one of a
-    single example. Takes one pass: for every text the batch after its last one is kept, and full
-    batches are skipped as in a union-find.
+    A batch that stays under half of the fullest is left out, and so is one of a single example.
+    Takes one pass: for every text the batch after its last one is kept, and full batches are
+    skipped as in a union-find.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def without_clashes(
             following[place] = place + 1
         for text in texts:
             earliest[text] = place + 1
-    n_least = max(2, (batch_size + 1) // 2) if len(batches) > 1 else 2
+    n_least = max(2, (max(map(len, batches)) + 1) // 2)
     kept = [np.array(batch, np.int64) for batch in batches if len(batch) >= n_least]
     return kept, len(order) - sum(map(len, kept))
 

@@ -9,6 +9,7 @@ from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space import folder as vectors_folder
 from rowspace.space.formats import load
+from rowspace.transformer.load_encoder import device_of
 from rowspace.transformer.model_folder import folder_of
 
 
@@ -23,7 +24,14 @@ def load_trainable(
         A folder, a file of word vectors, or a name on the hub.
     max_length, device
         As `SentenceModel.load`.
+
+    Raises
+    ------
+    FormatError, ConfigError, MissingExtraError
+        As `SentenceModel.load`, and if a file holds no word vectors.
     """
+    if device is not None:
+        device_of(device)
     path = Path(model)
     if path.is_file() or vectors_folder.is_in(path):
         static = StaticModel.from_vectors(load(path))

@@ -33,6 +33,20 @@ def work_folder_of(out: Path) -> Path:
     return out.with_name(out.name + ".training")
 
 
+def free_work_folder(out: Path, resume: bool) -> Path:
+    """As `work_folder_of`, where a run that did not finish is there only to be gone on with.
+
+    Raises
+    ------
+    ConfigError
+        As `work_folder_of`, and if there is a run and `resume` is False.
+    """
+    work = work_folder_of(out)
+    if work.exists() and not resume:
+        raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    return work
+
+
 @contextlib.contextmanager
 def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[Path]:
     """The folder beside `out` to work in.
@@ -40,9 +54,7 @@ def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[P
     It stays after an interrupt, to go on with, and after an error once there is something in it
     that was learned: what matches one of these patterns.
     """
-    work = work_folder_of(out)
-    if work.exists() and not resume:
-        raise ConfigError(f"{work} holds a run that did not finish; add --resume, or remove it")
+    work = free_work_folder(out, resume)
     is_new = not work.exists()
     try:
         yield work

@@ -88,7 +88,7 @@ def load_states(folder: Path, *, dtype: str = "float32", device: str | None = No
     """Read the layers of a model's folder, in evaluation mode; as `load_encoder` does."""
     with open_checkpoint(folder):
         pass  # says what is amiss with the files
-    return _load_states(folder, DTYPES[dtype], _device_of(device))
+    return _load_states(folder, DTYPES[dtype], device_of(device))
 
 
 def _load_states(folder: Path, dtype: torch.dtype, device: torch.device) -> HiddenStates:
@@ -112,7 +112,14 @@ def _check_vocabulary(folder: Path, tokenizer: SubwordTokenizer, states: HiddenS
         )
 
 
-def _device_of(name: str | None) -> torch.device:
+def device_of(name: str | None) -> torch.device:
+    """A device by its name; cuda where there is one if None, else cpu.
+
+    Raises
+    ------
+    ConfigError
+        If torch cannot use it here.
+    """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.ones(1, device=device)

@@ -139,7 +139,7 @@ class _Parameters:
     """A model's parameters, by what an optimizer should do with them."""
 
     sparse_tables: list[nn.Parameter]
-    """Weights of `TokenEmbedding` and `nn.Embedding` whose gradient is sparse."""
+    """Weights of `TokenEmbedding` and torch's embeddings whose gradient is sparse."""
     dense_tables: list[nn.Parameter]
     """Those where it is not, or that are tied."""
     matrices: list[nn.Parameter]
@@ -290,7 +290,7 @@ def tables_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
         for weight in part.parameters(recurse=False):
             n_uses[weight] = n_uses.get(weight, 0) + 1
     for part in module.modules():
-        if isinstance(part, TokenEmbedding | nn.Embedding):
+        if isinstance(part, TokenEmbedding | nn.Embedding | nn.EmbeddingBag):
             assert isinstance(part.weight, nn.Parameter)
             yield part.weight, part.sparse and n_uses[part.weight] == 1
 
