@@ -262,7 +262,12 @@ def test_dropout_is_set_wherever_something_drops(folder: Path, tmp_path: Path) -
         ("scored", "info_nce", {}, "holds scored; give cosent, or other examples"),
         ("triplets", "cosent", {}, "needs scored, and f holds triplets; give info_nce"),
         ("scored", "margin_mse", {}, "needs margins, and f holds scored"),
-        ("triplets", "triplet", {"n_negatives": 0}, "loss triplet needs negatives, and n_negatives is 0"),
+        (
+            "triplets",
+            "triplet",
+            {"n_negatives": 0},
+            "loss triplet needs negatives, and n_negatives is 0",
+        ),
     ],
 )
 def test_a_loss_that_the_examples_cannot_have_is_an_error(

@@ -276,8 +276,9 @@ class Run:
         if self.config.lora_rank:
             merge_lora(self.model.transformer)
         self._check_weights()
-        vector = self.model.encoder().encode_query([self.sources[0][0].anchor])
-        if not np.isfinite(vector).all():  # finite weights may be too large to multiply
+        with torch.no_grad():
+            vector = self.model(self.model.read([self.sources[0][0].anchor]))
+        if not vector.isfinite().all():  # finite weights may be too large to multiply
             raise self._lost(f"after step {self.progress.step:,}, vectors are not finite")
 
     # Checkpoints
