@@ -68,10 +68,12 @@ def _of_length(
     model: Model, config: FinetuneConfig, name: str, batch: list[Example], dim: int
 ) -> torch.Tensor:
     def vector(text: str, prompt: str) -> torch.Tensor:
-        return model(model.read([text], prompt))[0, :dim]
+        found: torch.Tensor = model(model.read([text], prompt))[0, :dim]
+        return found
 
     def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return a @ b / (a.norm() * b.norm())
+        found: torch.Tensor = a @ b / (a.norm() * b.norm())
+        return found
 
     query, document = PROMPTS.query, PROMPTS.document
     anchors = [vector(example.anchor, query) for example in batch]

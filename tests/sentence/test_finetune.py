@@ -230,8 +230,7 @@ def test_training_and_inference_read_alike(
     peer = SentenceTransformer(str(tmp_path / "out"), device="cpu")
     with torch.no_grad():
         queries, documents = (
-            model(model.read(lines, prompt)).numpy()  # type: ignore[operator]
-            for prompt in ("the ", "on the cat ")
+            model(model.read(lines, prompt)).numpy() for prompt in ("the ", "on the cat ")
         )
     assert not np.allclose(queries, documents, atol=1e-3)
     for encoder in (model.encoder(), saved, peer):
@@ -350,11 +349,10 @@ def test_few_examples_make_a_small_batch(tmp_path: Path) -> None:
     for n, given in enumerate((examples("pairs", 5, _KNOWN), clashing)):
         report = trainer.fit(static(), [examples_of(given)], tmp_path / f"out{n}")
         assert report.n_steps == 3
-    one = examples_of([Example("cat", "dog")])
-    same = examples_of([Example("cat", "dog"), Example("cat", "mat")])
-    for given in (one, same):
+    same = [Example("cat", "dog"), Example("cat", "mat")]
+    for too_few in (same[:1], same):
         with pytest.raises(ConfigError, match="two examples without a text in common"):
-            trainer.fit(static(), [given], tmp_path / "none")
+            trainer.fit(static(), [examples_of(too_few)], tmp_path / "none")
     assert not (tmp_path / "none.training").exists()
 
 
