@@ -140,7 +140,7 @@ def test_meaning_weighs_more_than_with_word_vectors(
 def test_documents_can_be_added(whole: Path, tmp_path: Path, run_main: RunMain) -> None:
     path = Path(shutil.copytree(whole, tmp_path / "a.space"))
     new = tmp_path / "new.jsonl"
-    new.write_text(json.dumps({"_id": "bank", "text": "unfathomable " * 12, "year": 1801}))
+    new.write_text(json.dumps({"_id": "bank", "text": "riverspringhedges " * 18, "year": 1801}))
     ran = run_main("add", path, new)
     assert ran.out == "added 1 documents in 1 passages, 0 of them in place of older ones\n"
     assert ran.err == (
@@ -197,7 +197,8 @@ def test_encoding_goes_on_with_the_passage_it_was_at(
 ) -> None:
     monkeypatch.setattr(kept_encoder, "_AT_ONCE", 2)
     moved = Path(shutil.copytree(model, tmp_path / "small"))
-    out, counts = tmp_path / "a.space", []
+    out = tmp_path / "a.space"
+    counts: list[int] = []
     encode = SentenceEncoder.encode
 
     def counting(encoder: SentenceEncoder, texts: list[str], **settings: Any) -> Any:
@@ -220,10 +221,9 @@ def test_encoding_goes_on_with_the_passage_it_was_at(
     assert n_encoded == [2, 2]  # of ten, six were encoded before
     assert space.status()["encoder_truncated"] == wanted.status()["encoder_truncated"]
     query = "the torch has been passed"
-    assert [(hit.passage_id, hit.score) for hit in space.search(query, mode="dense")] == [
-        (hit.passage_id, pytest.approx(hit.score, abs=2e-2))
-        for hit in wanted.search(query, mode="dense")
-    ]
+    hits, others = (each.search(query, mode="dense") for each in (space, wanted))
+    assert [hit.passage_id for hit in hits] == [hit.passage_id for hit in others]
+    assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in others], abs=2e-2)
     assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
 
 
