@@ -81,7 +81,7 @@ class HalfRotation:
     def __call__(self, x: Tensor) -> Tensor:
         """Turn `x`, (B, H, T, head_dim), in its own dtype."""
         _check_vectors(x, self.head_dim)
-        if torch.compiler.is_compiling():
+        if _is_recorded():
             return _half_plain(x, self.cos, self.sin)
         turned: Tensor = _TurnHalves.apply(x, self.cos, self.sin, 1.0)  # type: ignore[no-untyped-call]
         return turned
@@ -100,11 +100,16 @@ class InterleavedRotation:
     def __call__(self, x: Tensor) -> Tensor:
         """Turn `x`, (B, H, T, head_dim), in its own dtype."""
         _check_vectors(x, self.head_dim)
-        if torch.compiler.is_compiling():
+        if _is_recorded():
             return _interleaved_plain(x, self.cos, self.sin)
         turns = torch.complex(self.cos, self.sin)
         turned: Tensor = _TurnInterleaved.apply(x, turns)  # type: ignore[no-untyped-call]
         return turned
+
+
+def _is_recorded() -> bool:
+    """Whether torch writes down what is done, to compile or export it: kernels are not its own."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def _check_vectors(x: Tensor, head_dim: int) -> None:

@@ -29,6 +29,8 @@ class Batch:
     """(B, T), 0 on padding."""
     mask: NDArray[np.bool_]
     """(B, T), False on padding."""
+    is_padded: bool
+    """Whether the mask says anything; always so of a fixed shape, which is computed one way."""
     weights: NDArray[np.float32]
     """(B, K, T), as `pooling_weights` gives them."""
     scales: NDArray[np.float32]
@@ -48,7 +50,7 @@ def batches_of(
     Parameters
     ----------
     pieces : Pieces
-        Those without any token are left out.
+        Those without any token after the prompt are left out.
     poolings : sequence of str
     n_prompt : int
         Tokens at the beginning that are not pooled.
@@ -59,18 +61,29 @@ def batches_of(
         comes to does not depend on those beside it.
     """
     order = np.argsort(-pieces.lengths, kind="stable")
-    order = order[pieces.lengths[order] > 0]
+    order = order[(pieces.lengths > pieces.prompt_tokens(n_prompt))[order]]
+    if is_fixed:
+        yield from _of_fixed_shapes(pieces, order, poolings, n_prompt)
+        return
     start = 0
     while start < len(order):
-        longest = int(pieces.lengths[order[start]])
-        width = -(-longest // _BUCKET) * _BUCKET if is_fixed else longest
-        n_rows = max(1, (_FIXED_TOKENS if is_fixed else n_tokens) // width)
+        n_rows = max(1, n_tokens // int(pieces.lengths[order[start]]))
         rows = order[start : start + n_rows]
         start += n_rows
-        if is_fixed:
+        yield padded(pieces, rows, poolings, n_prompt=n_prompt)
+
+
+def _of_fixed_shapes(
+    pieces: Pieces, order: NDArray[np.int64], poolings: Sequence[str], n_prompt: int
+) -> Iterator[Batch]:
+    """Batches whose shape follows from the length of each piece in them."""
+    widths = -(-pieces.lengths[order] // _BUCKET) * _BUCKET
+    for width in np.unique(widths).tolist():
+        alike = order[widths == width]
+        n_rows = max(1, _FIXED_TOKENS // width)
+        for start in range(0, len(alike), n_rows):
+            rows = alike[start : start + n_rows]
             yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
-        else:
-            yield padded(pieces, rows, poolings, n_prompt=n_prompt)
 
 
 def padded(
@@ -90,5 +103,8 @@ def padded(
     own = mask.copy()
     own[len(rows) :] = False
     token_ids[own] = np.fromiter(chain.from_iterable(pieces.ids[row] for row in rows), np.int64)
-    weights, scales = pooling_weights(poolings, lengths, width, n_prompt)
-    return Batch(rows, token_ids, mask, weights, scales)
+    left_out = np.zeros(n_rows, dtype=np.int64)
+    left_out[: len(rows)] = pieces.prompt_tokens(n_prompt)[rows]
+    weights, scales = pooling_weights(poolings, lengths, width, left_out)
+    is_padded = shape is not None or not mask.all()
+    return Batch(rows, token_ids, mask, is_padded, weights, scales)

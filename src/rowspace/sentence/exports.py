@@ -1,0 +1,163 @@
+"""Exports: a transformer's graph for OpenVINO, traced once by torch and kept beside its weights.
+
+Where the model's folder cannot be written, as on the hub's cache, it is in the user's cache. An
+export is made anew where the weights, the pooling or the format have changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.errors import ConfigError, MissingExtraError
+from rowspace.files import write_folder_atomically, write_json
+from rowspace.sentence.batches import Batch
+from rowspace.sentence.runtime_openvino import OpenVinoRuntime, openvino
+from rowspace.transformer.model_folder import CONFIG, digest_of
+
+EXPORT = "rowspace-openvino"
+"""The folder of an export, in the model's."""
+GRAPH, RECORD = "model.xml", "export.json"
+FORMAT = 2
+_FARTHEST = 1e-3
+"""That a trial's numbers may be from torch's, of the largest."""
+_ONE = threading.Lock()
+"""Threads of a process export one after the other; processes may do so side by side."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A graph on the disk."""
+
+    graph: Path
+    """The .xml, its weights beside it."""
+    n_rows: int
+    """Token ids that the model has rows for."""
+
+
+def exported(folder: Path, poolings: Sequence[str]) -> Export:
+    """The graph of a model's folder, made where there is none yet.
+
+    Parameters
+    ----------
+    folder : Path
+        With the transformer's config.json and safetensors.
+    poolings : sequence of str
+
+    Raises
+    ------
+    MissingExtraError
+        If OpenVINO is missing; or torch, and it has to be made.
+    FormatError
+        If the weights are no numbers.
+    ConfigError
+        If OpenVINO cannot carry out the model, or there is no place to write to.
+    """
+    openvino()
+    with _ONE:
+        for home in _homes(folder):
+            if (record := _record_of(home, folder, poolings)) is not None:
+                return Export(home / GRAPH, record["n_rows"])
+        home = _writable(folder)
+        return Export(home / GRAPH, _export(folder, home, poolings))
+
+
+def _homes(folder: Path) -> list[Path]:
+    """Where an export may be: beside the model, or in the cache, as for one of the hub."""
+    is_hub = (folder / CONFIG).is_symlink()
+    return [_cache(folder)] if is_hub else [folder / EXPORT, _cache(folder)]
+
+
+def _cache(folder: Path) -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return home / "rowspace" / EXPORT / name
+
+
+def _writable(folder: Path) -> Path:
+    """The first home that can be written."""
+    cache = _cache(folder).parent
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+    for home in _homes(folder):
+        if os.access(home.parent, os.W_OK):
+            return home
+    raise ConfigError(
+        f"neither {folder} nor {cache} can be written, where the export would be; make one of "
+        "them writable, or give runtime='torch'"
+    )
+
+
+def _record_of(home: Path, folder: Path, poolings: Sequence[str]) -> dict[str, Any] | None:
+    """What is said of the export there; None if it is not of these weights and this pooling."""
+    try:
+        record: dict[str, Any] = json.loads((home / RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+    wanted = {"format": FORMAT, "poolings": list(poolings)}
+    if any(record.get(name) != value for name, value in wanted.items()):
+        return None
+    stamps = _stamps(folder)
+    if record.get("files") == stamps:
+        return record
+    if record.get("digest") != digest_of(folder, "float32"):
+        return None
+    record["files"] = stamps  # of a copy: spares the digest the next time
+    with contextlib.suppress(OSError):
+        write_json(home / RECORD, record)
+    return record
+
+
+def _stamps(folder: Path) -> list[list[Any]]:
+    """Names, sizes and times of what decides the graph: cheaper than a digest of gigabytes."""
+    paths = [folder / CONFIG, *sorted(folder.glob("*.safetensors"))]
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+
+
+def _export(folder: Path, home: Path, poolings: Sequence[str]) -> int:
+    """Write an export; returns the rows of the model's table."""
+    try:
+        from rowspace.sentence.tracing import trace
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(
+            f"{folder} has no export for OpenVINO yet, and making one needs torch once; run: "
+            "pip install 'rowspace[torch]', or load it once where torch is and copy the folder"
+        ) from error
+    stamps = _stamps(folder)  # as they are before the weights are read
+    traced = trace(folder, poolings)
+    with write_folder_atomically(home) as temporary:
+        openvino().save_model(traced.graph, temporary / GRAPH, compress_to_fp16=False)
+        _check(temporary / GRAPH, traced.trial, traced.expected, traced.n_rows)
+        record = {
+            "format": FORMAT,
+            "poolings": list(poolings),
+            "n_rows": traced.n_rows,
+            "files": stamps,
+            "digest": digest_of(folder, "float32"),
+        }
+        write_json(temporary / RECORD, record)
+    return traced.n_rows
+
+
+def _check(graph: Path, trial: Batch, expected: NDArray[np.float32], n_rows: int) -> None:
+    """Raise where the graph does not do what torch does, on texts of other lengths."""
+    runtime = OpenVinoRuntime(graph, dtype="float32", n_rows=n_rows, n_threads=1)
+    (_, found), *_ = runtime.run([trial])
+    error = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not error < _FARTHEST:
+        raise ConfigError(
+            f"OpenVINO's numbers are {error:.1%} from torch's for this model, so it is not used; "
+            "give runtime='torch'"
+        )
