@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_written_has_its_export_in_the_cache(
     assert (home / "model.xml").exists()
     assert not (fixed / EXPORT).exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(disk.path / "cache"))
-    with pytest.raises(ConfigError, match="neither .*model nor .* can be written"):
+    with pytest.raises(ConfigError, match=r"neither .*model nor .* can be written"):
         load_encoder(fixed, runtime="openvino")
     with pytest.warns(UserWarning, match="the model runs in torch, which is slower: neither"):
         np.testing.assert_allclose(load_encoder(fixed).encode(TEXTS), found, atol=1e-5)

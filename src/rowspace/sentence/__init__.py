@@ -15,6 +15,7 @@ _HOMES = {
     "SentenceEncoder": "encoder",
     "SentenceModel": "model",
     "load_encoder": "loading",
+    "quantize_model": "loading",
 }
 
 __all__ = sorted(_HOMES)
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
+    from rowspace.sentence.loading import quantize_model as quantize_model
     from rowspace.sentence.model import SentenceModel as SentenceModel
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, MissingExtraError
 from rowspace.files import write_folder_atomically, write_json
 from rowspace.sentence.batches import Batch
+from rowspace.sentence.quantized_graph import quantize_graph
 from rowspace.sentence.runtime_openvino import OpenVinoRuntime, openvino
 from rowspace.transformer.model_folder import CONFIG, digest_of
 
-EXPORT = "rowspace-openvino"
-"""The folder of an export, in the model's."""
+EXPORT, INT8 = "rowspace-openvino", "rowspace-openvino-int8"
+"""The folders of exports, in the model's."""
 GRAPH, RECORD = "model.xml", "export.json"
 FORMAT = 2
 _FARTHEST = 1e-3
@@ -65,31 +66,72 @@ def exported(folder: Path, poolings: Sequence[str]) -> Export:
     """
     openvino()
     with _ONE:
-        for home in _homes(folder):
-            if (record := _record_of(home, folder, poolings)) is not None:
-                return Export(home / GRAPH, record["n_rows"])
-        home = _writable(folder)
-        return Export(home / GRAPH, _export(folder, home, poolings))
+        found = _found(EXPORT, folder, poolings)
+        return found or _export(folder, _writable(EXPORT, folder), poolings)
 
 
-def _homes(folder: Path) -> list[Path]:
+def quantized(
+    folder: Path,
+    poolings: Sequence[str],
+    token_ids: Callable[[], Sequence[Sequence[int]]],
+    *,
+    is_new: bool = False,
+) -> Export:
+    """The graph of a model's folder in int8, made of the other where there is none yet.
+
+    Parameters
+    ----------
+    folder : Path
+    poolings : sequence of str
+    token_ids : callable
+        Gives texts to find ranges by, as the model reads them.
+    is_new : bool
+        Whether to make it anew in any case.
+
+    Raises
+    ------
+    MissingExtraError, FormatError, ConfigError
+        As `exported`.
+    """
+    exact = exported(folder, poolings)
+    with _ONE:
+        found = None if is_new else _found(INT8, folder, poolings)
+        if found is not None:
+            return found
+        graph = quantize_graph(exact.graph, token_ids(), len(poolings))
+        home, stamps = _writable(INT8, folder), _stamps(folder)
+        with write_folder_atomically(home) as temporary:
+            openvino().save_model(graph, temporary / GRAPH, compress_to_fp16=False)
+            write_json(temporary / RECORD, _record(folder, poolings, exact.n_rows, stamps))
+        return Export(home / GRAPH, exact.n_rows)
+
+
+def _found(name: str, folder: Path, poolings: Sequence[str]) -> Export | None:
+    """The export of that name which is of these weights and this pooling."""
+    for home in _homes(name, folder):
+        if (record := _record_of(home, folder, poolings)) is not None:
+            return Export(home / GRAPH, record["n_rows"])
+    return None
+
+
+def _homes(name: str, folder: Path) -> list[Path]:
     """Where an export may be: beside the model, or in the cache, as for one of the hub."""
     is_hub = (folder / CONFIG).is_symlink()
-    return [_cache(folder)] if is_hub else [folder / EXPORT, _cache(folder)]
+    return [_cache(name, folder)] if is_hub else [folder / name, _cache(name, folder)]
 
 
-def _cache(folder: Path) -> Path:
+def _cache(name: str, folder: Path) -> Path:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return home / "rowspace" / EXPORT / name
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return home / "rowspace" / name / digest
 
 
-def _writable(folder: Path) -> Path:
+def _writable(name: str, folder: Path) -> Path:
     """The first home that can be written."""
-    cache = _cache(folder).parent
+    cache = _cache(name, folder).parent
     with contextlib.suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-    for home in _homes(folder):
+    for home in _homes(name, folder):
         if os.access(home.parent, os.W_OK):
             return home
     raise ConfigError(
@@ -101,11 +143,12 @@ def _writable(folder: Path) -> Path:
 def _record_of(home: Path, folder: Path, poolings: Sequence[str]) -> dict[str, Any] | None:
     """What is said of the export there; None if it is not of these weights and this pooling."""
     try:
-        record: dict[str, Any] = json.loads((home / RECORD).read_text())
+        record: Any = json.loads((home / RECORD).read_text())
     except (OSError, ValueError):
         return None
-    wanted = {"format": FORMAT, "poolings": list(poolings)}
-    if any(record.get(name) != value for name, value in wanted.items()):
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return None
+    if record["poolings"] != list(poolings):
         return None
     stamps = _stamps(folder)
     if record.get("files") == stamps:
@@ -124,8 +167,8 @@ def _stamps(folder: Path) -> list[list[Any]]:
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
 
 
-def _export(folder: Path, home: Path, poolings: Sequence[str]) -> int:
-    """Write an export; returns the rows of the model's table."""
+def _export(folder: Path, home: Path, poolings: Sequence[str]) -> Export:
+    """Write an export."""
     try:
         from rowspace.sentence.tracing import trace
     except ModuleNotFoundError as error:
@@ -140,15 +183,21 @@ def _export(folder: Path, home: Path, poolings: Sequence[str]) -> int:
     with write_folder_atomically(home) as temporary:
         openvino().save_model(traced.graph, temporary / GRAPH, compress_to_fp16=False)
         _check(temporary / GRAPH, traced.trial, traced.expected, traced.n_rows)
-        record = {
-            "format": FORMAT,
-            "poolings": list(poolings),
-            "n_rows": traced.n_rows,
-            "files": stamps,
-            "digest": digest_of(folder, "float32"),
-        }
-        write_json(temporary / RECORD, record)
-    return traced.n_rows
+        write_json(temporary / RECORD, _record(folder, poolings, traced.n_rows, stamps))
+    return Export(home / GRAPH, traced.n_rows)
+
+
+def _record(
+    folder: Path, poolings: Sequence[str], n_rows: int, stamps: list[list[Any]]
+) -> dict[str, Any]:
+    """What an export is of."""
+    return {
+        "format": FORMAT,
+        "poolings": list(poolings),
+        "n_rows": n_rows,
+        "files": stamps,
+        "digest": digest_of(folder, "float32"),
+    }
 
 
 def _check(graph: Path, trial: Batch, expected: NDArray[np.float32], n_rows: int) -> None:

@@ -13,7 +13,6 @@ from safetensors.numpy import load_file
 
 from rowspace.errors import FormatError
 
-
 _KINDS = {int: "whole number", str: "text", dict: "list of names and values", bool: "yes or no"}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
-from rowspace.errors import ConfigError, FormatError, MissingExtraError
+from rowspace.errors import ConfigError, CorpusError, FormatError, MissingExtraError
 from rowspace.extras import missing_torch
+from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
 from rowspace.sentence.reading import TokenReader
@@ -21,7 +23,7 @@ from rowspace.transformer.model_folder import (
     load_model_tokenizer,
     read_json,
 )
-from rowspace.transformer.tokenizer import SubwordTokenizer
+from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
 
 RUNTIMES = ("auto", "openvino", "torch")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
@@ -108,13 +110,52 @@ def load_encoder(
     reader = TokenReader(
         tokenizer, longest, lowercase=config.lowercase, one_by_one=threads is not None
     )
-    runs = _runtime(home, config, dtype, runtime, device, threads)
+    runs = _runtime(home, config, reader, dtype, runtime, device, threads)
     _check_vocabulary(home, tokenizer, runs.n_rows)
     weights = functools.partial(digest_of, home, "")
     embedding = TransformerEmbedding(runs, reader, config.poolings, weights)
     return SentenceEncoder(
         embedding, config, folder=folder, deterministic=deterministic, is_alone=threads == 1
     )
+
+
+def quantize_model(model: Path | str, texts: Iterable[str] | None = None) -> Path:
+    """Write the int8 export of a model, which `load_encoder(model, dtype="int8")` runs, anew.
+
+    Its ranges are found by texts: the better they are like those it will read, the nearer its
+    vectors are to the exact ones.
+
+    Parameters
+    ----------
+    model : path or str
+        As `load_encoder` takes it.
+    texts : iterable of str, optional
+        Some hundred; plain sentences of many kinds if not given.
+
+    Returns
+    -------
+    Path
+        The export's folder.
+
+    Raises
+    ------
+    CorpusError
+        If no text has a token.
+    FormatError, ConfigError, MissingExtraError
+        As `load_encoder`.
+    """
+    from rowspace.sentence.exports import quantized
+
+    folder = folder_of(model)
+    modules = read_modules(folder)
+    config, home = read_config(folder, modules, str(model)), modules[0].path
+    check_folder(home)
+    longest = longest_of(home, config, None)
+    reader = TokenReader(load_model_tokenizer(home), longest, lowercase=config.lowercase)
+    sample = _sample(config, reader, calibration_texts() if texts is None else texts)
+    if not sample:
+        raise CorpusError("no text has a token, and ranges are found by them; give some hundred")
+    return quantized(home, config.poolings, lambda: sample, is_new=True).graph.parent
 
 
 def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
@@ -155,6 +196,7 @@ def _positions_of(home: Path) -> int | None:
 def _runtime(
     home: Path,
     config: SentenceConfig,
+    reader: TokenReader,
     dtype: str,
     runtime: str,
     device: str | None,
@@ -169,7 +211,7 @@ def _runtime(
     if _is_openvino(dtype, runtime, device):
         is_wanted = runtime == "openvino" or dtype == "int8"
         try:
-            return _openvino_runtime(home, config, dtype, threads)
+            return _openvino_runtime(home, config, reader, dtype, threads)
         except MissingExtraError:
             if is_wanted or not _has_torch():
                 raise
@@ -203,14 +245,28 @@ def _has_cuda() -> bool:
 
 
 def _openvino_runtime(
-    home: Path, config: SentenceConfig, dtype: str, threads: int | None
+    home: Path, config: SentenceConfig, reader: TokenReader, dtype: str, threads: int | None
 ) -> Runtime:
-    from rowspace.sentence.exports import exported
+    from rowspace.sentence.exports import exported, quantized
     from rowspace.sentence.runtime_openvino import OpenVinoRuntime, best_dtype
 
-    export = exported(home, config.poolings)
+    if dtype == "int8":
+        sample = functools.partial(_sample, config, reader, calibration_texts())
+        export = quantized(home, config.poolings, sample)
+    else:
+        export = exported(home, config.poolings)
     computed = best_dtype() if dtype == "auto" else dtype
     return OpenVinoRuntime(export.graph, dtype=computed, n_rows=export.n_rows, n_threads=threads)
+
+
+def _sample(config: SentenceConfig, reader: TokenReader, texts: Iterable[str]) -> list[list[int]]:
+    """Token ids of texts, read as documents and as queries in turn."""
+    prompts = config.prompts.document, config.prompts.query
+    prompted = []
+    for number, text in enumerate(texts):
+        check_text(text, number)
+        prompted.append(prompts[number % 2] + text)
+    return [ids for ids in reader.read(prompted).ids if ids]
 
 
 def _torch_runtime(
