@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,14 +23,14 @@ from tests.transformer.small_encoders import TEXTS  # noqa: E402
 
 @pytest.mark.parametrize("precision", [name for name in PRECISIONS if name != "float16"])
 @pytest.mark.parametrize("dim", [16, 13])
-def test_bytes_and_bits_are_those_of_sentence_transformers(precision: str, dim: int) -> None:
+def test_bytes_and_bits_are_those_of_sentence_transformers(precision: Any, dim: int) -> None:
     draw = np.random.default_rng(1)
     vectors = draw.normal(size=(200, dim)).astype(np.float32)
     vectors[0] = 0
     ranges = np.stack([np.full(dim, -1.0), draw.uniform(0.5, 2, dim)]).astype(np.float32)
     ranges[:, 3] = 0.25  # a number that never varied
     found = quantize(vectors, precision, ranges)
-    expected = quantize_embeddings(vectors, precision, ranges=ranges)
+    expected: Any = quantize_embeddings(vectors, precision, ranges=ranges)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_a_range_has_a_step_at_zero_and_covers_what_was_seen(low: float, high: f
 
 def test_ranges_are_what_goes_into_torchs_layers(folder: Path) -> None:
     states = load_states(folder)
-    seen: dict[str, list[torch.Tensor]] = {}
+    seen: dict[str, list[Any]] = {}
     for name, module in states.model.named_modules():  # type: ignore[attr-defined]
         if isinstance(module, torch.nn.Linear):
             module.register_forward_pre_hook(

@@ -109,7 +109,7 @@ class InterleavedRotation:
 
 def _is_recorded() -> bool:
     """Whether torch writes down what is done, to compile or export it: kernels are not its own."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _check_vectors(x: Tensor, head_dim: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +15,7 @@ from rowspace.sentence.reading import Pieces
 
 TOKENS_AT_ONCE = 2048
 """Of a batch, padding included: measured best of 512 to 8,192, MiniLM on two cores."""
+_EXACT_BITS = 5
 _BUCKET = 32
 _FIXED_TOKENS = 256
 """Of a batch of a fixed shape, which one short query has to pay for too."""
@@ -30,7 +32,7 @@ class Batch:
     mask: NDArray[np.bool_]
     """(B, T), False on padding."""
     is_padded: bool
-    """Whether the mask says anything; always so of a fixed shape, which is computed one way."""
+    """Whether the mask says anything; always so where batches are computed one way."""
     weights: NDArray[np.float32]
     """(B, K, T), as `pooling_weights` gives them."""
     scales: NDArray[np.float32]
@@ -67,10 +69,26 @@ def batches_of(
         return
     start = 0
     while start < len(order):
-        n_rows = max(1, n_tokens // int(pieces.lengths[order[start]]))
+        width = _rounded(int(pieces.lengths[order[start]]))
+        n_rows = max(1, n_tokens // width)
         rows = order[start : start + n_rows]
         start += n_rows
-        yield padded(pieces, rows, poolings, n_prompt=n_prompt)
+        shape = min(n_rows, _power_of_two(len(rows))), width
+        yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=shape)
+
+
+def _rounded(width: int) -> int:
+    """The width of a batch: exact up to 32 tokens, and then at most 1/16 more than it needs.
+
+    A runtime builds kernels for each shape it meets, and keeps them: with shapes of all kinds
+    memory would grow with the number of texts.
+    """
+    step = 1 << max(0, (width - 1).bit_length() - _EXACT_BITS)
+    return -(-width // step) * step
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << (n - 1).bit_length()
 
 
 def _of_fixed_shapes(
@@ -83,7 +101,8 @@ def _of_fixed_shapes(
         n_rows = max(1, _FIXED_TOKENS // width)
         for start in range(0, len(alike), n_rows):
             rows = alike[start : start + n_rows]
-            yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
+            batch = padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
+            yield dataclasses.replace(batch, is_padded=True)
 
 
 def padded(
@@ -106,5 +125,4 @@ def padded(
     left_out = np.zeros(n_rows, dtype=np.int64)
     left_out[: len(rows)] = pieces.prompt_tokens(n_prompt)[rows]
     weights, scales = pooling_weights(poolings, lengths, width, left_out)
-    is_padded = shape is not None or not mask.all()
-    return Batch(rows, token_ids, mask, is_padded, weights, scales)
+    return Batch(rows, token_ids, mask, not mask.all(), weights, scales)
