@@ -11,6 +11,7 @@ of one short query, the median of many.
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import random
@@ -55,7 +56,7 @@ def main() -> None:
     texts = mixed_texts(arguments.texts)
     vectors = {name: encoder.encode(texts) for name, encoder in encoders.items()}  # also warms up
     ways: dict[str, Callable[[], Any]] = {
-        name: lambda encoder=encoder: encoder.encode(texts) for name, encoder in encoders.items()
+        name: functools.partial(encoder.encode, texts) for name, encoder in encoders.items()
     }
     seconds = times(ways, arguments.rounds)
     waits = latencies(encoders, arguments.queries)
