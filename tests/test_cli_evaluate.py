@@ -18,7 +18,7 @@ from rowspace.cli import cli
 from rowspace.errors import ConfigError, EvaluationError, MissingExtraError
 from rowspace.space.formats import save
 from tests.evaluate.test_analogy import offset_vectors
-from tests.evaluate.test_tasks import write_data
+from tests.evaluate.test_tasks import OneWord, write_data
 
 
 class LetterEncoder:
@@ -165,6 +165,74 @@ def test_examples_and_limit_reach_the_sense_tasks(model: str, data: Path) -> Non
     assert word["n_test"] == {"France": 2, "Peru": 2}
 
 
+def test_sentence_pairs_have_their_tables_and_what_to_know(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--task", "sts", "--average", "mean")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0] == ["sentence", "similarity:", "mean", "spearman", "pearson", "pairs"]
+    assert [(line[0], line[-1]) for line in lines[1:5] if line[0] != "mean"] == [
+        ("trips", "6"),
+        ("a", "3"),
+        ("b", "3"),
+    ]
+    assert lines[2][:3] == ["mean", "of", "files"]
+    assert ["same", "1", "2"] in [[line[0], *line[-2:]] for line in lines if line]
+    known = offset_vectors(noise=0.9).key_to_index  # where of some words the lower case is
+    pairs = [("paris", "paris"), ("paris", "rome"), ("paris", "peru"), ("oslo", "spain")]
+    pairs += [("oslo", "oslo"), ("oslo", "?")]
+    n_zero = sum(first not in known or second not in known for first, second in pairs)
+    note = "pairs with a text without a vector, counted with cosine 0"
+    assert f"trips, mean: {note}: {n_zero}" in result.stdout
+
+
+def test_sentence_pairs_in_json(model: str, data: Path) -> None:
+    (data / "sentence" / "flat").mkdir()
+    pairs = "score\tsentence1\tsentence2\n1\tqqq\tzzz\n2\tzzz\tyyy\n"
+    (data / "sentence" / "flat" / "x.tsv").write_text(pairs)
+    arguments = ("--task", "sts", "--average", "sif", "--average", "mean", "--json")
+    result = _run(model, "--data", str(data), *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["sts"]) == ["sif", "mean"]
+    trips = found["sts"]["sif"]["trips"]
+    assert (trips["n_pairs"], list(trips["parts"])) == (6, ["a", "b"])
+    mean = (trips["parts"]["a"]["spearman"] + trips["parts"]["b"]["spearman"]) / 2
+    assert trips["mean_spearman"] == pytest.approx(mean)
+    assert found["sts"]["mean"]["flat"]["spearman"] is None  # all cosines are 0
+    assert found["pairs"]["sif"]["same"]["n_positive"] == 1
+
+
+def test_each_average_ranks_documents(model: str, data: Path) -> None:
+    averages = ("--average", "sif", "--average", "mean", "--mode", "dense", "--mode", "lexical")
+    result = _run(model, "--data", str(data), "--task", "retrieval", "--json", *averages)
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["retrieval"]) == ["dense, sif", "dense, mean", "lexical"]
+
+
+def test_only_the_named_tasks_are_run(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--only", "trips,places", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["similarity"]) == ["places"]
+    assert list(found["sts"]["sif"]) == ["trips"]
+    assert not found["pairs"] and not found["retrieval"] and not found["sense"]
+
+
+def test_a_name_that_is_no_task_is_said(model: str, data: Path) -> None:
+    result = _run(model, "--data", str(data), "--task", "retrieval", "--only", "wine")
+    assert isinstance(result.exception, EvaluationError)
+    assert str(result.exception) == "there is no task 'wine'; give some of drinks"
+
+
+def test_the_split_chooses_the_pairs(model: str, data: Path) -> None:
+    (data / "sentence" / "same" / "dev.tsv").write_text(
+        "sentence1\tsentence2\tlabel\na\ta\t1\nb\tc\t0\nb\td\t0\n"
+    )
+    arguments = ("--task", "sts", "--only", "same", "--split", "dev", "--json")
+    result = _run(model, "--data", str(data), *arguments)
+    assert json.loads(result.stdout)["pairs"]["sif"]["same"]["n_pairs"] == 3
+
+
 @pytest.fixture
 def transformer(tmp_path: Path) -> Path:
     """The folder of a small random BERT and a tokenizer of characters."""
@@ -209,6 +277,71 @@ def test_a_layer_that_is_not_there_is_said(transformer: Path, data: Path) -> Non
     result = _run(str(transformer), "--data", str(data), "--layers", "9")
     assert isinstance(result.exception, ConfigError)
     assert "there is no layer 9" in str(result.exception)
+
+
+def test_a_transformer_encodes_pairs_and_ranks_documents(transformer: Path, data: Path) -> None:
+    arguments = ("--task", "sts", "--task", "retrieval", "--mode", "hybrid", "--json")
+    result = _run(str(transformer), "--data", str(data), *arguments)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["n_words"] is None  # its table of tokens was not read
+    assert found["sts"]["encoder"]["trips"]["n_pairs"] == 6
+    assert found["retrieval"]["hybrid"]["drinks"]["n_queries"] == 2
+    assert found["skipped"] == []
+
+
+def test_of_a_sentence_encoder_pairs_and_retrieval_are_scored(
+    transformer: Path, data: Path
+) -> None:
+    (transformer / "1_Pooling").mkdir()
+    (transformer / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    kinds = {"Transformer": "", "Pooling": "1_Pooling"}
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for i, (kind, path) in enumerate(kinds.items())
+    ]
+    (transformer / "modules.json").write_text(json.dumps(modules))
+    result = _run(str(transformer), "--data", str(data))
+    assert result.exit_code == 0, result.output
+    titles = [line.split("  ")[0] for line in result.stdout.split("\n\n")]
+    assert titles[:3] == [
+        "sentence similarity: encoder",
+        "sentence pairs: encoder",
+        "retrieval: dense",
+    ]
+    assert "senses" not in result.stdout
+
+
+def test_of_static_tokens_the_table_is_read_and_the_encoder_loaded(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    safetensors = pytest.importorskip("safetensors.numpy")
+    folder = tmp_path / "static"
+    folder.mkdir()
+    vectors = offset_vectors(noise=0.9)
+    safetensors.save_file({"embeddings": vectors.matrix}, folder / "model.safetensors")
+    (folder / "config.json").write_text('{"model_type": "model2vec"}')
+    words = tokenizers.models.WordLevel(vectors.key_to_index, unk_token="filler0")
+    tokenizers.Tokenizer(words).save(str(folder / "tokenizer.json"))
+    loaded: list[str] = []
+
+    def load_encoder(model: str) -> OneWord:
+        loaded.append(model)
+        return OneWord(vectors)
+
+    monkeypatch.setattr("rowspace.sentence.loading.load_encoder", load_encoder)
+    result = _run(str(folder), "--data", str(data), "--only", "places,trips", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert loaded == [str(folder)]
+    assert found["similarity"]["places"]["n_scored"] == 3
+    pairs = [("Paris", "Paris", 5), ("Paris", "Rome", 3), ("Paris", "Peru", 1)]
+    cosines = [vectors.similarity(a, b) for a, b, _ in pairs]
+    expected = np.corrcoef(cosines, [score for *_, score in pairs])[0, 1]
+    trips = found["sts"]["encoder"]["trips"]
+    assert trips["parts"]["a"]["pearson"] == pytest.approx(expected, abs=1e-6)
+    assert trips["n_zero"] == 1
 
 
 def test_without_torch_a_transformer_asks_for_the_extra(

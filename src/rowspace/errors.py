@@ -8,6 +8,7 @@ RowspaceError
 ├── TrainingError          training that diverged (also ArithmeticError)
 ├── EvaluationError        a task that cannot be scored (also ValueError)
 ├── FilterError            a `--where` expression that does not parse or fit (also ValueError)
+├── RemoteError            a server that does not answer as it should (also RuntimeError)
 ├── MissingExtraError      a package that an optional feature needs (also ImportError)
 └── SpaceError             a space that cannot be used
     ├── SpaceLockedError   another process is writing it
@@ -53,6 +54,10 @@ class EvaluationError(RowspaceError, ValueError):
 
 class FilterError(RowspaceError, ValueError):
     """A filter expression that does not parse, or names an unknown field."""
+
+
+class RemoteError(RowspaceError, RuntimeError):
+    """A server that refuses, is out of reach, or answers with what makes no sense."""
 
 
 class MissingExtraError(RowspaceError, ImportError):

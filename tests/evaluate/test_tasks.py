@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, EvaluationError
 from rowspace.evaluate.beir import RetrievalTask
 from rowspace.evaluate.occurrence_encoders import NeighborOccurrences
 from rowspace.evaluate.sense import SenseSettings
-from rowspace.evaluate.tasks import Settings, find_tasks, run_tasks
+from rowspace.evaluate.tasks import Settings, choose_tasks, find_tasks, run_tasks
+from rowspace.space.vectors import Vectors
 from tests.evaluate.test_analogy import offset_vectors
 from tests.evaluate.test_beir import write_task
 
@@ -30,8 +33,36 @@ def write_data(folder: Path) -> Path:
         ": capitals\nFrance Paris Spain Madrid\nFrance Paris Italy Rome\n: gram1\nx y z w\n"
     )
     write_task(folder / "retrieval" / "drinks")
+    write_sentences(folder / "sentence")
     write_senses(folder / "context")
     return folder
+
+
+def write_sentences(folder: Path) -> None:
+    """Scored pairs in two files, and labelled ones of which the test part is one file."""
+    header = "score\tsentence1\tsentence2\n"
+    for name, text in {
+        "trips/a.tsv": f"{header}5\tParis\tParis\n3\tParis\tRome\n1\tParis\tPeru\n",
+        "trips/b.tsv": f"{header}5\tOslo\tOslo\n1\tOslo\tSpain\n2\tOslo\t?\n",
+        "same/test.tsv": "sentence1\tsentence2\tlabel\nOslo\tOslo\t1\nOslo\tSpain\t0\n",
+        "same/train.tsv": "sentence1\tsentence2\tlabel\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+class OneWord:
+    """A text of one word has its vector."""
+
+    fingerprint = "words"
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors, self.dim = vectors, vectors.dim
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        known = self.vectors.key_to_index
+        zero = np.zeros(self.dim, dtype=np.float32)
+        return np.array([self.vectors[text] if text in known else zero for text in texts])
 
 
 def write_senses(folder: Path) -> None:
@@ -57,6 +88,8 @@ def test_tasks_are_found_by_kind(tmp_path: Path) -> None:
         ("similarity", "packed.v2"),
         ("similarity", "places"),
         ("analogy", "capitals"),
+        ("sts", "same"),
+        ("sts", "trips"),
         ("retrieval", "drinks"),
         ("sense", "coarsewsd20/oslo"),
         ("sense", "wic/dev"),
@@ -76,10 +109,11 @@ def test_a_missing_folder_is_skipped_with_the_reason(tmp_path: Path) -> None:
     assert [(entry.kind, entry.name) for entry in skipped] == [
         ("similarity", "word/similarity"),
         ("analogy", "word/analogy"),
+        ("sts", "sentence"),
         ("retrieval", "retrieval"),
         ("sense", "context"),
     ]
-    assert skipped[2].reason == f"{tmp_path} has no folder retrieval"
+    assert skipped[3].reason == f"{tmp_path} has no folder retrieval"
 
 
 def test_files_that_are_no_task_are_skipped_with_the_reason(tmp_path: Path) -> None:
@@ -111,6 +145,7 @@ def test_every_task_is_in_the_report(tmp_path: Path) -> None:
     report = run_tasks(
         vectors,
         tasks,
+        encoders={"word": OneWord(vectors)},
         rankers={"first": first_documents},
         occurrence_encoders={"neighbors": NeighborOccurrences(vectors)},
         settings=Settings(k=2, sense=SenseSettings(n_examples=(2,))),
@@ -118,6 +153,9 @@ def test_every_task_is_in_the_report(tmp_path: Path) -> None:
     assert list(report.similarity) == ["packed.v2", "places"]
     assert report.similarity["places"].unknown_words == ("xyzzy",)
     assert report.analogy["capitals"].total.n_scored == 2
+    assert (report.sts["word"]["trips"].n_pairs, report.sts["word"]["trips"].n_zero) == (6, 1)
+    assert report.sts["word"]["trips"].parts["a"].n_pairs == 3
+    assert report.pairs["word"]["same"].best_accuracy == 1.0
     assert report.retrieval["first"]["drinks"].k == 2
     (score,) = report.senses["neighbors"]["coarsewsd20/oslo"].scores["centroid"]
     assert (score.n_examples, score.accuracy) == (2, 1.0)
@@ -137,6 +175,7 @@ def test_a_task_that_cannot_be_read_is_skipped_and_the_rest_goes_on(tmp_path: Pa
     assert "broken.tsv line 1" in reasons["broken"]
     assert "damaged or cut short" in reasons["cut"]
     assert "has no queries.jsonl" in reasons["drinks"]
+    assert reasons["trips"] == "nothing was given that gives texts their vectors"
     assert reasons["wic/dev"] == "nothing was given that gives words in sentences their vectors"
 
 
@@ -180,3 +219,17 @@ def test_settings_reach_the_tasks(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="give 1 or more"):
         Settings(**settings)  # type: ignore[arg-type]
+
+
+def test_tasks_are_chosen_by_name(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    (data / "word" / "analogy" / "notes.md").write_text("x")
+    tasks, skipped = choose_tasks(*find_tasks(data), ["wic/dev", "trips", "notes.md"])
+    assert [task.name for task in tasks] == ["trips", "wic/dev"]
+    assert [entry.name for entry in skipped] == ["notes.md"]
+
+
+def test_a_name_that_is_no_task_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    tasks, skipped = find_tasks(write_data(tmp_path), ["sts"])
+    with pytest.raises(EvaluationError, match="no task 'drinks'; give some of same, trips"):
+        choose_tasks(tasks, skipped, ["drinks"])

@@ -382,6 +382,22 @@ def test_compiled_it_is_one_graph_and_the_same(make: Callable[[], Position]) -> 
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("make", ROTATIONS)
+def test_traced_it_turns_other_texts_too(make: Callable[[], Position]) -> None:
+    position = make()
+
+    def turn(x: Tensor, positions: Tensor) -> Tensor:
+        placement = position.place(positions, positions, 6, x.dtype)
+        assert placement.turn_queries is not None
+        return placement.turn_queries(x)
+
+    x, other = (seeded(1, 2, n, 8, dtype=torch.float32) for n in (6, 4))
+    traced = torch.jit.trace(turn, (x, torch.arange(6)))  # type: ignore[no-untyped-call]
+    places = torch.arange(4) + 3
+    torch.testing.assert_close(traced(other, places), turn(other, places), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

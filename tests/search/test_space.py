@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rowspace.errors import (
     ConfigError,
@@ -67,6 +69,18 @@ def test_a_query_is_plain_words_whatever_is_in_it(space: Space) -> None:
     for query in ["", "   ", "the of and", "?!", "\0", "\ud800"]:
         assert _ids(space, query, mode="lexical") == []
         space.search(query)
+
+
+class AsksWithPrompt(HashEncoder):
+    """Reads a query as another text, as encoders with prompts do."""
+
+    def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.encode(["Heat flows from hot to cold." for _ in texts])
+
+
+def test_queries_are_encoded_as_queries_where_the_encoder_tells_them_apart(space: Space) -> None:
+    asking = open_space(space.path, AsksWithPrompt())
+    assert asking.search("supersonic wing", k=1, mode="dense")[0].document_id == "heat"
 
 
 def test_a_document_without_known_words_is_found_by_words_and_never_by_meaning(

@@ -23,6 +23,10 @@ def make_model(dropout: float) -> nn.Module:
     return nn.Sequential(nn.Linear(D, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, D))
 
 
+def make_inputs() -> Tensor:
+    return torch.randn(N, D, generator=torch.Generator().manual_seed(1))
+
+
 def gradients(model: nn.Module) -> list[Tensor]:
     found = [parameter.grad for parameter in model.parameters()]
     return [gradient for gradient in found if gradient is not None]
@@ -31,12 +35,11 @@ def gradients(model: nn.Module) -> list[Tensor]:
 @pytest.mark.parametrize("sizes", [[12], [6, 6], [5, 5, 2], [1] * 12])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_gradients_are_those_of_one_graph(sizes: list[int], dropout: float) -> None:
-    inputs = torch.randn(N, D, generator=torch.Generator().manual_seed(1))
-    chunks = inputs.split(sizes)
+    chunks = torch.split(make_inputs(), sizes)
     model = make_model(dropout)
     torch.manual_seed(11)
     whole = loss(torch.cat([model(chunk) for chunk in chunks]))
-    whole.backward()
+    torch.autograd.backward(whole)
     following = torch.rand(1)
     wanted = [gradient.clone() for gradient in gradients(model)]
     assert len(wanted) == 4
@@ -58,7 +61,7 @@ def test_dropout_of_another_state_would_be_noticed() -> None:
 
 def test_gradients_add_up_and_reach_the_parameters_of_the_loss() -> None:
     model, scale = make_model(0.0), nn.Parameter(torch.tensor(2.0))
-    chunks = torch.randn(N, D, generator=torch.Generator().manual_seed(1)).split(4)
+    chunks = torch.split(make_inputs(), 4)
     grad_cache(model, chunks, lambda e: loss(e) * scale)
     once = [gradient.clone() for gradient in gradients(model)]
     assert scale.grad is not None
@@ -70,9 +73,10 @@ def test_gradients_add_up_and_reach_the_parameters_of_the_loss() -> None:
 
 def test_an_autocast_around_it_does_not_lose_the_gradients() -> None:
     model = make_model(0.0)
-    chunks = torch.randn(N, D, generator=torch.Generator().manual_seed(1)).split(4)
+    chunks = torch.split(make_inputs(), 4)
     with torch.autocast("cpu", torch.bfloat16):
-        loss(torch.cat([model(chunk) for chunk in chunks]).float()).backward()
+        whole = loss(torch.cat([model(chunk) for chunk in chunks]).float())
+        torch.autograd.backward(whole)
         wanted = [gradient.clone() for gradient in gradients(model)]
         model.zero_grad()
         torch.clear_autocast_cache()
@@ -86,4 +90,4 @@ def test_what_cannot_be_is_told() -> None:
         grad_cache(make_model(0.0), [], loss)
     with pytest.raises(ConfigError, match="does not depend on the embeddings"):
         constant = torch.ones((), requires_grad=True)
-        grad_cache(make_model(0.0), torch.ones(4, D).split(2), lambda e: constant)
+        grad_cache(make_model(0.0), [torch.ones(2, D)] * 2, lambda e: constant)

@@ -209,11 +209,12 @@ def test_matryoshka_is_that_of_sentence_transformers(batch: Batch, name: str) ->
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_every_loss_has_the_gradient_of_finite_differences(batch: Batch, name: str) -> None:
-    settings: dict[str, Any] = {
+    all_settings: dict[str, dict[str, Any]] = {
         "cosent": {"scores": torch.tensor([1.0, 1.0, 2.0, 4.0, 3.0, 0.0])},
         "margin_mse": {"margins": torch.ones(B, N, dtype=torch.float64)},
         "info_nce": {"symmetric": True},
-    }.get(name, {})
+    }
+    settings = all_settings.get(name, {})
     n = 2 if name in ("cosent", "embedding_mse", "embedding_cosine") else 3
     inputs = [each.clone().requires_grad_() for each in batch[:n]]
     assert torch.autograd.gradcheck(lambda *e: LOSSES[name](*e, **settings), inputs)
@@ -224,6 +225,12 @@ def test_scores_of_half_precision_do_not_overflow() -> None:
     b = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float16)
     loss = cosent(a, b, scores=torch.tensor([0.0, 1.0]), scale=20.0)
     assert loss.item() == pytest.approx(math.log1p(math.exp(40)), rel=1e-3)
+
+
+def test_info_nce_of_half_precision_is_that_of_the_same_numbers(batch: Batch) -> None:
+    halves = [each.bfloat16() for each in batch]
+    wanted = info_nce(*(each.double() for each in halves)).item()
+    assert info_nce(*halves).item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_shapes_that_do_not_fit_are_told(batch: Batch) -> None:

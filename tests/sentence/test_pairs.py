@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,12 @@ def test_columns_are_read_with_and_without_names(
 def test_any_example_of_a_packed_file_is_read_by_its_number(tmp_path: Path, suffix: str) -> None:
     lines = [f'{{"anchor": "{i} ä €", "positive": ["{i}", "{i}’"]}}\n\n' for i in range(50)]
     data = ("\ufeff" + "".join(lines)).encode()
-    pack = {
+    packers: dict[str, Callable[[bytes], bytes]] = {
         "": bytes, ".gz": gzip.compress, ".xz": lzma.compress,
         ".zst": zstandard.ZstdCompressor().compress,
-    }[suffix]  # fmt: skip
+    }  # fmt: skip
     path = tmp_path / f"a.jsonl{suffix}"
-    path.write_bytes(pack(data))
+    path.write_bytes(packers[suffix](data))
     pairs = PairFile(path)
     assert len(pairs) == 100
     for i in (99, 0, 41, 42):

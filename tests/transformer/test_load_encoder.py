@@ -384,7 +384,8 @@ def test_a_missing_package_says_what_to_install(
     program = (
         f"import sys; sys.modules[{package!r}] = None\n"
         "import rowspace\n"
-        f"try: load_encoder({str(written[kind])!r})\n"
+        "try:\n"
+        f"    rowspace.load_encoder({str(written[kind])!r}, runtime='torch')\n"
         "except rowspace.errors.MissingExtraError as error: print(error)"
     )
     done = subprocess.run(
@@ -398,7 +399,8 @@ def test_a_bert_needs_no_transformers(written: dict[str, Path]) -> None:
     program = (
         "import sys; sys.modules['transformers'] = None\n"
         "import rowspace\n"
-        f"print(load_encoder({str(written['bert'])!r}).encode(['a bank']).shape)"
+        f"encoder = rowspace.load_encoder({str(written['bert'])!r}, runtime='torch')\n"
+        "print(encoder.encode(['a bank']).shape)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

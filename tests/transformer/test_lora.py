@@ -63,7 +63,7 @@ def test_only_adapters_get_a_gradient_and_it_is_that_of_the_loss() -> None:
     model = _model().double()
     add_lora(model, rank=3, dropout=0.0)
     _learned(model)
-    model.loss(IDS[:, :-1], IDS[:, 1:]).backward()
+    model.loss(IDS[:, :-1], IDS[:, 1:]).backward()  # type: ignore[no-untyped-call]
     learning = {name for name, p in model.named_parameters() if p.grad is not None}
     assert learning == set(lora_state(model))
     for name, parameter in model.named_parameters():
@@ -73,11 +73,11 @@ def test_only_adapters_get_a_gradient_and_it_is_that_of_the_loss() -> None:
         place = int(parameter.grad.abs().argmax())
         number = parameter.data.view(-1)
         losses = []
-        for step in (1e-5, -2e-5):
+        for step in (1e-6, -2e-6):
             number[place] += step
             losses.append(model.loss(IDS[:, :-1], IDS[:, 1:]).item())
-        number[place] += 1e-5
-        slope = (losses[0] - losses[1]) / 2e-5
+        number[place] += 1e-6
+        slope = (losses[0] - losses[1]) / 2e-6
         assert slope == pytest.approx(float(parameter.grad.view(-1)[place]), rel=1e-5)
 
 
@@ -93,7 +93,7 @@ def test_merged_is_as_unmerged(settings: dict[str, Any]) -> None:
     torch.testing.assert_close(model(IDS), expected, rtol=0, atol=1e-5)
     assert list(model.state_dict()) == names
     assert all(parameter.requires_grad for parameter in model.parameters())
-    assert type(model.transformer.blocks[0].attention.qkv) is torch.nn.Linear
+    assert not any(isinstance(part, LoRALinear) for part in model.modules())
     merge_lora(model)
     torch.testing.assert_close(model(IDS), expected, rtol=0, atol=1e-5)
 
@@ -147,7 +147,7 @@ def test_a_model_of_transformers_has_targets_of_other_names() -> None:
         vocab_size=9, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
         num_attention_heads=2,
     )  # fmt: skip
-    model = AutoModel.from_config(config)
+    model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     add_lora(model, rank=2, targets=("q_proj", "down_proj"))
     assert len(lora_state(model)) == 4
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_frozen_rows_do_not_mind_a_table_that_stays() -> None:
     model = _model(is_tied=False)
     model.transformer.embeddings.token.freeze([1])
     add_lora(model)
-    model.loss(IDS[:, :-1], IDS[:, 1:]).backward()
+    model.loss(IDS[:, :-1], IDS[:, 1:]).backward()  # type: ignore[no-untyped-call]
     assert model.transformer.embeddings.token.weight.grad is None
 
 

@@ -27,7 +27,14 @@ _COMMANDS = {
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
+    "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
+    "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),
+    "mine": ("rowspace.cli.pairs", "Hard negatives for training pairs, found by a model."),
     "distill": ("rowspace.cli.distill", "Static word vectors out of a transformer."),
+    "synthesize": (
+        "rowspace.cli.synthesize",
+        "Training pairs from a corpus, or written by a language model.",
+    ),
     "phrases": ("rowspace.cli.phrases", "Find words that stand together, and join them."),
     "neighbors": ("rowspace.cli.vectors", "The words nearest to a word."),
     "analogy": (

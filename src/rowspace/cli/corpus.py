@@ -34,6 +34,11 @@ def line_corpus_options(command: Command) -> Command:
     return _add(command, "lines")
 
 
+def block_corpus_options(command: Command) -> Command:
+    """As `corpus_options`, where documents with titles stand between blank lines."""
+    return _add(command, "blocks")
+
+
 def _add(command: Command, documents: str) -> Command:
     of_documents = click.option(
         "--documents",

@@ -1,23 +1,21 @@
-"""`rowspace eval`: word vectors or a transformer measured on the tasks of a data folder."""
+"""`rowspace eval`: word vectors or an encoder measured on the tasks of a data folder."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from rowspace.cli.models import is_transformer
-from rowspace.cli.options import whole_numbers
+from rowspace.cli.models import has_modules, is_text_encoder, is_transformer
+from rowspace.cli.options import names, whole_numbers
 from rowspace.cli.output import Row, aligned, emit_json, json_option, plain, ratio
+from rowspace.cli.rankers import AVERAGES, MODES, make_rankers, text_encoders
 from rowspace.cli.sense_tables import sense_json, sense_tables
+from rowspace.cli.sentence_tables import sentence_json, sentence_tables
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.analogy import AnalogyResult, SectionResult
-from rowspace.evaluate.beir import RetrievalTask
 from rowspace.evaluate.occurrence_encoders import (
     SENTENCE_WEIGHT,
     NeighborOccurrences,
@@ -25,35 +23,39 @@ from rowspace.evaluate.occurrence_encoders import (
     StaticOccurrences,
     TransformerOccurrences,
 )
-from rowspace.evaluate.retrieval import RetrievalResult, retrieve, retrieve_dense
+from rowspace.evaluate.retrieval import RetrievalResult
 from rowspace.evaluate.sense import SenseSettings
-from rowspace.evaluate.tasks import KINDS, Kind, Ranker, Report, Settings, find_tasks, run_tasks
+from rowspace.evaluate.tasks import (
+    KINDS,
+    Kind,
+    Report,
+    Settings,
+    choose_tasks,
+    find_tasks,
+    run_tasks,
+)
 from rowspace.extras import require_torch
-from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
-from rowspace.text.passages import Passage
-
-if TYPE_CHECKING:
-    from rowspace.search.space import Space
-
-_DOCUMENTS_AT_ONCE = 1024
-
-MODES = ("dense", "lexical", "hybrid")
 
 EPILOG = """\b
-MODEL is a folder of vectors, a space, a word2vec file (.txt, .vec, .bin), or the folder of a
-transformer, of which sense tasks alone are scored if no other is asked for.
+MODEL is a folder of vectors, a space, a word2vec file (.txt, .vec, .bin), a folder of
+sentence-transformers or model2vec, or a transformer's. If no task is asked for, sentence pairs and
+retrieval are scored of a folder of sentence-transformers, and senses of any other transformer.
 DATA holds any of
   word/similarity/*.tsv   word TAB word TAB score (.csv: commas)
   word/analogy/*.txt      as questions-words.txt: `: section`, then four words a line
+  sentence/*/             .tsv with a header of sentence1, sentence2 and score, or label (0 or 1)
+                          in any order; of train.tsv, dev.tsv, test.tsv only one is read (--split)
+  sentence/lee50/         docs.txt, human-similarity-50x50.txt
   retrieval/*/            corpus.jsonl, queries.jsonl, qrels/test.tsv, as in BEIR
   context/coarsewsd20/    WORD.train.tsv, WORD.test.tsv: sense TAB index TAB sentence
   context/senseval/       WORD.jsonl: sense, index, tokens
   context/wic/*.tsv       label TAB lemma TAB pos TAB index1 TAB index2 TAB both sentences
 Files may be packed (.gz, .xz, .zst); a .tsv of context/ may begin with a header.
-Retrieval ranks whole documents: dense by the weighted mean of their words' vectors (SIF), lexical
-by BM25 with English stemming, hybrid by both. Senses are told by cosine to the nearest mean of a
+Retrieval ranks whole documents: dense by the vectors of texts, lexical by BM25 with English
+stemming, hybrid by both. Of word vectors, a text's is their mean, weighted (SIF) or plain. A text
+without a vector has cosine 0 with others. Senses are told by cosine to the nearest mean of a
 sense's examples (centroid) or the nearest example; of word vectors by the word's own, the same in
 every sentence, and by its neighbors'. The threshold of Word-in-Context is tuned on other lemmas
 than those it is tried on, in five folds.
@@ -72,6 +74,7 @@ than those it is tried on, in five folds.
     type=click.Choice(KINDS),
     help="Only this kind; may be repeated.  [default: all]",
 )
+@click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(
     "--mode",
     "modes",
@@ -82,13 +85,24 @@ than those it is tried on, in five folds.
     help="How retrieval ranks documents; may be repeated.",
 )
 @click.option(
+    "--average",
+    "averages",
+    multiple=True,
+    default=["sif"],
+    show_default=True,
+    type=click.Choice(AVERAGES),
+    help="Of word vectors, what a text's vector is: their weighted mean or the plain one; may be "
+    "repeated.",
+)
+@click.option(
     "-k",
     default=10,
     show_default=True,
     type=click.IntRange(min=1),
     help="Results of each query that count in retrieval.",
 )
-@click.option("--split", default="test", show_default=True, help="The judgements: qrels/SPLIT.tsv.")
+@click.option("--split", default="test", show_default=True,
+              help="The judgements, qrels/SPLIT.tsv, or sentence pairs, SPLIT.tsv.")  # fmt: skip
 @click.option(
     "--method",
     default="3cosadd",
@@ -144,7 +158,9 @@ def eval_command(
     model: str,
     data: str,
     kinds: tuple[Kind, ...],
+    only: tuple[str, ...] | None,
     modes: tuple[str, ...],
+    averages: tuple[str, ...],
     k: int,
     split: str,
     method: Any,
@@ -157,17 +173,20 @@ def eval_command(
     sentence_weight: float,
     as_json: bool,
 ) -> None:
-    """Measure MODEL on word similarity, analogies, retrieval and word senses."""
-    reads_sentences = is_transformer(model)
-    kinds = kinds or (("sense",) if reads_sentences else KINDS)
+    """Measure MODEL on word similarity, analogies, sentence pairs, retrieval and word senses."""
+    kinds = kinds or _default_kinds(model)
     tasks, skipped = find_tasks(data, kinds)
-    vectors = None if reads_sentences and set(kinds) == {"sense"} else load(model)
-    encoders: dict[str, OccurrenceEncoder] = {}
-    if "sense" in kinds and reads_sentences:
-        encoders["transformer"] = _transformer(model, layers, hidden, sentence_weight)
+    if only is not None:
+        tasks, skipped = choose_tasks(tasks, skipped, only)
+    found = {task.kind for task in tasks}
+    vectors = load(model) if found & _kinds_of_words(model) else None
+    texts = text_encoders(model, vectors, averages) if found & {"sts", "retrieval"} else {}
+    occurrences: dict[str, OccurrenceEncoder] = {}
+    if "sense" in found and is_transformer(model):
+        occurrences["transformer"] = _transformer(model, layers, hidden, sentence_weight)
     elif vectors is not None:
-        encoders["own vector"] = StaticOccurrences(vectors)
-        encoders["neighbors"] = NeighborOccurrences(vectors)
+        occurrences["own vector"] = StaticOccurrences(vectors)
+        occurrences["neighbors"] = NeighborOccurrences(vectors)
     settings = Settings(
         method=method,
         case_insensitive=not case_sensitive,
@@ -179,8 +198,9 @@ def eval_command(
     report = run_tasks(
         vectors,
         tasks,
-        rankers=None if vectors is None else _rankers(vectors, modes),
-        occurrence_encoders=encoders,
+        encoders=texts,
+        rankers=make_rankers(texts, modes),
+        occurrence_encoders=occurrences,
         settings=settings,
     )
     report.skipped[:0] = skipped
@@ -197,7 +217,20 @@ def eval_command(
 eval = eval_command
 
 
-# Transformers
+# What is loaded
+
+
+def _default_kinds(model: str) -> tuple[Kind, ...]:
+    if has_modules(model):
+        return "sts", "retrieval"
+    return ("sense",) if is_transformer(model) else KINDS
+
+
+def _kinds_of_words(model: str) -> set[Kind]:
+    """The tasks for which the vectors of words are read."""
+    if is_transformer(model):
+        return {"similarity", "analogy"}
+    return set(KINDS) - ({"sts", "retrieval"} if is_text_encoder(model) else set())
 
 
 def _transformer(
@@ -212,51 +245,6 @@ def _transformer(
     )
 
 
-# Rankers: evaluation and search do not know each other, so they meet here.
-
-
-def _rankers(vectors: Vectors, modes: Sequence[str]) -> dict[str, Ranker]:
-    @functools.cache  # made when the first retrieval task is reached
-    def encoder() -> Encoder:
-        from rowspace.static.sif import SIFEncoder
-
-        made: Encoder = SIFEncoder.from_vectors(vectors)
-        return made
-
-    def rank(mode: str, task: RetrievalTask, k: int) -> dict[str, list[str]]:
-        if mode == "dense":
-            return retrieve_dense(encoder(), task, k)
-        with tempfile.TemporaryDirectory(prefix="rowspace-eval-") as folder:
-            space = _make_space(Path(folder) / "task.space", encoder(), task)
-
-            def search(queries: Sequence[str], k: int) -> list[list[str]]:
-                found = space.search_batch(queries, k, mode=mode)
-                return [[hit.document_id for hit in hits] for hits in found]
-
-            return retrieve(search, task, k)
-
-    return {mode: functools.partial(rank, mode) for mode in dict.fromkeys(modes)}
-
-
-def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
-    """A space of the task's documents, each one whole passage; those without text are left out."""
-    from rowspace.search.space import open_space
-    from rowspace.search.writer import create_space
-
-    passages = [
-        Passage(document_id, 0, "", text, task.name)
-        for document_id, text in task.documents.items()
-        if text
-    ]
-    blocks = (
-        passages[start : start + _DOCUMENTS_AT_ONCE]
-        for start in range(0, len(passages), _DOCUMENTS_AT_ONCE)
-    )
-    batches = ((block, encoder.encode([passage.text for passage in block])) for block in blocks)
-    create_space(path, encoder, batches, encoder_kind="sif", field_types={})
-    return open_space(path, encoder)
-
-
 # Tables
 
 
@@ -265,6 +253,7 @@ def _tables(report: Report) -> Iterator[list[str]]:
         yield _similarity_table(report)
     for name, analogies in report.analogy.items():
         yield _analogy_table(name, analogies)
+    yield from sentence_tables(report)
     for mode, results in report.retrieval.items():
         yield _retrieval_table(mode, list(results.values()))
     notes = [
@@ -349,6 +338,7 @@ def _as_json(model: str, vectors: Vectors | None, report: Report) -> dict[str, A
             name: plain(dataclasses.asdict(result)) for name, result in report.similarity.items()
         },
         "analogy": {name: _analogy_json(result) for name, result in report.analogy.items()},
+        **sentence_json(report),
         "retrieval": {
             mode: {name: _retrieval_json(result) for name, result in results.items()}
             for mode, results in report.retrieval.items()

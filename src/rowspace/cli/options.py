@@ -50,9 +50,11 @@ def _option(
         name = f"{name}/--no-{name[2:]}"
         return click.option(name, default=default, show_default=True, help=text)
     if isinstance(default, tuple):
-        parse = whole_numbers if isinstance(default[0], int) else _names
+        parse = whole_numbers if "int" in str(field.type) else _names
         shown = ",".join(map(str, default))
-        return click.option(name, default=shown, show_default=True, callback=parse, help=text)
+        return click.option(
+            name, default=shown, show_default=bool(shown), callback=parse, help=text
+        )
     kind: Any = type(default)
     if default is None:
         kind = next(k for k in (float, int, str) if k.__name__ in str(field.type))
@@ -73,8 +75,8 @@ def whole_numbers(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, ...] | None:
     """A callback of click: whole numbers with commas between; None where nothing was given."""
-    if value is None:
-        return None
+    if not value:
+        return None if value is None else ()
     found = []
     for part in value.split(","):
         if not part.strip().removeprefix("-").isdecimal():
@@ -84,6 +86,13 @@ def whole_numbers(
             )
         found.append(int(part))
     return tuple(found)
+
+
+def names(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """A callback of click: names with commas between; None where nothing was given."""
+    return None if value is None else _names(context, parameter, value)
 
 
 def run_options(command: Command, *more: Callable[[Command], Command]) -> Command:

@@ -16,6 +16,7 @@ from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.options import field_options, run_options
 from rowspace.cli.output import emit_json
 from rowspace.cli.train_lm import lm, mlm
+from rowspace.cli.train_sentence import sentence
 from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.space.vectors import Vectors
@@ -102,6 +103,7 @@ def train() -> None:
 
 train.add_command(lm)
 train.add_command(mlm)
+train.add_command(sentence)
 
 
 def training_options(command: Command) -> Command:

@@ -1,4 +1,4 @@
-"""Measuring vectors and search: word similarity, analogies, retrieval, senses of words."""
+"""Measuring vectors and search: similarity, analogies, retrieval, senses of words."""
 
 from rowspace.evaluate.analogy import AnalogyResult as AnalogyResult
 from rowspace.evaluate.analogy import AnalogySection as AnalogySection
@@ -11,6 +11,10 @@ from rowspace.evaluate.occurrence_encoders import NeighborOccurrences as Neighbo
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder as OccurrenceEncoder
 from rowspace.evaluate.occurrence_encoders import StaticOccurrences as StaticOccurrences
 from rowspace.evaluate.occurrence_encoders import TransformerOccurrences as TransformerOccurrences
+from rowspace.evaluate.pair_classification import PairResult as PairResult
+from rowspace.evaluate.pair_classification import (
+    evaluate_pair_classification as evaluate_pair_classification,
+)
 from rowspace.evaluate.ranking import average_precision as average_precision
 from rowspace.evaluate.ranking import ndcg_at_k as ndcg_at_k
 from rowspace.evaluate.ranking import precision_at_k as precision_at_k
@@ -27,9 +31,15 @@ from rowspace.evaluate.sense_data import SenseTask as SenseTask
 from rowspace.evaluate.sense_data import read_coarse_wsd as read_coarse_wsd
 from rowspace.evaluate.sense_data import read_senseval as read_senseval
 from rowspace.evaluate.sense_data import read_wic as read_wic
+from rowspace.evaluate.sentence_data import SentenceTask as SentenceTask
+from rowspace.evaluate.sentence_data import read_sentence_pairs as read_sentence_pairs
+from rowspace.evaluate.sentence_data import read_sentence_task as read_sentence_task
 from rowspace.evaluate.similarity import SimilarityResult as SimilarityResult
 from rowspace.evaluate.similarity import read_pairs as read_pairs
 from rowspace.evaluate.similarity import word_similarity as word_similarity
+from rowspace.evaluate.sts import STSResult as STSResult
+from rowspace.evaluate.sts import evaluate_sts as evaluate_sts
+from rowspace.evaluate.sts import evaluate_sts_task as evaluate_sts_task
 from rowspace.evaluate.tasks import Report as Report
 from rowspace.evaluate.tasks import Settings as Settings
 from rowspace.evaluate.tasks import find_tasks as find_tasks

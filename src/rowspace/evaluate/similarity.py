@@ -8,16 +8,15 @@ line that cannot be read is an error here, where gensim passes over it.
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rowspace.errors import EvaluationError
-from rowspace.evaluate.lines import numbered_lines
+from rowspace.evaluate.correlation import correlations
+from rowspace.evaluate.lines import as_number, numbered_lines
 from rowspace.evaluate.lookup import fold, row_of_words
 from rowspace.space.similarity import unit_rows
 from rowspace.space.vectors import Vectors
@@ -116,7 +115,7 @@ def word_similarity(
             f"only {len(human)} of {len(pairs)} pairs have a vector for both words; "
             "give vectors with a larger vocabulary or pairs from their domain"
         )
-    spearman, pearson = _correlations(np.array(human), np.array(model))
+    spearman, pearson = correlations(np.array(human), np.array(model))
     return SimilarityResult(
         spearman=spearman,
         pearson=pearson,
@@ -145,7 +144,7 @@ def read_pairs(path: Path | str) -> list[Pair]:
     path = Path(path)
     pairs: list[Pair] = []
     for number, fields in _rows(path):
-        score = _as_score(fields[2]) if len(fields) >= 3 else None
+        score = as_number(fields[2]) if len(fields) >= 3 else None
         if score is not None:
             pairs.append((fields[0].strip(), fields[1].strip(), score))
         elif number > 1 or len(fields) < 3:
@@ -163,23 +162,3 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     for number, line in numbered_lines(path):
         if not line.startswith("#"):
             yield number, next(csv.reader([line])) if has_commas else line.split("\t")
-
-
-def _as_score(text: str) -> float | None:
-    try:
-        score = float(text)
-    except ValueError:
-        return None
-    return score if math.isfinite(score) else None
-
-
-def _correlations(human: NDArray[np.float64], model: NDArray[np.float64]) -> tuple[float, float]:
-    """Spearman's and Pearson's correlation, NaN where one side is constant."""
-    from scipy import stats
-
-    if np.ptp(human) == 0 or np.ptp(model) == 0:
-        return math.nan, math.nan
-    return (
-        float(stats.spearmanr(human, model).statistic),
-        float(stats.pearsonr(human, model).statistic),
-    )

@@ -1,8 +1,9 @@
 """The tasks in a data folder, run one after another on one model.
 
-The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt`, `retrieval/*/` in BEIR's layout and
-`context/*/` with senses of words (`sense_tasks`); any part may be missing. What is not scored is in
-the report with the reason, never left out silently.
+The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt`, `sentence/*/` with pairs of texts
+(`sentence_data`), `retrieval/*/` in BEIR's layout and `context/*/` with senses of words
+(`sense_tasks`); any part may be missing. What is not scored is in the report with the reason, never
+left out silently.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from rowspace.errors import ConfigError, EvaluationError, RowspaceError
 from rowspace.evaluate.analogy import AnalogyResult, Method, evaluate_analogies, read_analogies
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
+from rowspace.evaluate.pair_classification import PairResult, evaluate_pair_classification
 from rowspace.evaluate.retrieval import RetrievalResult, evaluate_rankings
 from rowspace.evaluate.sense import SenseResult, SenseSettings
 from rowspace.evaluate.sense_tasks import HOME, find_sense_tasks, run_sense_task
+from rowspace.evaluate.sentence_data import read_sentence_task
 from rowspace.evaluate.similarity import SimilarityResult, read_pairs, word_similarity
+from rowspace.evaluate.sts import STSResult, evaluate_sts_task
 from rowspace.evaluate.wic import WicResult
 from rowspace.progress import track
+from rowspace.space.encoder import Encoder
 from rowspace.space.vectors import Vectors
 from rowspace.text.streams import bare_suffix
 
-Kind = Literal["similarity", "analogy", "retrieval", "sense"]
+Kind = Literal["similarity", "analogy", "sts", "retrieval", "sense"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -37,6 +42,7 @@ Ranker = Callable[[RetrievalTask, int], Mapping[str, Sequence[str]]]
 _HOMES: dict[Kind, tuple[str, tuple[str, ...]]] = {
     "similarity": ("word/similarity", (".tsv", ".csv")),
     "analogy": ("word/analogy", (".txt",)),
+    "sts": ("sentence", ()),
     "retrieval": ("retrieval", ()),
 }
 
@@ -78,7 +84,7 @@ class Settings:
     """Results of each query that count in retrieval."""
 
     split: str = "test"
-    """Which judgements of a retrieval task."""
+    """Which judgements of a retrieval task, and which file of sentence pairs."""
 
     sense: SenseSettings = field(default_factory=SenseSettings)
     """How senses are told apart."""
@@ -98,6 +104,12 @@ class Report:
 
     similarity: dict[str, SimilarityResult] = field(default_factory=dict)
     analogy: dict[str, AnalogyResult] = field(default_factory=dict)
+    sts: dict[str, dict[str, STSResult]] = field(default_factory=dict)
+    """Scored sentence pairs: by encoder, then task."""
+
+    pairs: dict[str, dict[str, PairResult]] = field(default_factory=dict)
+    """Labelled sentence pairs: by encoder, then task."""
+
     retrieval: dict[str, dict[str, RetrievalResult]] = field(default_factory=dict)
     """By ranker, then task."""
 
@@ -112,7 +124,8 @@ class Report:
     @property
     def has_scores(self) -> bool:
         """Whether any task was scored."""
-        return any((self.similarity, self.analogy, self.retrieval, self.senses, self.wic))
+        words, sentences = (self.similarity, self.analogy), (self.sts, self.pairs)
+        return any((*words, *sentences, self.retrieval, self.senses, self.wic))
 
 
 def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Task], list[Skipped]]:
@@ -122,7 +135,7 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
     ----------
     data : path
         See the module's docstring for the layout.
-    kinds : sequence of {"similarity", "analogy", "retrieval", "sense"}
+    kinds : sequence of {"similarity", "analogy", "sts", "retrieval", "sense"}
 
     Returns
     -------
@@ -148,10 +161,33 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
     return tasks, skipped
 
 
+def choose_tasks(
+    tasks: Sequence[Task], skipped: Sequence[Skipped], names: Sequence[str]
+) -> tuple[list[Task], list[Skipped]]:
+    """Keep the tasks of these names, and what is said of them.
+
+    Raises
+    ------
+    EvaluationError
+        If a name is none of the tasks'.
+    """
+    known = {task.name for task in tasks} | {entry.name for entry in skipped}
+    for name in names:
+        if name not in known:
+            raise EvaluationError(
+                f"there is no task {name!r}; give some of {', '.join(task.name for task in tasks)}"
+            )
+    return (
+        [task for task in tasks if task.name in names],
+        [entry for entry in skipped if entry.name in names],
+    )
+
+
 def run_tasks(
     vectors: Vectors | None,
     tasks: Sequence[Task],
     *,
+    encoders: Mapping[str, Encoder] | None = None,
     rankers: Mapping[str, Ranker] | None = None,
     occurrence_encoders: Mapping[str, OccurrenceEncoder] | None = None,
     settings: Settings | None = None,
@@ -163,6 +199,8 @@ def run_tasks(
     vectors : Vectors or None
         For the word tasks.
     tasks : sequence of Task
+    encoders : mapping of str to Encoder
+        For the tasks of sentence pairs: what gives a text a vector, by its name in the report.
     rankers : mapping of str to callable
         For the retrieval tasks: what ranks documents, by the name it has in the report.
     occurrence_encoders : mapping of str to OccurrenceEncoder
@@ -181,6 +219,8 @@ def run_tasks(
             try:
                 if task.kind == "retrieval":
                     _run_retrieval(task, rankers or {}, settings, report)
+                elif task.kind == "sts":
+                    _run_sentences(task, encoders or {}, settings, report)
                 elif task.kind == "sense":
                     _run_sense(task, occurrence_encoders or {}, settings, report)
                 else:
@@ -210,6 +250,21 @@ def _run_words(vectors: Vectors | None, task: Task, settings: Settings, report: 
             case_insensitive=settings.case_insensitive,
             restrict_vocab=settings.restrict_vocab,
         )
+
+
+def _run_sentences(
+    task: Task, encoders: Mapping[str, Encoder], settings: Settings, report: Report
+) -> None:
+    if not encoders:
+        raise EvaluationError("nothing was given that gives texts their vectors")
+    sentence_task = read_sentence_task(task.path, settings.split)
+    for name, encoder in encoders.items():
+        if sentence_task.column == "label":
+            labelled = evaluate_pair_classification(encoder, sentence_task.pairs)
+            report.pairs.setdefault(name, {})[task.name] = labelled
+        else:
+            scored = evaluate_sts_task(encoder, sentence_task)
+            report.sts.setdefault(name, {})[task.name] = scored
 
 
 def _run_retrieval(

@@ -108,8 +108,9 @@ class InterleavedRotation:
 
 
 def _is_recorded() -> bool:
-    """Whether torch writes down what is done, to compile or export it: kernels are not its own."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    """Whether a graph is made of what is done, which can hold torch's own operations alone."""
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return torch.compiler.is_compiling() or is_traced
 
 
 def _check_vectors(x: Tensor, head_dim: int) -> None:

@@ -186,7 +186,8 @@ class Space:
         """(row id, cosine) of the k nearest passages of each query."""
         if not queries:
             return []
-        vectors = self.encoder.encode(list(queries))
+        encode_query = getattr(self.encoder, "encode_query", self.encoder.encode)
+        vectors = encode_query(list(queries))
         row_ids, index = self._vectors(snapshot)
         allowed = None if predicate is None else _mask(row_ids, snapshot.store.row_ids(predicate))
         scores, positions = index.search(vectors, min(k, len(row_ids)), allowed)

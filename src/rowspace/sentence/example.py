@@ -150,9 +150,9 @@ class TextKeyList:
     def whole(self) -> TextKeys:
         """All of them."""
         return TextKeys(
-            np.array(self._starts, np.int64),
-            np.array(self._keys, np.uint64),
-            np.array(self._lengths, np.int32),
+            np.frombuffer(self._starts, np.int64),
+            np.frombuffer(self._keys, np.uint64),
+            np.frombuffer(self._lengths, np.int32),
         )
 
 

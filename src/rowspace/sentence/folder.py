@@ -32,6 +32,8 @@ _OLDER_POOLINGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+MODEL2VEC = "model2vec"
+"""The model_type of its folders, which may have no `modules.json`."""
 _READ = ("Transformer", "StaticEmbedding", "Pooling", "Dense", "Normalize")
 
 
@@ -69,7 +71,7 @@ class Module:
 
 
 def read_modules(folder: Path) -> list[Module]:
-    """The modules of a folder, in order; a Transformer alone where there is no `modules.json`.
+    """The modules of a folder, in order; without `modules.json`, model2vec's, or a Transformer.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def read_modules(folder: Path) -> list[Module]:
         If a module is missing, or of a kind that is not read.
     """
     if not (folder / MODULES).exists():
-        return [Module("Transformer", folder)]
+        return _bare_modules(folder)
     listing = read_json(folder / MODULES)
     try:
         modules = [
@@ -112,6 +114,15 @@ def read_modules(folder: Path) -> list[Module]:
             "text; copy or download the folder again"
         )
     return modules
+
+
+def _bare_modules(folder: Path) -> list[Module]:
+    config = folder / "config.json"
+    content = read_object(config) if config.exists() else {}
+    if content.get("model_type") != MODEL2VEC:
+        return [Module("Transformer", folder)]
+    static = [Module("StaticEmbedding", folder)]
+    return [*static, Module("Normalize", folder)] if content.get("normalize") else static
 
 
 def read_config(folder: Path, modules: list[Module], name: str = "") -> SentenceConfig:

@@ -67,26 +67,25 @@ def grad_cache(
     value = _backward(loss(embeddings))
     if embeddings.grad is None:
         raise ConfigError("the loss does not depend on the embeddings; give one that does")
-    gradients = embeddings.grad.split([len(part) for part in parts])
+    gradients = torch.split(embeddings.grad, [len(part) for part in parts])
     for chunk, state, gradient in zip(chunks, states, gradients, strict=True):
         with state.restored():
             again = encode(chunk)
-        again.backward(gradient)  # that of the dot product of both
+        torch.autograd.backward(again, gradient)  # that of the dot product of both
     return value
 
 
 def _backward(value: Tensor) -> Tensor:
-    value.backward()
+    torch.autograd.backward(value)
     return value.detach()
 
 
 class _RandomState:
-    """The state of torch's random numbers, on the CPU and every CUDA device in use."""
+    """The state of torch's random numbers, on the CPU and every CUDA device."""
 
     def __init__(self) -> None:
         self._cpu = torch.get_rng_state()
-        in_use = torch.cuda.is_available() and torch.cuda.is_initialized()
-        self._cuda = torch.cuda.get_rng_state_all() if in_use else []
+        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
     @contextmanager
     def restored(self) -> Iterator[None]:

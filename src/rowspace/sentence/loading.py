@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rowspace.errors import ConfigError, CorpusError, FormatError, MissingExtraError
-from rowspace.extras import missing_torch
 from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
@@ -99,6 +98,11 @@ def load_encoder(
     _check_choices(dtype, runtime, threads)
     folder = folder_of(model)
     modules = read_modules(folder)
+    if modules[0].kind == "StaticEmbedding":
+        from rowspace.sentence.static_files import load_static_encoder
+
+        _check_is_for_tables(dtype, runtime, device)
+        return load_static_encoder(folder, modules, str(model), max_length, truncate_dim)
     config = read_config(folder, modules, str(model))
     if truncate_dim is not None:
         config = dataclasses.replace(config, truncate_dim=truncate_dim)
@@ -165,6 +169,18 @@ def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
         raise ConfigError(f"runtime is {runtime!r}; give one of {', '.join(RUNTIMES)}")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; give 1 or more")
+
+
+def _check_is_for_tables(dtype: str, runtime: str, device: str | None) -> None:
+    """Raise ConfigError for what a static embedder, which is a table, has none of."""
+    asked = {"dtype": dtype, "runtime": runtime, "device": device}
+    usual = {"dtype": ("auto", "float32"), "runtime": ("auto",), "device": (None, "cpu")}
+    for name, value in asked.items():
+        if value not in usual[name]:
+            raise ConfigError(
+                f"{name} is {value!r}, and this model is a table of vectors, which is only looked "
+                f"up; leave {name} out"
+            )
 
 
 def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
@@ -278,7 +294,10 @@ def _torch_runtime(
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise missing_torch("runtime='torch'") from error
+        raise MissingExtraError(
+            f"{home} needs torch, or openvino where it has an export already; run: pip install "
+            "'rowspace[torch]' (or 'rowspace[openvino]')"
+        ) from error
     states = load_states(home, dtype=dtype, device=device)
     return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)
 

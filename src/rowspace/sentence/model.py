@@ -125,6 +125,13 @@ class SentenceModel(nn.Module):
         dense = self.config.dense
         return len(dense[-1].weight) if dense else self.states.dim * len(self.config.poolings)
 
+    def set_config(self, config: SentenceConfig, max_length: int | None = None) -> None:
+        """Read texts by other settings, of the same layers, or at another length, from here on."""
+        if max_length is not None:
+            config = dataclasses.replace(config, max_length=max_length)
+        self.config = config
+        self._reader = TokenReader(self.tokenizer, config.max_length, lowercase=config.lowercase)
+
     def read(self, texts: Sequence[str], prompt: str = "") -> Inputs:
         """Texts as the encoder reads them, on the model's device."""
         pieces = self._reader.read([prompt + text for text in texts])

@@ -85,8 +85,8 @@ class TokenReader:
         """Tokens that a prompt has at the beginning of a text, special ones before it included."""
         if not prompt:
             return 0
-        ids = self.tokenizer.encode(self._cased(prompt), add_special_tokens=True)
-        return len(ids) - len(self.tokenizer.read([prompt])[0].after)
+        tokenized = self.tokenizer.read([self._cased(prompt)])[0]
+        return len(tokenized.before) + len(tokenized)
 
     def read(self, texts: Sequence[str], on_truncate: str = "warn", first: int = 0) -> Pieces:
         """The pieces of texts, prompts included.

@@ -89,7 +89,9 @@ class BatchSampler:
         self.batch = 0
         """The next one of the epoch."""
         keys = joined_keys(sources)
-        ids = shared_texts(keys) if config.distinct_texts else [()] * len(keys)
+        ids: list[tuple[int, ...]] = [()] * len(keys)
+        if config.distinct_texts:
+            ids = shared_texts(keys)
         ends = np.cumsum([len(source) for source in sources])
         self._sources = [
             _Source(int(end) - len(source), ids[int(end) - len(source) : int(end)], source.lengths)

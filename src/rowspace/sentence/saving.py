@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rowspace.errors import ConfigError
 from rowspace.files import write_folder_atomically
 from rowspace.sentence.folder import SentenceConfig, read_modules, write_config
+from rowspace.sentence.static import StaticEmbedding
 from rowspace.transformer.model_folder import CONFIG, check_is_hugging_face
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def save_encoder(encoder: SentenceEncoder, folder: Path) -> None:
     ConfigError
         If it was not read from a folder that sentence-transformers can load.
     """
+    if isinstance(encoder.embedding, StaticEmbedding):
+        from rowspace.sentence.static_files import save_static
+
+        card = encoder.folder / CARD if encoder.folder is not None else None
+        text = card.read_text(encoding="utf-8") if card is not None and card.exists() else ""
+        save_static(encoder.embedding, encoder.config, folder, card=text)
+        return
     if encoder.folder is None:
         raise ConfigError("this encoder was not read from a folder, so there is none to write anew")
     home = read_modules(encoder.folder)[0].path

@@ -27,7 +27,10 @@ from rowspace.space.loading import check_memory
 from rowspace.space.numpy_files import cast, make_vectors
 from rowspace.space.vectors import Vectors
 
-_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2", "U8": "u1", "I64": "<i8"}
+_DTYPES = {
+    "F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2",
+    "U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8",
+}  # fmt: skip
 _FLOATS = ("F16", "F32", "F64", "BF16")
 _LONGEST_HEADER = 100_000_000  # the limit of the safetensors library
 _BYTES_AT_ONCE = 1 << 24

@@ -49,7 +49,7 @@ class LoRALinear(nn.Linear):
         with torch.device("meta"):
             super().__init__(linear.in_features, linear.out_features, bias=linear.bias is not None)
         self.weight, self.bias = linear.weight, linear.bias
-        self.widths = widths or (linear.out_features,)
+        self.widths = list(widths or (linear.out_features,))
         self.rank, self.scale = rank, alpha / rank
         self.dropout = nn.Dropout(dropout)
         new = linear.weight.new_empty
@@ -64,15 +64,17 @@ class LoRALinear(nn.Linear):
         added = [
             F.linear(part, b)
             for part, b in zip(
-                inner.split(self.rank, dim=-1), self.lora_b.split(self.widths), strict=True
+                torch.split(inner, self.rank, dim=-1),
+                torch.split(self.lora_b, self.widths),
+                strict=True,
             )
         ]
         return super().forward(x) + self.scale * torch.cat(added, dim=-1)
 
     def delta(self) -> Tensor:
         """(out, in): what is added to the weight."""
-        pairs = zip(self.lora_b.split(self.widths), self.lora_a.split(self.rank), strict=True)
-        return self.scale * torch.cat([b @ a for b, a in pairs])
+        parts = torch.split(self.lora_b, self.widths), torch.split(self.lora_a, self.rank)
+        return self.scale * torch.cat([b @ a for b, a in zip(*parts, strict=True)])
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:

@@ -51,7 +51,7 @@ class MaskedBatches:
     ----------
     ids : (n_tokens,) int array
     tokenizer : SubwordTokenizer
-        With a mask token. Its special tokens are never chosen.
+        Its special tokens are never chosen.
     batch_size, block_size : int
         B and T.
     share : float
@@ -62,13 +62,15 @@ class MaskedBatches:
         Choose tokens more frequent than this less often, as word2vec drops them (Mikolov et al.
         2013b, section 2.3): √(sample / frequency) times as often. A function word tells of its
         neighbours, a rare word of what the text is about. By default all are chosen alike.
+    mask_id : int, optional
+        The token that stands where one is hidden; the tokenizer's own if not given.
     mode, seed
         As in `Batches`.
 
     Raises
     ------
     ConfigError
-        If the tokenizer has no mask token, or the share or `sample` is not in its range.
+        If there is no mask token, or the share or `sample` is not in its range.
     CorpusError
         If the text is not longer than a block.
     """
@@ -83,6 +85,7 @@ class MaskedBatches:
         share: float = 0.15,
         whole_words: bool = False,
         sample: float | None = None,
+        mask_id: int | None = None,
         mode: str = "random",
         seed: int = 1,
     ) -> None:
@@ -90,7 +93,7 @@ class MaskedBatches:
             raise ConfigError(f"share is {share}; give a part of the tokens between 0 and 1")
         if sample is not None and not 0 < sample <= 1:
             raise ConfigError(f"sample is {sample}; give a frequency above 0, at most 1, or none")
-        self.mask_id = mask_id_of(tokenizer)
+        self.mask_id = mask_id_of(tokenizer) if mask_id is None else mask_id
         self.batches = Batches(ids, batch_size, block_size, mode=mode, seed=seed)
         self.share = share
         self._is_special = np.zeros(tokenizer.vocab_size, dtype=np.bool_)

@@ -6,6 +6,7 @@ alike for both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -27,7 +28,7 @@ Ids: TypeAlias = NDArray[Any]
 
 _GIVEN_TOKENS = 12
 _NEW_TOKENS = 60
-_SENTENCE_TOKENS = 24
+SENTENCE_TOKENS = 24
 _TEMPERATURE, _TOP_K = 0.8, 50
 
 
@@ -189,19 +190,39 @@ class HiddenTokens:
         self, model: Model, ids: Ids, n: int, tokenizer: SubwordTokenizer, seed: int
     ) -> list[Sample]:
         """What the model puts where every seventh token is hidden."""
-        length = min(_SENTENCE_TOKENS, model.config.max_length, len(ids))
-        rows = places(ids, n, length)
+        length = min(SENTENCE_TOKENS, model.config.max_length, len(ids))
         assert tokenizer.mask_id is not None
-        hidden = torch.zeros_like(rows, dtype=torch.bool)
-        hidden[:, length // 4 :: 7] = True
-        given = rows.masked_fill(hidden, tokenizer.mask_id)
-        logits = model(given.to(model.head.weight.device)).cpu()  # (n, T, V)
-        logits[..., list(tokenizer.special_tokens.values())] = -torch.inf
-        made = torch.where(hidden, logits.argmax(dim=-1), rows)
-        return [
-            Sample(*(tokenizer.decode(part) for part in parts))
-            for parts in zip(given.tolist(), made.tolist(), rows.tolist(), strict=True)
-        ]
+        device = model.head.weight.device
+        return filled(model, ids, n, length, tokenizer, tokenizer.mask_id, device)
+
+
+def filled(
+    logits_of: Callable[[Tensor], Tensor],
+    ids: Ids,
+    n: int,
+    length: int,
+    tokenizer: SubwordTokenizer,
+    mask_id: int,
+    device: torch.device,
+) -> list[Sample]:
+    """`n` stretches of a text in which every seventh token is hidden and told again.
+
+    Parameters
+    ----------
+    logits_of : callable
+        (n, T) token ids to the (n, T, V) logits of what stands in each place.
+    """
+    rows = places(ids, n, length)
+    hidden = torch.zeros_like(rows, dtype=torch.bool)
+    hidden[:, length // 4 :: 7] = True
+    given = rows.masked_fill(hidden, mask_id)
+    logits = logits_of(given.to(device)).cpu()
+    logits[..., list(tokenizer.special_tokens.values())] = -torch.inf
+    made = torch.where(hidden, logits.argmax(dim=-1), rows)
+    return [
+        Sample(*(tokenizer.decode(part) for part in parts))
+        for parts in zip(given.tolist(), made.tolist(), rows.tolist(), strict=True)
+    ]
 
 
 def places(ids: Ids, n: int, length: int) -> Tensor:

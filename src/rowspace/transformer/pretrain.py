@@ -133,9 +133,9 @@ class LanguageModelTrainer:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with limited_threads(self.config.threads), _memory_errors():
+        with limited_threads(self.config.threads), memory_errors():
             tokenizer, train, held_out = self.prepare(corpus, work)
-            _check_length(train, self.config)
+            check_length(train, self.config)
             return self._train(tokenizer, train, held_out, work / CHECKPOINT)
 
     def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
@@ -324,7 +324,8 @@ def _check_memory(model: Model, device: str | None) -> None:
         )
 
 
-def _check_length(train: TokenFile, config: PretrainConfig) -> None:
+def check_length(train: TokenFile, config: PretrainConfig) -> None:
+    """Raise CorpusError for a text that is no longer than a block."""
     n_tokens, length = train.n_tokens, config.max_length
     if n_tokens <= length:
         remedy = f", or a max_length of {n_tokens - 1:,} or less" if n_tokens > 2 else ""
@@ -377,7 +378,7 @@ def limited_threads(n_threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """Python's own error where torch gets no memory."""
     try:
         yield

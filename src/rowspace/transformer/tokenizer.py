@@ -147,6 +147,10 @@ class SubwordTokenizer:
             file.write(self._json.encode())
         return path
 
+    def to_json(self) -> str:
+        """What `save` writes."""
+        return self._json
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of its JSON: tells one tokenizer from another."""
@@ -396,6 +400,16 @@ class SubwordTokenizer:
         name = self._parts["model"].get("unk_token")
         return self._first_of((name, *UNKNOWN_TOKENS) if name else UNKNOWN_TOKENS)
 
+    @property
+    def model_unknown_id(self) -> int | None:
+        """What the model itself says instead of an unknown word, be it special or not."""
+        model = self._parts["model"]
+        if model["type"] == "Unigram":
+            unknown: int | None = model.get("unk_id")
+            return unknown
+        name = model.get("unk_token")
+        return None if name is None else self._tokenizer.token_to_id(name)
+
     def _first_of(self, names: Sequence[str]) -> int | None:
         found = (self.special_tokens[name] for name in names if name in self.special_tokens)
         return next(found, None)
@@ -441,7 +455,9 @@ class TruncatingTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
 
-    def encode(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
+    def encode(
+        self, texts: Sequence[str], *, add_special_tokens: bool = True
+    ) -> tuple[list[list[int]], NDArray[np.bool_]]:
         """Ids of each text between its special tokens, and whether it was cut: (n_texts,) bool.
 
         The name of a special token in a text is that token.
@@ -452,7 +468,9 @@ class TruncatingTokenizer:
             If one has half a surrogate pair, or is no text.
         """
         try:
-            encodings = self._tokenizer.encode_batch_fast(list(texts))
+            encodings = self._tokenizer.encode_batch_fast(
+                list(texts), add_special_tokens=add_special_tokens
+            )
         except TypeError as error:
             raise _no_text(texts, error) from error
         is_cut = [bool(encoding.overflowing) for encoding in encodings]

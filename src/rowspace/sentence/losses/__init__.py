@@ -1,7 +1,8 @@
 """Losses of sentence embeddings, a file each.
 
 Each takes embeddings in order, as tensors (B, D) or (B, N, D), and all else by name, so that
-`matryoshka` can wrap any of them and `grad_cache` can stand before it.
+`matryoshka` can wrap any of them and `grad_cache` can stand before it. Where scores are scaled,
+half precision is taken as float32; call them outside of autocast, which would undo that.
 """
 
 from rowspace.sentence.losses.cosent import cosent as cosent

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rowspace.sentence.losses.shapes import check_rows, check_scale, check_shape
+from rowspace.sentence.losses.shapes import at_least_float32, check_rows, check_scale, check_shape
 
 
 def cosent(anchors: Tensor, positives: Tensor, *, scores: Tensor, scale: float = 20.0) -> Tensor:
@@ -44,10 +44,8 @@ def cosent(anchors: Tensor, positives: Tensor, *, scores: Tensor, scale: float =
     check_rows(anchors=anchors, positives=positives)
     check_shape("scores", scores, len(anchors))
     check_scale(scale)
-    cosines = functional.cosine_similarity(anchors, positives, dim=-1)
-    if cosines.dtype in (torch.float16, torch.bfloat16):
-        cosines = cosines.float()  # before the scale, or three digits would be left
-    cosines = cosines * scale
+    anchors, positives = at_least_float32(anchors), at_least_float32(positives)
+    cosines = functional.cosine_similarity(anchors, positives, dim=-1) * scale
     differences = cosines[None, :] - cosines[:, None]  # (B, B): [i, j] is cos_j - cos_i
     is_wanted = scores[:, None] > scores[None, :]  # i above j
     terms = differences.masked_fill(~is_wanted, -torch.inf).flatten()

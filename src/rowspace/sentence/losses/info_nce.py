@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rowspace.errors import ConfigError
-from rowspace.sentence.losses.shapes import check_rows, check_scale, check_shape
+from rowspace.sentence.losses.shapes import at_least_float32, check_rows, check_scale, check_shape
 
 
 def info_nce(
@@ -71,15 +71,14 @@ def info_nce(
     check_rows(anchors=anchors, positives=positives)
     check_scale(scale)
     n, dim = anchors.shape
-    anchors = functional.normalize(anchors, dim=-1)
-    positives = functional.normalize(positives, dim=-1)
+    anchors, positives = _units(anchors), _units(positives)
     cosines = anchors @ positives.T  # (B, B)
     same = _same_pairs(n, anchor_keys, positive_keys).to(cosines.device)  # (B, B)
     backward = cosines.T
     is_false = same
     if negatives is not None:
         check_shape("negatives", negatives, n, None, dim)
-        others = functional.normalize(negatives.flatten(0, 1), dim=-1)  # (B·N, D)
+        others = _units(negatives.flatten(0, 1))  # (B·N, D)
         cosines = torch.cat([cosines, anchors @ others.T], dim=1)  # (B, B + B·N)
         left_out = _no_negatives(negatives, has_negative, positive_keys, negative_keys)
         is_false = torch.cat([same, left_out], dim=1)
@@ -87,6 +86,10 @@ def info_nce(
     if symmetric:
         loss = (loss + _softmax_loss(backward, same, scale, false_negative_margin)) / 2
     return loss
+
+
+def _units(vectors: Tensor) -> Tensor:
+    return functional.normalize(at_least_float32(vectors), dim=-1)
 
 
 def _softmax_loss(cosines: Tensor, is_false: Tensor, scale: float, margin: float | None) -> Tensor:

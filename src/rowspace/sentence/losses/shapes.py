@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from rowspace.errors import ConfigError
@@ -29,6 +30,11 @@ def check_rows(**tensors: Tensor) -> None:
     first = next(iter(tensors.values()))
     for name, tensor in tensors.items():
         check_shape(name, tensor, *([None, None] if tensor is first else first.shape))
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The same, half precision as float32: a scaled cosine of bfloat16 has two digits."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def check_scale(scale: float) -> None:

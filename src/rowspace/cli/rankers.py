@@ -1,0 +1,111 @@
+"""What encodes texts and ranks documents in `rowspace eval`.
+
+Evaluation and search do not know each other, so they meet here.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.cli.models import is_text_encoder
+from rowspace.evaluate.beir import RetrievalTask
+from rowspace.evaluate.retrieval import retrieve, retrieve_dense
+from rowspace.evaluate.tasks import Ranker
+from rowspace.space.encoder import Encoder
+from rowspace.space.vectors import Vectors
+from rowspace.text.passages import Passage
+
+if TYPE_CHECKING:
+    from rowspace.search.space import Space
+
+MODES = ("dense", "lexical", "hybrid")
+AVERAGES = ("sif", "mean")
+
+_DOCUMENTS_AT_ONCE = 1024
+
+
+def text_encoders(
+    model: str, vectors: Vectors | None, averages: Sequence[str]
+) -> dict[str, Encoder]:
+    """What gives texts their vectors, by name: the model itself, or averages of its words."""
+    if is_text_encoder(model):
+        from rowspace.sentence.loading import load_encoder
+
+        return {"encoder": load_encoder(model)}
+    assert vectors is not None, "the vectors of words are loaded first"
+    return {average: _average(average, vectors) for average in dict.fromkeys(averages)}
+
+
+def make_rankers(encoders: Mapping[str, Encoder], modes: Sequence[str]) -> dict[str, Ranker]:
+    """A ranker for each mode and encoder; one for lexical, which needs none.
+
+    Named by the mode, and by the encoder too where there are several.
+    """
+    rankers: dict[str, Ranker] = {}
+    for mode in dict.fromkeys(modes):
+        asked: Mapping[str, Encoder] = {"": _NoVectors()} if mode == "lexical" else encoders
+        for name, encoder in asked.items():
+            title = mode if len(asked) == 1 else f"{mode}, {name}"
+            rankers[title] = functools.partial(_rank, mode, encoder)
+    return rankers
+
+
+class _NoVectors:
+    """For a space of which only the words are searched: encodes nothing, in no time."""
+
+    dim = 1
+    fingerprint = "none"
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+
+def _average(name: str, vectors: Vectors) -> Encoder:
+    if name == "mean":
+        from rowspace.static.mean import MeanEncoder
+
+        return MeanEncoder(vectors)
+    from rowspace.static.sif import SIFEncoder
+
+    return SIFEncoder.from_vectors(vectors)
+
+
+def _rank(mode: str, encoder: Encoder, task: RetrievalTask, k: int) -> dict[str, list[str]]:
+    if mode == "dense":
+        return retrieve_dense(encoder, task, k)
+    with tempfile.TemporaryDirectory(prefix="rowspace-eval-") as folder:
+        space = _make_space(Path(folder) / "task.space", encoder, task)
+
+        def search(queries: Sequence[str], k: int) -> list[list[str]]:
+            found = space.search_batch(queries, k, mode=mode)
+            return [[hit.document_id for hit in hits] for hits in found]
+
+        return retrieve(search, task, k)
+
+
+def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
+    """A space of the task's documents, each one whole passage; those without text are left out."""
+    from rowspace.search.space import open_space
+    from rowspace.search.writer import create_space
+
+    passages = [
+        Passage(document_id, 0, "", text, task.name)
+        for document_id, text in task.documents.items()
+        if text
+    ]
+    blocks = (
+        passages[start : start + _DOCUMENTS_AT_ONCE]
+        for start in range(0, len(passages), _DOCUMENTS_AT_ONCE)
+    )
+    encode_document = getattr(encoder, "encode_document", encoder.encode)
+    batches = ((block, encode_document([passage.text for passage in block])) for block in blocks)
+    # The kind says how to load an encoder from a space; this one is given to it.
+    create_space(path, encoder, batches, encoder_kind="sif", field_types={})
+    return open_space(path, encoder)
