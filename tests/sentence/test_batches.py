@@ -15,7 +15,7 @@ def pieces(lengths: list[int]) -> Pieces:
 
 
 def drawn(n: int, longest: int, seed: int = 0) -> list[int]:
-    return np.random.default_rng(seed).integers(1, longest + 1, n).tolist()
+    return list(map(int, np.random.default_rng(seed).integers(1, longest + 1, n)))
 
 
 @pytest.mark.parametrize("is_fixed", [False, True])

@@ -54,7 +54,7 @@ class Embedding(Protocol):
     def fingerprint(self) -> str:
         """What decides the vectors."""
 
-    def read(self, texts: Sequence[str], on_truncate: str, first: int) -> Pieces:
+    def read(self, texts: Sequence[str], on_truncate: str, first: int = 0) -> Pieces:
         """Texts as tokens, `first` the number of the first; done beside the computing of others."""
 
     def vectors(
