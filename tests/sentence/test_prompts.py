@@ -58,3 +58,13 @@ def test_a_prompt_is_given_named_or_the_default() -> None:
 def test_one_prompt_for_both_is_no_choice() -> None:
     prompts = Prompts({"query": "a: ", "document": "a: "})
     assert prompts.resolve(None, None) == "a: "
+
+
+def test_prompts_of_tasks_are_no_choice_for_a_query() -> None:
+    prompts = Prompts({"web_search_query": "Instruct: find\nQuery: ", "sts_query": "Instruct: "})
+    with pytest.raises(ConfigError, match="none is said to be that of queries"):
+        _ = prompts.query
+    with pytest.raises(ConfigError, match="'web_search_query', 'sts_query'"):
+        prompts.resolve(None, None)
+    assert prompts.resolve("sts_query", None) == "Instruct: "
+    assert prompts.document == ""  # whose documents are read as they are

@@ -252,11 +252,15 @@ class SentenceEncoder:
 
     def encode_query(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
         """As `encode`, with the prompt of queries."""
-        return self.encode(texts, **{"prompt": self.config.prompts.query, **settings})
+        if settings.keys().isdisjoint(("prompt", "prompt_name")):
+            settings["prompt"] = self.config.prompts.query
+        return self.encode(texts, **settings)
 
     def encode_document(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
         """As `encode`, with the prompt of documents."""
-        return self.encode(texts, **{"prompt": self.config.prompts.document, **settings})
+        if settings.keys().isdisjoint(("prompt", "prompt_name")):
+            settings["prompt"] = self.config.prompts.document
+        return self.encode(texts, **settings)
 
     def similarity(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float32]:
         """How alike each vector of `a`, (n, dim), is to each of `b`, (m, dim): (n, m).

@@ -276,12 +276,12 @@ def _openvino_runtime(
 
 
 def _sample(config: SentenceConfig, reader: TokenReader, texts: Iterable[str]) -> list[list[int]]:
-    """Token ids of texts, read as documents and as queries in turn."""
-    prompts = config.prompts.document, config.prompts.query
+    """Token ids of texts, read with each of the prompts in turn."""
+    prompts = list(dict.fromkeys([config.prompts.document, *config.prompts.texts.values()]))
     prompted = []
     for number, text in enumerate(texts):
         check_text(text, number)
-        prompted.append(prompts[number % 2] + text)
+        prompted.append(prompts[number % len(prompts)] + text)
     return [ids for ids in reader.read(prompted).ids if ids]
 
 
