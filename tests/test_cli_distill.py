@@ -71,3 +71,23 @@ def test_expected_errors_are_one_line(
     ):
         assert message in run_main("distill", *arguments).error()
     assert not list(tmp_path.glob("new*"))
+
+
+def test_a_teacher_becomes_an_embedder(teacher: Path, tmp_path: Path, run_main: RunMain) -> None:
+    lines = [f"the bank of river {i} was muddy in spring." for i in range(120)]
+    (tmp_path / "texts.txt").write_text("\n".join(lines))
+    out = tmp_path / "static"
+    ran = run_main(
+        "distill", "--embedder", teacher, tmp_path / "texts.txt", "--out", out, "--dim", "8",
+        "--epochs", "1", "--documents", "lines",
+    )  # fmt: skip
+    assert "tokens of 8 numbers" in ran.out
+    assert "before fitting to 120 others" in ran.out
+    assert rs.load_encoder(out).encode(["the river"]).shape == (1, 8)
+    asked = run_main(
+        "distill", "--embedder", teacher, "--out", tmp_path / "b", "--dim", "4", "--json"
+    )
+    answer = json.loads(asked.out)
+    assert (answer["dim"], answer["n_texts"], answer["agreement"]) == (4, 0, None)
+    failed = run_main("distill", "--embedder", teacher, "--out", tmp_path / "c", "--dim", "900")
+    assert "dim is 900, and the teacher's vectors have 48" in failed.error()

@@ -11,7 +11,12 @@ from sentence_transformers import SentenceTransformer
 
 from rowspace import load_encoder
 from rowspace.errors import ConfigError, FormatError
-from rowspace.sentence import SentenceConfig, SentenceTrainer, StaticModel, read_pairs
+from rowspace.sentence import (
+    SentenceConfig,
+    SentenceTrainer,
+    StaticModel,
+    read_pairs,
+)
 from rowspace.sentence.dense import Dense
 from rowspace.sentence.trainable import load_trainable
 from rowspace.sentence.word_tokenizer import with_words, word_tokenizer

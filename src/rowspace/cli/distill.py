@@ -1,4 +1,4 @@
-"""`rowspace distill`: static word vectors out of a transformer."""
+"""`rowspace distill`: static word vectors, or a static embedder, out of a transformer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
+from rowspace.cli.distill_embedder import embedder, read_words
 from rowspace.cli.options import field_options, run_options
 from rowspace.cli.output import emit_json
-from rowspace.errors import ConfigError
 from rowspace.extras import require_torch
 from rowspace.transformer.distill_config import MIXES, DistillConfig
 from rowspace.transformer.reading_options import POOLINGS
@@ -30,9 +30,22 @@ _HELP = {
 }
 
 
-@click.command()
+class _Either(click.Command):
+    """The command itself, or where `--embedder` is among the arguments the other one."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> click.Context:
+        if "--embedder" in args:
+            return embedder.make_context(info_name, args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Either)
 @click.argument("teacher")
 @run_options
+@click.option("--embedder", is_flag=True, help="Make a static embedder of texts instead; its "
+              "options: rowspace distill --embedder --help.")  # fmt: skip
 @click.option(
     "--words",
     type=click.Path(path_type=Path),
@@ -46,6 +59,7 @@ def distill(
     out: Path,
     resume: bool,
     words: Path | None,
+    embedder: bool,
     documents: str,
     encoding: str,
     errors: str,
@@ -55,14 +69,15 @@ def distill(
     """Average a transformer's vectors of each word over the sentences of CORPUS.
 
     TEACHER is the folder of a transformer, or its name on the hub; --out is a folder of vectors
-    for `neighbors`, `analogy`, `eval` and the rest.
+    for `neighbors`, `analogy`, `eval` and the rest. With --embedder it is a static embedder of
+    texts, for `encode`, `eval` and `build`.
     """
     require_torch("a transformer")
     from rowspace.transformer.distill_static import distill_static
     from rowspace.transformer.load_encoder import load_encoder
 
     config = DistillConfig(**settings)
-    wanted = None if words is None else _read_words(words)
+    wanted = None if words is None else read_words(words)
     text = make_corpus(corpus, documents, encoding, errors)
     vectors = distill_static(
         load_encoder(teacher), text, config, words=wanted, out=out, resume=resume
@@ -72,14 +87,3 @@ def distill(
         return
     click.echo(f"{len(vectors):,} vectors of {vectors.dim} numbers in {out}")
     click.echo(f"try: rowspace neighbors {out} WORD")
-
-
-def _read_words(path: Path) -> list[str]:
-    try:
-        found = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 ({error.reason}); save it as UTF-8") from error
-    words = [word for word in found if word]
-    if not words:
-        raise ConfigError(f"{path} has no word in it; give one a line")
-    return words

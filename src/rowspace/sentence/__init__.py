@@ -17,9 +17,12 @@ _HOMES = {
     "FinetuneConfig": "finetune_config",
     "SentenceModel": "model",
     "SentenceTrainer": "finetune",
+    "StaticDistillConfig": "distill_config",
     "LLM2VecConfig": "llm2vec_config",
     "StaticModel": "static_model",
+    "distill_embedder": "distill",
     "load_encoder": "loading",
+    "quantize_model": "loading",
     "read_pairs": "pairs",
 }
 
@@ -27,12 +30,15 @@ __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
     from rowspace.sentence.development import DevelopmentSet as DevelopmentSet
+    from rowspace.sentence.distill import distill_embedder as distill_embedder
+    from rowspace.sentence.distill_config import StaticDistillConfig as StaticDistillConfig
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.finetune import SentenceTrainer as SentenceTrainer
     from rowspace.sentence.finetune_config import FinetuneConfig as FinetuneConfig
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
     from rowspace.sentence.llm2vec_config import LLM2VecConfig as LLM2VecConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
+    from rowspace.sentence.loading import quantize_model as quantize_model
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs
     from rowspace.sentence.static_model import StaticModel as StaticModel

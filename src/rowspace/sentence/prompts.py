@@ -75,7 +75,19 @@ class Prompts:
 
     @property
     def query(self) -> str:
-        """Before a query."""
+        """Before a query.
+
+        Raises
+        ------
+        ConfigError
+            If there are prompts and none is called one of queries, as where each task has its own.
+        """
+        known = self.default is not None or any(name in self.texts for name in QUERY_NAMES)
+        if any(self.texts.values()) and not known and self.document == "":
+            raise ConfigError(
+                f"this model has the prompts {self._names()}, and none is said to be that of "
+                'queries; give one of them as prompt_name=, or prompt="" for none'
+            )
         return self._first(QUERY_NAMES)
 
     @property

@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from rowspace.errors import CorpusError
 from rowspace.sentence.reading import Pieces
+from rowspace.sentence.word_cache import WordCache, never_looks_over_spaces
 from rowspace.transformer.reading_options import check_on_truncate
 from rowspace.transformer.tokenizer import SubwordTokenizer
 
@@ -100,6 +101,7 @@ class StaticEmbedding:
         self._weights = weights
         self._cutting = tokenizer.truncated(max_length)
         self._whole = tokenizer.truncated(None)
+        self._words = WordCache(tokenizer) if never_looks_over_spaces(tokenizer) else None
         self._unknown = tokenizer.model_unknown_id if drops_unknown else None
 
     @property
@@ -117,33 +119,40 @@ class StaticEmbedding:
         """0: a prompt's tokens count as any."""
         return 0
 
-    def read(self, texts: Sequence[str], on_truncate: str = "warn") -> Pieces:
+    def read(self, texts: Sequence[str], on_truncate: str = "warn", first: int = 0) -> Pieces:
         """As `TokenReader.read`; "chunk" reads a long text whole, since a mean has no end."""
         check_on_truncate(on_truncate)
-        if on_truncate == "chunk" or self.max_length is None:
-            ids, is_cut = self._whole.encode(texts, add_special_tokens=False)
-        else:
-            ids, is_cut = self._beginnings(texts, self.max_length)
+        max_length = None if on_truncate == "chunk" else self.max_length
+        ids, is_cut = self._tokenized(texts, max_length)
         if on_truncate == "error" and is_cut.any():
             raise CorpusError(
-                f"text {int(is_cut.argmax())} is longer than the {self.max_length:,} tokens that "
-                "the model reads; shorten it, or give on_truncate='chunk' (or 'warn', to cut it)"
+                f"text {first + int(is_cut.argmax())} is longer than the {self.max_length:,} "
+                "tokens that the model reads; shorten it, or give on_truncate='chunk' (or 'warn', "
+                "to cut it)"
             )
         if self._unknown is not None:
             ids = [_without(row, self._unknown) for row in ids]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         return Pieces(ids, np.arange(len(ids)), lengths, int(is_cut.sum()))
 
-    def _beginnings(
-        self, texts: Sequence[str], max_length: int
+    def _tokenized(
+        self, texts: Sequence[str], max_length: int | None
     ) -> tuple[list[list[int]], NDArray[np.bool_]]:
         """The first tokens of texts, whose ends are cut off before, as model2vec does."""
-        n_characters = max_length * self._median_characters
-        is_long = np.fromiter((len(text) > n_characters for text in texts), np.bool_, len(texts))
-        if is_long.any():
-            texts = [text[:n_characters] for text in texts]
-        ids, is_cut = self._cutting.encode(texts, add_special_tokens=False)
-        return ids, is_cut | is_long
+        is_cut = np.zeros(len(texts), dtype=np.bool_)
+        if max_length is not None:
+            n = max_length * self._median_characters
+            is_cut = np.fromiter((len(text) > n for text in texts), np.bool_, len(texts))
+            texts = [text[:n] for text in texts] if is_cut.any() else texts
+        if self._words is None:
+            cutting = self._whole if max_length is None else self._cutting
+            ids, is_longer = cutting.encode(texts, add_special_tokens=False)
+            return ids, is_cut | is_longer
+        ids = self._words.encode(texts)
+        if max_length is not None:
+            is_cut |= np.fromiter((len(row) > max_length for row in ids), np.bool_, len(ids))
+            ids = [row[:max_length] for row in ids] if is_cut.any() else ids
+        return ids, is_cut
 
     @functools.cached_property
     def _median_characters(self) -> int:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import sha256, write_folder_atomically, write_json
+from rowspace.sentence.distill_config import TABLE_DTYPES
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.sentence.files import read_object
 from rowspace.sentence.folder import (
@@ -35,7 +36,6 @@ from rowspace.transformer.tokenizer import SubwordTokenizer
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 MAX_LENGTH = 512
 """Tokens that model2vec reads where its folder does not say how many."""
-TABLE_DTYPES = ("float32", "float16", "int8")
 _OF_MODEL2VEC, _OF_SENTENCE_TRANSFORMERS = "embeddings", "embedding.weight"
 _KINDS = {_OF_MODEL2VEC: ("F16", "F32", "F64", "I8"), _OF_SENTENCE_TRANSFORMERS: ("F16", "F32")}
 
@@ -211,7 +211,8 @@ def cast_table(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
         found: NDArray[Any] = rows.astype(dtype)
         return found
     greatest = float(np.abs(rows).max()) or 1.0
-    return np.rint(rows.astype(np.float32) * (127 / greatest)).astype(np.int8)
+    scaled = rows.astype(np.float32) * np.float32(127 / greatest)
+    return np.asarray(np.rint(scaled), dtype=np.int8)
 
 
 def _write_tokenizer(tokenizer: SubwordTokenizer, folder: Path, max_length: int | None) -> None:
