@@ -140,7 +140,7 @@ def test_meaning_weighs_more_than_with_word_vectors(
 def test_documents_can_be_added(whole: Path, tmp_path: Path, run_main: RunMain) -> None:
     path = Path(shutil.copytree(whole, tmp_path / "a.space"))
     new = tmp_path / "new.jsonl"
-    new.write_text(json.dumps({"_id": "bank", "text": "riverspringhedges " * 18, "year": 1801}))
+    new.write_text(json.dumps({"_id": "bank", "text": "riverspring " * 17, "year": 1801}))
     ran = run_main("add", path, new)
     assert ran.out == "added 1 documents in 1 passages, 0 of them in place of older ones\n"
     assert ran.err == (

@@ -151,7 +151,7 @@ def _texts(
         found = _word_averages(model, corpus)
     else:
         found = _sentence_encoder(model, **settings)
-    check_precision(precision, found.ranges is not None)
+    check_precision(precision, found.ranges, found.dim)
     report = encode_corpus(
         _in_precision(found, precision),
         corpus,

@@ -17,12 +17,13 @@ from rowspace.files import fsync_tree
 from rowspace.progress import track
 from rowspace.search.store import content
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
+from rowspace.sentence.exports import EXPORT, exported
 from rowspace.sentence.files import read_object
 from rowspace.sentence.folder import SETTINGS, read_modules
 from rowspace.sentence.kinds import told_of_the_name
 from rowspace.sentence.loading import load_encoder
 from rowspace.sentence.prompts import Prompts
-from rowspace.sentence.runtime_openvino import EXPORT, OpenVinoRuntime, exported
+from rowspace.sentence.runtime_openvino import OpenVinoRuntime
 from rowspace.space.encoder import encode_documents
 from rowspace.space.growing import GrowingFiles, Rows
 from rowspace.text.passages import Passage
@@ -45,12 +46,14 @@ def keep(model: str, folder: Path) -> SentenceEncoder:
     Raises
     ------
     ConfigError
-        If it is in a form that cannot be written anew, or would not give the same vectors.
+        If it is in a form that cannot be written anew, or would not give the same vectors; or it
+        does not say which of its prompts is that of queries.
     FormatError
         If there is no such model.
     """
     with told_of_the_name(model):
         encoder = load_encoder(model)
+    describe(encoder)  # raises where no prompt is said to be that of queries
     encoder.save(folder)
     _copy_export(encoder, folder)
     fsync_tree(folder)
@@ -130,5 +133,5 @@ def _copy_export(encoder: SentenceEncoder, folder: Path) -> None:
         return
     if isinstance(embedding.runtime, OpenVinoRuntime):
         home = read_modules(encoder.folder)[0].path
-        graph = exported(home, embedding.poolings)
-        shutil.copytree(graph.parent, folder / EXPORT)
+        export = exported(home, embedding.poolings)
+        shutil.copytree(export.graph.parent, folder / EXPORT)
