@@ -149,7 +149,10 @@ def test_documents_can_be_added(whole: Path, tmp_path: Path, run_main: RunMain) 
     )
     space = rs.open_space(path)
     space.add([Document("short", "a bank", "", "", {})])
-    assert space.search("a bank", k=2, mode="dense")[0].document_id in ("short", "bank")
+    document = space.encoder.encode_document(["\na bank"])[0]  # type: ignore[attr-defined]
+    query = space.encoder.encode_query(["a bank"])[0]  # type: ignore[attr-defined]
+    found = {hit.document_id: hit.score for hit in space.search("a bank", k=12, mode="dense")}
+    assert found["short"] == pytest.approx(document @ query, abs=1e-3)
     assert space.verify() == []
 
 
