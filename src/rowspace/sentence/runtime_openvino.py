@@ -7,6 +7,7 @@ of 0.9999. https://docs.openvino.ai
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from rowspace.sentence.batches import Batch
 from rowspace.sentence.runtime import Pooled
 
 MOST_STREAMS = 8
+_TELEMETRY = "openvino_telemetry"
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def openvino() -> Any:
-    """The library.
+    """The library, without its telemetry, which would tell a server of each import.
 
     Raises
     ------
@@ -32,13 +34,27 @@ def openvino() -> Any:
         If it is not installed.
     """
     try:
-        import openvino as found
+        with _without_telemetry():
+            import openvino as found
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "openvino is not installed; run: pip install 'rowspace[openvino]', or give "
             "runtime='torch'"
         ) from error
     return found
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """As if its package were not installed, which the library then does without."""
+    if _TELEMETRY in sys.modules:
+        yield
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
 
 
 class OpenVinoRuntime:
