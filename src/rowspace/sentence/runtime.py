@@ -96,5 +96,6 @@ class TorchRuntime:
         token_ids = torch.from_numpy(batch.token_ids).to(device)
         states = self.states.read(token_ids, mask, [self.states.n_layers])[0].float()
         weights = torch.from_numpy(batch.weights).to(device)
-        found: NDArray[np.float32] = pool(states, weights, self.poolings).cpu().numpy()
+        pooled = pool(states, weights, self.poolings).float()  # bfloat16 again under autocast
+        found: NDArray[np.float32] = pooled.cpu().numpy()
         return found
