@@ -17,7 +17,12 @@ pytest.importorskip("sentence_transformers")
 
 from rowspace.errors import ConfigError, FormatError  # noqa: E402
 from rowspace.sentence import load_encoder  # noqa: E402
-from rowspace.sentence.folder import SentenceConfig, read_config, read_modules  # noqa: E402
+from rowspace.sentence.folder import (  # noqa: E402
+    SentenceConfig,
+    check_is_free,
+    read_config,
+    read_modules,
+)
 from tests.sentence.folders import (  # noqa: E402
     MIXED,
     theirs,
@@ -257,3 +262,15 @@ def test_settings_come_back_as_they_were_written(older: Path) -> None:
     assert config.poolings == ("mean", "lasttoken")
     assert (config.include_prompt, config.normalize, config.truncate_dim) == (False, True, 12)
     assert [layer.activation for layer in config.dense] == ["tanh"]
+
+
+def test_a_folder_of_other_files_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="holds other files, which would be lost"):
+        check_is_free(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is a file"):
+        check_is_free(tmp_path / "file")
+    (tmp_path / "modules.json").write_text("[]")
+    check_is_free(tmp_path)
+    check_is_free(tmp_path / "new")

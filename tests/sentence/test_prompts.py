@@ -68,3 +68,9 @@ def test_prompts_of_tasks_are_no_choice_for_a_query() -> None:
         prompts.resolve(None, None)
     assert prompts.resolve("sts_query", None) == "Instruct: "
     assert prompts.document == ""  # whose documents are read as they are
+
+
+def test_a_folder_that_we_wrote_says_that_it_has_no_prompts() -> None:
+    content = {"__version__": {"rowspace": "0.1.0"}, "prompts": {}}
+    assert Prompts.of(content, "my-e5-small") == Prompts()
+    assert Prompts.of({}, "my-e5-small").query == "query: "

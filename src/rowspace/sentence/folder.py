@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import FormatError
+from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_json
 from rowspace.sentence.dense import Dense
 from rowspace.sentence.files import read_json, read_object, typed
 from rowspace.sentence.pooling import POOLINGS
-from rowspace.sentence.prompts import Prompts
+from rowspace.sentence.prompts import OURS, Prompts
+from rowspace.transformer.model_folder import CONFIG
+from rowspace.version import __version__
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 LENGTH = "sentence_bert_config.json"
@@ -221,6 +223,20 @@ def _read_ranges(folder: Path) -> NDArray[np.float32] | None:
     return ranges
 
 
+def check_is_free(folder: Path) -> None:
+    """Raise ConfigError unless a model may be written there: nothing, or an older model."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give a folder")
+    is_model = (folder / MODULES).exists() or (folder / CONFIG).exists()
+    if any(folder.iterdir()) and not is_model:
+        raise ConfigError(
+            f"{folder} holds other files, which would be lost; give a folder that is new or empty, "
+            "or one of a model"
+        )
+
+
 def write_config(config: SentenceConfig, folder: Path, *, dim: int) -> None:
     """Write all but the transformer's own files into a folder that is being written.
 
@@ -265,7 +281,7 @@ def write_modules(modules: list[tuple[str, str]], folder: Path) -> None:
 def write_settings(config: SentenceConfig, folder: Path) -> None:
     """Write prompts, similarity and ranges."""
     settings: dict[str, Any] = {
-        "__version__": {"sentence_transformers": "2.7.0"},
+        "__version__": {"sentence_transformers": "2.7.0", OURS: __version__},
         **config.prompts.as_dict(),
         "similarity_fn_name": config.similarity,
     }

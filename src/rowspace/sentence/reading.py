@@ -19,6 +19,8 @@ from rowspace.transformer.reading_options import check_on_truncate
 from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
 from rowspace.transformer.windows import cut
 
+_MOST = 512
+"""Characters a token of the model's length, of which no more are read of any text."""
 _LONG = 16
 """Characters a token of the model's length, from which on only a text's beginning is tokenised."""
 _WORD = 100
@@ -125,7 +127,8 @@ class TokenReader:
     def _beginnings(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
         """The ids of each text, cut, and whether it was.
 
-        Of a long text twice as many characters are tokenised until there are tokens enough.
+        Of a long text twice as many characters are tokenised until there are tokens enough, or it
+        is plain that most of it are no words.
         """
         room = None if self.max_length is None else _LONG * self.max_length
         ids: list[list[int]] = [[]] * len(texts)
@@ -137,7 +140,10 @@ class TokenReader:
                 ids[i], is_cut[i] = row, was_cut
             pairs = zip(left, read, strict=True)
             left = [i for i, text in pairs if not is_cut[i] and len(text) < len(texts[i])]
-            room = None if room is None else 2 * room
+            if room is None or room >= _MOST * (self.max_length or 0):
+                is_cut[left] = True
+                break
+            room = 2 * room
         return ids, is_cut
 
     def _encoded(self, texts: Sequence[str]) -> Iterator[tuple[list[int], np.bool_]]:
