@@ -39,7 +39,7 @@ check: setup-dev
 	$(BIN)/lint-imports
 
 bench: setup-dev
-	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory; do \
+	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # The stamps make a second run install nothing.

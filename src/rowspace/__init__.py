@@ -19,6 +19,7 @@ _HOMES = {
     "GloVeConfig": "rowspace.static.glove",
     "Hit": "rowspace.search.space",
     "Phrases": "rowspace.text.phrases",
+    "RemoteEncoder": "rowspace.sentence.remote",
     "SIFEncoder": "rowspace.static.sif",
     "SentenceEncoder": "rowspace.sentence.encoder",
     "Space": "rowspace.search.space",
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from rowspace.search.space import Hit as Hit
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
+    from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.loading import load_encoder as load_encoder
+    from rowspace.sentence.remote import RemoteEncoder as RemoteEncoder
     from rowspace.space.formats import load as load
     from rowspace.space.subword import SubwordVectors as SubwordVectors
     from rowspace.space.vectors import Vectors as Vectors

@@ -19,7 +19,7 @@ from rowspace.search.writer import create_space
 from rowspace.text.corpus import Document
 from rowspace.text.passages import Passage, split_passages
 
-ENCODERS["stub"] = "tests.search.stub:HashEncoder"
+ENCODERS["stub"] = "tests.search.stub:HashEncoder.load"
 
 
 class HashEncoder:

@@ -11,7 +11,12 @@ import click
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.train import config_options
-from rowspace.search.build import SIF_DENSE_WEIGHT, WORD2VEC_DEFAULTS, BuildConfig
+from rowspace.search.build import (
+    SENTENCE_DENSE_WEIGHT,
+    SIF_DENSE_WEIGHT,
+    WORD2VEC_DEFAULTS,
+    BuildConfig,
+)
 from rowspace.search.build import build as build_space
 from rowspace.static.word2vec import Word2VecConfig
 
@@ -22,13 +27,15 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 @click.argument("corpus", nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The space to make.")
 @click.option("--resume", is_flag=True, help="Go on with a build that was stopped.")
-@click.option("--model", help="Word vectors to use instead of training.", metavar="DIR|FILE")
+@click.option("--model", metavar="DIR|FILE|NAME",
+              help="Word vectors or a sentence encoder to use instead of training.")  # fmt: skip
 @click.option("--passage-words", default=120, show_default=True,
               help="The most words in a passage.")  # fmt: skip
 @click.option("--language", default="english", show_default=True,
               help="What the text index stems by; `none` for no stemming.")  # fmt: skip
-@click.option("--dense-weight", default=SIF_DENSE_WEIGHT, show_default=True,
-              help="How much meaning counts in a hybrid search, beside 1 for words.")  # fmt: skip
+@click.option("--dense-weight", type=float,
+              help="How much meaning counts in a hybrid search, beside 1 for words.  [default: "
+              f"{SIF_DENSE_WEIGHT}, with a sentence encoder {SENTENCE_DENSE_WEIGHT}]")  # fmt: skip
 @config_options(
     Word2VecConfig, with_phrases=False, **WORD2VEC_DEFAULTS, epochs=None, min_count=None
 )
@@ -44,7 +51,7 @@ def build(
     model: str | None,
     passage_words: int,
     language: str,
-    dense_weight: float,
+    dense_weight: float | None,
     documents: str,
     encoding: str,
     errors: str,
@@ -53,8 +60,9 @@ def build(
 ) -> None:
     """Turn CORPUS (files, folders, or - for stdin) into a space to search and look at.
 
-    Cuts documents into passages, trains word vectors on them, and stores passages, vectors and a
-    full-text index. If it is stopped, the same command with --resume goes on where it was.
+    Cuts documents into passages, trains word vectors on them or takes a model that is given, and
+    stores passages, vectors and a full-text index. If it is stopped, the same command with
+    --resume goes on where it was.
     """
     started = time.monotonic()
     given = {name for name in settings if context.get_parameter_source(name) is COMMANDLINE}

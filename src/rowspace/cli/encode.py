@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.cli.corpus import line_corpus_options, make_corpus
-from rowspace.cli.models import is_transformer
 from rowspace.cli.options import whole_numbers
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError, FormatError
+from rowspace.errors import ConfigError, CorpusError
 from rowspace.extras import require_torch
+from rowspace.sentence.kinds import holds_word_vectors, is_transformer, told_of_the_name
+from rowspace.sentence.loading import DTYPES
+from rowspace.sentence.precision import (
+    PRECISIONS,
+    check_precision,
+    dtype_of,
+    n_columns,
+    quantize,
+)
+from rowspace.space.encoder import encode_documents
 from rowspace.space.encoding import Encode, encode_corpus
 from rowspace.space.plots import duration
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.reading_options import ON_TRUNCATE, POOLINGS
 
 if TYPE_CHECKING:
+    from rowspace.sentence.encoder import SentenceEncoder
     from rowspace.transformer.contextual import ContextualEncoder
     from rowspace.transformer.extraction import Extraction
 
 _OF_WORDS = ("limit", "layers", "mix", "subword_pooling")
+_OF_TEXTS = ("truncate_dim", "role", "prompt_name", "prompt", "threads")
+_OPTIONS = {"subword_pooling": "pooling", "role": "as"}
+"""Where an option has another name."""
 
 
 @click.command()
@@ -52,11 +66,19 @@ _OF_WORDS = ("limit", "layers", "mix", "subword_pooling")
               "read them in windows.")  # fmt: skip
 @click.option("--max-length", type=click.IntRange(min=1),
               help="Tokens read at once; the model's own if not given.")  # fmt: skip
-@click.option("--dtype", default="float32", show_default=True,
-              type=click.Choice(["float32", "bfloat16", "float16"]),
-              help="What the model computes in.")  # fmt: skip
-@click.option("--store", default="float32", show_default=True,
-              type=click.Choice(["float32", "float16"]), help="What is written.")  # fmt: skip
+@click.option("--truncate-dim", type=click.IntRange(min=1),
+              help="Numbers of a text's vector that are kept, the first ones; the model's own if "
+              "not given.")  # fmt: skip
+@click.option("--as", "role", type=click.Choice(["query", "document"]),
+              help="Which of the model's prompts is read before each text.")  # fmt: skip
+@click.option("--prompt-name", help="The same, by the prompt's own name.")
+@click.option("--prompt", help="What is read before each text; '' for nothing.")
+@click.option("--dtype", default="auto", show_default=True, type=click.Choice(DTYPES),
+              help="What the model computes in; auto is bfloat16 where the processor has it, and "
+              "float32 with --words.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), help="As many as cores if not given.")
+@click.option("--precision", "--store", "precision", default="float32", show_default=True,
+              type=click.Choice(PRECISIONS), help="What is written.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
 @line_corpus_options
 @json_option
@@ -77,21 +99,42 @@ def encode(
 ) -> None:
     """Write the vectors of TEXTS, a row each, or of words where they occur in TEXTS.
 
-    MODEL is a transformer's folder or its name on the Hugging Face hub, or word vectors of any
-    format of `rowspace convert`, whose weighted average (SIF) is a text's vector.
+    MODEL is the folder of a sentence encoder (sentence-transformers, model2vec) or of a
+    transformer, or its name on the Hugging Face hub, or word vectors of any format of `rowspace
+    convert`, whose weighted average (SIF) is a text's vector.
     """
     corpus = make_corpus(texts, documents, encoding, errors)
     if words is not None and every_word:
         raise ConfigError("give --words or --every-word, not both")
     if words is not None or every_word:
+        _check_not_given(context, _OF_TEXTS, "is for vectors of whole texts; leave it out")
         wanted = None if words is None else [word for word in words.split(",") if word.strip()]
-        _occurrences(model, corpus, out, wanted, as_json, **settings)
+        of_words = {name: value for name, value in settings.items() if name not in _OF_TEXTS}
+        _occurrences(model, corpus, out, wanted, as_json, **of_words)
         return
-    for name in _OF_WORDS:
+    _check_not_given(context, _OF_WORDS, "is for --words or --every-word; give one of them too")
+    if holds_word_vectors(model):
+        _check_not_given(context, _OF_TEXTS, "is for encoders, and these are word vectors")
+    of_texts = {name: value for name, value in settings.items() if name not in _OF_WORDS}
+    _texts(model, corpus, out, as_json, **of_texts)
+
+
+def _check_not_given(context: click.Context, names: Sequence[str], reason: str) -> None:
+    for name in names:
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            option = "pooling" if name == "subword_pooling" else name
-            raise ConfigError(f"--{option} is for --words or --every-word; give one of them too")
-    _texts(model, corpus, out, as_json, **settings)
+            raise ConfigError(f"--{_OPTIONS.get(name, name).replace('_', '-')} {reason}")
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """What encodes texts."""
+
+    encode: Encode
+    dim: int
+    identity: dict[str, Any]
+    """What decides the vectors."""
+    ranges: NDArray[np.float32] | None = None
+    """Of int8."""
 
 
 def _texts(
@@ -100,15 +143,23 @@ def _texts(
     out: Path,
     as_json: bool,
     *,
-    store: str,
+    precision: str,
     resume: bool,
-    on_truncate: str,
     **settings: Any,
 ) -> None:
-    of_model = {name: settings[name] for name in ("max_length", "dtype")}
-    encode, dim, identity = _text_encoder(model, corpus, on_truncate, of_model)
+    if holds_word_vectors(model):
+        found = _word_averages(model, corpus)
+    else:
+        found = _sentence_encoder(model, **settings)
+    check_precision(precision, found.ranges, found.dim)
     report = encode_corpus(
-        encode, corpus, out, dim=dim, identity=identity, dtype=store, resume=resume
+        _in_precision(found, precision),
+        corpus,
+        out,
+        dim=n_columns(found.dim, precision),
+        identity={**found.identity, "precision": precision},
+        dtype=dtype_of(precision).name,
+        resume=resume,
     )
     if report.n_truncated:
         click.echo(
@@ -125,27 +176,73 @@ def _texts(
     if as_json:
         emit_json({"out": str(out), **_record(report)})
         return
+    numbers = "bytes, a bit a number," if "binary" in precision else "numbers"
     click.echo(
-        f"{report.n_texts:,} vectors of {report.dim} numbers in {out}, in "
+        f"{report.n_texts:,} vectors of {report.dim} {numbers} in {out}, in "
         f"{duration(report.seconds)}, {report.texts_per_second:,.0f} texts/s"
     )
 
 
-def _text_encoder(
-    model: str, corpus: Corpus, on_truncate: str, settings: dict[str, Any]
-) -> tuple[Encode, int, dict[str, Any]]:
-    """What encodes texts, how long its vectors are, and what decides them."""
-    if _holds_word_vectors(model):
-        return _word_averages(model, corpus)
-    encoder = _load_transformer(model, **settings)
+def _in_precision(found: _Encoding, precision: str) -> Encode:
+    """What gives whole numbers or bits; float16 is made, and checked, where it is written."""
+    if precision.startswith("float"):
+        return found.encode
+
+    def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[Any], int]:
+        vectors, n_truncated = found.encode(texts, names)
+        return quantize(vectors, precision, found.ranges), n_truncated
+
+    return encode
+
+
+def _sentence_encoder(
+    model: str,
+    *,
+    on_truncate: str,
+    role: str | None,
+    prompt_name: str | None,
+    prompt: str | None,
+    **settings: Any,
+) -> _Encoding:
+    if sum(given is not None for given in (role, prompt_name, prompt)) > 1:
+        raise ConfigError("give --as, --prompt-name or --prompt, one of the three")
+    from rowspace.sentence.loading import load_encoder
+
+    with told_of_the_name(model):
+        encoder = load_encoder(model, **settings)
+    prompts = encoder.config.prompts
+    if role is not None:
+        before = prompts.query if role == "query" else prompts.document
+    else:
+        before = prompts.resolve(prompt_name, prompt)
 
     def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-        return encoder.encode_quietly(texts, on_truncate=on_truncate, names=names)
+        try:
+            return encode_documents(encoder, texts, prompt=before, on_truncate=on_truncate)
+        except CorpusError:
+            for text, name in zip(texts, names, strict=True):
+                _check_length(encoder, before + text, name, on_truncate)
+            raise
 
-    return encode, encoder.dim, {"encoder": encoder.fingerprint, "on_truncate": on_truncate}
+    runtime = getattr(getattr(encoder.embedding, "runtime", None), "name", "")
+    identity = {
+        "encoder": encoder.fingerprint,
+        "prompt": before,
+        "runtime": runtime,
+        "on_truncate": on_truncate,
+    }
+    return _Encoding(encode, encoder.dim, identity, encoder.config.ranges)
 
 
-def _word_averages(model: str, corpus: Corpus) -> tuple[Encode, int, dict[str, Any]]:
+def _check_length(encoder: SentenceEncoder, text: str, name: str, on_truncate: str) -> None:
+    """Raise the error of a text that is too long again, with its name."""
+    try:
+        encoder.embedding.read([text], on_truncate)
+    except CorpusError as error:
+        raise CorpusError(str(error).replace("text 0", name, 1)) from None
+
+
+def _word_averages(model: str, corpus: Corpus) -> _Encoding:
     from rowspace.space.formats import load
     from rowspace.static.sif import SIFEncoder
 
@@ -159,7 +256,7 @@ def _word_averages(model: str, corpus: Corpus) -> tuple[Encode, int, dict[str, A
     def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.float32], int]:
         return averages.encode(texts), 0
 
-    return encode, averages.dim, {"encoder": averages.fingerprint}
+    return _Encoding(encode, averages.dim, {"encoder": averages.fingerprint})
 
 
 def _occurrences(
@@ -172,18 +269,25 @@ def _occurrences(
     dtype: str,
     max_length: int | None,
     mix: str,
-    store: str,
+    precision: str,
     **settings: Any,
 ) -> None:
-    if _holds_word_vectors(model):
+    if Path(model).exists() and not is_transformer(model):
         raise ConfigError(
             f"{model} is no transformer, and word vectors are the same in every text; give a "
             "transformer"
         )
-    encoder = _load_transformer(model, dtype=dtype, max_length=max_length)
+    if not precision.startswith("float"):
+        raise ConfigError(
+            f"--precision is {precision}, and vectors of words are written as float32 or float16; "
+            "give one of them"
+        )
+    encoder = _load_transformer(
+        model, dtype="float32" if dtype == "auto" else dtype, max_length=max_length
+    )
     from rowspace.transformer.extraction import extract
 
-    found = extract(encoder, corpus, out, words, mix=_mix(mix), dtype=store, **settings)
+    found = extract(encoder, corpus, out, words, mix=_mix(mix), dtype=precision, **settings)
     counts = np.bincount(found.word_ids, minlength=len(found.words))
     record = {
         "out": str(out),
@@ -217,23 +321,12 @@ def _record(report: Any) -> dict[str, Any]:
     return {name.removeprefix("n_"): value for name, value in dataclasses.asdict(report).items()}
 
 
-def _holds_word_vectors(model: str) -> bool:
-    """Whether it is a path, and no transformer's; what is no path may be a name of the hub."""
-    return Path(model).exists() and not is_transformer(model)
-
-
 def _load_transformer(model: str, **settings: Any) -> ContextualEncoder:
     require_torch("a transformer")
     from rowspace.transformer.load_encoder import load_encoder
 
-    try:
+    with told_of_the_name(model):
         return load_encoder(model, **settings)
-    except FormatError as error:
-        if Path(model).exists():
-            raise
-        raise FormatError(
-            f"there is no path {model}, and as the name of a transformer: {error}"
-        ) from error
 
 
 def _mix(text: str) -> Any:

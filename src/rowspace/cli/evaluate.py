@@ -8,10 +8,15 @@ from typing import Any
 
 import click
 
-from rowspace.cli.models import has_modules, is_text_encoder, is_transformer
 from rowspace.cli.options import names, whole_numbers
 from rowspace.cli.output import Row, aligned, emit_json, json_option, plain, ratio
-from rowspace.cli.rankers import AVERAGES, MODES, make_rankers, text_encoders
+from rowspace.cli.rankers import (
+    AVERAGES,
+    MODES,
+    is_space_of_texts,
+    make_rankers,
+    text_encoders,
+)
 from rowspace.cli.sense_tables import sense_json, sense_tables
 from rowspace.cli.sentence_tables import sentence_json, sentence_tables
 from rowspace.errors import EvaluationError
@@ -35,6 +40,7 @@ from rowspace.evaluate.tasks import (
     run_tasks,
 )
 from rowspace.extras import require_torch
+from rowspace.sentence.kinds import has_modules, is_text_encoder, is_transformer
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
 
@@ -221,7 +227,7 @@ eval = eval_command
 
 
 def _default_kinds(model: str) -> tuple[Kind, ...]:
-    if has_modules(model):
+    if has_modules(model) or is_space_of_texts(model):
         return "sts", "retrieval"
     return ("sense",) if is_transformer(model) else KINDS
 
@@ -230,7 +236,8 @@ def _kinds_of_words(model: str) -> set[Kind]:
     """The tasks for which the vectors of words are read."""
     if is_transformer(model):
         return {"similarity", "analogy"}
-    return set(KINDS) - ({"sts", "retrieval"} if is_text_encoder(model) else set())
+    is_encoder = is_text_encoder(model) or is_space_of_texts(model)
+    return set(KINDS) - ({"sts", "retrieval"} if is_encoder else set())
 
 
 def _transformer(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rowspace.cli.models import is_transformer
 from rowspace.cli.output import aligned, emit_json
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.extras import require_torch
 from rowspace.progress import track
+from rowspace.sentence.kinds import is_transformer
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import split_sentences
 

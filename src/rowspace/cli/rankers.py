@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.cli.models import is_text_encoder
 from rowspace.evaluate.beir import RetrievalTask
 from rowspace.evaluate.retrieval import retrieve, retrieve_dense
 from rowspace.evaluate.tasks import Ranker
-from rowspace.space.encoder import Encoder
+from rowspace.sentence.kinds import is_text_encoder
+from rowspace.space.encoder import Encoder, encode_documents
 from rowspace.space.vectors import Vectors
 from rowspace.text.passages import Passage
 
@@ -39,6 +39,10 @@ def text_encoders(
         from rowspace.sentence.loading import load_encoder
 
         return {"encoder": load_encoder(model)}
+    if is_space_of_texts(model):
+        from rowspace.search.space import open_space
+
+        return {"encoder": open_space(model).encoder}
     assert vectors is not None, "the vectors of words are loaded first"
     return {average: _average(average, vectors) for average in dict.fromkeys(averages)}
 
@@ -55,6 +59,14 @@ def make_rankers(encoders: Mapping[str, Encoder], modes: Sequence[str]) -> dict[
             title = mode if len(asked) == 1 else f"{mode}, {name}"
             rankers[title] = functools.partial(_rank, mode, encoder)
     return rankers
+
+
+def is_space_of_texts(model: str) -> bool:
+    """Whether it is a space with a sentence encoder, which has no vectors of words."""
+    from rowspace.search.manifest import MANIFEST, read_manifest
+
+    path = Path(model)
+    return (path / MANIFEST).is_file() and read_manifest(path).encoder.kind == "sentence"
 
 
 class _NoVectors:
@@ -104,8 +116,10 @@ def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
         passages[start : start + _DOCUMENTS_AT_ONCE]
         for start in range(0, len(passages), _DOCUMENTS_AT_ONCE)
     )
-    encode_document = getattr(encoder, "encode_document", encoder.encode)
-    batches = ((block, encode_document([passage.text for passage in block])) for block in blocks)
+    batches = (
+        (block, encode_documents(encoder, [passage.text for passage in block])[0])
+        for block in blocks
+    )
     # The kind says how to load an encoder from a space; this one is given to it.
     create_space(path, encoder, batches, encoder_kind="sif", field_types={})
     return open_space(path, encoder)

@@ -113,6 +113,12 @@ def add(
     )
     if added.empty:
         click.echo(f"left out, being empty: {_shorten(list(added.empty))}", err=True)
+    if added.truncated:
+        click.echo(
+            f"rowspace: warning: {added.truncated:,} of {added.passages:,} passages are longer "
+            "than the model reads, and their ends are found by their words alone",
+            err=True,
+        )
 
 
 def _shorten(names: list[str], n: int = 5) -> str:

@@ -1,7 +1,8 @@
 """The main job: text in, a searchable space out.
 
-Read → train → encode → store → report. Each step leaves its result in SPACE/.build, so a build
-that was stopped goes on with the step it was in (training: with the piece of text it was at).
+Read → train → encode → store → report; or, with a sentence encoder, copy it → read → encode → store
+→ report. Each step leaves its result in SPACE/.build, so a build that was stopped goes on with the
+step it was in (training: with the piece of text it was at; a sentence encoder: with the passage).
 """
 
 from __future__ import annotations
@@ -10,15 +11,23 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, CorpusError, FormatError, SpaceError, VocabularyError
+from rowspace.errors import (
+    ConfigError,
+    CorpusError,
+    FormatError,
+    MissingExtraError,
+    SpaceError,
+    VocabularyError,
+)
 from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
 from rowspace.search.fields import FieldTypes
@@ -27,6 +36,8 @@ from rowspace.search.manifest import MANIFEST
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import content
 from rowspace.search.writer import create_space
+from rowspace.sentence.kinds import holds_word_vectors
+from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
 from rowspace.static.sif import SIFEncoder
@@ -36,12 +47,18 @@ from rowspace.text.corpus import Corpus
 from rowspace.text.passages import Passage, split_passages
 from rowspace.text.vocabulary import load_scan
 
+if TYPE_CHECKING:
+    from rowspace.sentence.encoder import SentenceEncoder
+
 SIF_DENSE_WEIGHT = 0.2  # docs/decisions/fusion.md
+SENTENCE_DENSE_WEIGHT = 0.5  # docs/decisions/fusion.md
 TRAINED_WORDS = 20_000_000
 SMALL_CORPUS_WORDS = 10_000_000
 WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "dim": 200}
 """Passages are found by topic, which wide windows learn. docs/decisions/fusion.md"""
 
+_KEPT = "kept.json"
+"""Of the work folder: the space's model/ is the whole copy of the given one."""
 _BATCH = 1024
 _SAMPLE = 20_000
 _PROBES = 200
@@ -56,20 +73,22 @@ class BuildConfig:
     many are run as train on about 20 million words, 5 to 40; without `min_count`, every word has
     a vector in a corpus of up to 10 million words, those that occur 5 times in a larger one."""
     model: str | None = None
-    """Word vectors to use instead of training: anything that `rowspace.load` reads."""
+    """What to use instead of training: word vectors, anything that `rowspace.load` reads; or a
+    sentence encoder, a folder or a hub's name that `rowspace.load_encoder` reads."""
     passage_words: int = 120
     """The most words in a passage."""
     language: str | None = "english"
     """What the text index stems and stops words by; None for neither."""
-    dense_weight: float = SIF_DENSE_WEIGHT
-    """How much meaning counts in a hybrid search, beside 1 for words."""
+    dense_weight: float | None = None
+    """How much meaning counts in a hybrid search, beside 1 for words; if not given, 0.2 with word
+    vectors and 0.5 with a sentence encoder."""
 
     def __post_init__(self) -> None:
         if self.model is not None and self.word2vec:
             raise ConfigError("give a model to use or settings to train one, not both")
         if self.passage_words < 1:
             raise ConfigError(f"passage_words is {self.passage_words}; give 1 or more")
-        if self.dense_weight < 0:
+        if self.dense_weight is not None and self.dense_weight < 0:
             raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
         check_language(self.language)
         _word2vec_config(self.word2vec, n_words=1)
@@ -108,6 +127,10 @@ class BuildReport:
     found_again: dict[str, float]
     """Share of probe sentences whose passage is among the first ten, by mode of search."""
     n_probes: int
+    dim: int = 0
+    """Length of a vector."""
+    encoder: dict[str, Any] = field(default_factory=dict)
+    """What the space tells of its encoder."""
 
 
 def build(
@@ -168,6 +191,7 @@ class _Build:
         self.passages = self.work / "passages.jsonl"
         self.text = self.work / "text.txt"
         self.given: Vectors | None = None
+        self.is_sentence = config.model is not None and not holds_word_vectors(config.model)
         self.seconds: dict[str, float] = {}
 
     def run(self, resume: bool) -> Space:
@@ -184,7 +208,7 @@ class _Build:
             )
         if self.out.is_file():
             raise SpaceError(f"{self.out} is a file; give the name of a folder to make")
-        if self.config.model is not None:
+        if self.config.model is not None and not self.is_sentence:
             self.given = load(self.config.model)
         is_new, is_first = not self.out.exists(), not self.work.exists()
         self.work.mkdir(parents=True, exist_ok=True)
@@ -192,8 +216,10 @@ class _Build:
             with self._lock():
                 self._check_same_settings()
                 space = self._run_steps()
-        except (CorpusError, VocabularyError, ConfigError):
+        except (CorpusError, VocabularyError, ConfigError, FormatError, MissingExtraError):
             if is_first:  # nothing that a second try could go on with
+                if self._is_kept():
+                    shutil.rmtree(self.out / "model")
                 shutil.rmtree(self.out if is_new else self.work)
             raise
         self.work.rename(self.done)  # in one step: the space is whole now, whatever comes
@@ -204,11 +230,24 @@ class _Build:
         return WriterLock(self.work / "lock", what=f"the build of {self.out}")
 
     def _run_steps(self) -> Space:
+        if self.is_sentence:
+            return self._run_with_sentence_encoder()
         read = self._read()
         vectors, before, epochs = self._train(read)
         encoder = self._encoder(vectors)
-        self._store(encoder, read)
+
+        def encode(passages: list[Passage], _: int) -> NDArray[np.float32]:
+            return encoder.encode([content(p.title, p.text) for p in passages])
+
+        self._store(encoder, encoder.kind, encode, read, {"words": len(vectors)})
         return self._report(read, vectors, before, epochs)
+
+    def _run_with_sentence_encoder(self) -> Space:
+        encoder = self._kept_encoder()
+        read = self._read()
+        if not (self.out / MANIFEST).exists():
+            self._store_encoded(encoder, read)
+        return self._report(read, None, None, [])
 
     def _check_same_settings(self) -> None:
         settings = {
@@ -292,6 +331,45 @@ class _Build:
         encoder.save(folder)
         return encoder
 
+    def _is_kept(self) -> bool:
+        return (self.work / _KEPT).exists()
+
+    def _kept_encoder(self) -> SentenceEncoder:
+        """The space's copy of the given model, made before anything that takes long."""
+        from rowspace.search.kept_encoder import keep, load_kept
+
+        folder = self.out / "model"
+        if self._is_kept():
+            return load_kept(folder)
+        assert self.config.model is not None
+        encoder = keep(self.config.model, folder)
+        write_json(self.work / _KEPT, {"fingerprint": encoder.fingerprint})
+        return encoder
+
+    def _store_encoded(self, encoder: SentenceEncoder, read: ReadReport) -> None:
+        """Encode, which can be stopped and gone on with, then store."""
+        from rowspace.search.kept_encoder import describe, encode_passages
+
+        started = time.monotonic()
+        vectors, n_truncated = encode_passages(
+            encoder, self._staged(), read.n_passages, self.work / "encoding"
+        )
+        self.seconds["encode"] = time.monotonic() - started
+        if n_truncated:
+            warnings.warn(
+                f"{n_truncated:,} of {read.n_passages:,} passages are longer than the "
+                f"{encoder.max_length:,} tokens that the model reads, and their ends are found by "
+                "their words alone; build with fewer passage_words (--passage-words)",
+                stacklevel=5,
+            )
+
+        def slices(passages: list[Passage], start: int) -> NDArray[np.float32]:
+            return vectors[start : start + len(passages)]
+
+        name = Path(str(self.config.model)).name
+        details = {"model": name, **describe(encoder), "truncated": n_truncated}
+        self._store(encoder, "sentence", slices, read, details)
+
     def _sample_texts(self) -> Iterator[str]:
         """Texts spread over the whole corpus, for what is common to all of it."""
         n_passages = _read_json(self.work / "read.json")["n_passages"]
@@ -305,34 +383,50 @@ class _Build:
             for line in file:
                 yield Passage(**json.loads(line))
 
-    def _store(self, encoder: SIFEncoder, read: ReadReport) -> None:
+    def _store(
+        self,
+        encoder: Encoder,
+        kind: str,
+        encode: Callable[[list[Passage], int], NDArray[np.float32]],
+        read: ReadReport,
+        details: dict[str, Any],
+    ) -> None:
+        """Write the store; `encode` gets passages and the number of the first one of them."""
         if (self.out / MANIFEST).exists():
             return
         started = time.monotonic()
         with track("storing", total=read.n_passages) as tracker:
 
             def batches() -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
+                start = 0
                 for passages in _in_batches(self._staged()):
-                    yield passages, encoder.encode([content(p.title, p.text) for p in passages])
+                    yield passages, encode(passages, start)
+                    start += len(passages)
                     tracker.advance(len(passages))
 
             create_space(
                 self.out,
                 encoder,
                 batches(),
-                encoder_kind=encoder.kind,
+                encoder_kind=kind,
                 field_types=read.field_types,
                 language=self.config.language,
                 max_words=self.config.passage_words,
-                dense_weight=self.config.dense_weight,
-                details={"words": len(encoder.vectors)},
+                dense_weight=self._dense_weight(),
+                details=details,
             )
-        self.seconds["encode and store"] = time.monotonic() - started
+        step = "store" if self.is_sentence else "encode and store"
+        self.seconds[step] = time.monotonic() - started
+
+    def _dense_weight(self) -> float:
+        if self.config.dense_weight is not None:
+            return self.config.dense_weight
+        return SENTENCE_DENSE_WEIGHT if self.is_sentence else SIF_DENSE_WEIGHT
 
     def _report(
         self,
         read: ReadReport,
-        vectors: Vectors,
+        vectors: Vectors | None,
         before: Vectors | None,
         epochs: list[EpochReport],
     ) -> Space:
@@ -348,11 +442,13 @@ class _Build:
             read=read,
             epochs=epochs,
             encoder_kind=space.manifest.encoder.kind,
-            n_vocabulary=len(vectors),
-            n_trained_words=0 if vectors.counts is None else int(vectors.counts.sum()),
+            n_vocabulary=0 if vectors is None else len(vectors),
+            n_trained_words=_n_trained_words(vectors),
             seconds={"read": read.seconds, **self.seconds},
             found_again=rates,
             n_probes=n_probes,
+            dim=space.manifest.encoder.dim,
+            encoder=dict(space.manifest.encoder.details),
         )
         write_report(self.out / "report.html", self.out.name, report, vectors, before)
         return space
@@ -370,6 +466,10 @@ def _word2vec_config(settings: Mapping[str, Any], n_words: int) -> Word2VecConfi
             "out"
         )
     return config
+
+
+def _n_trained_words(vectors: Vectors | None) -> int:
+    return 0 if vectors is None or vectors.counts is None else int(vectors.counts.sum())
 
 
 def _count(report: ReadReport, text: str, source: str, n_passages: int) -> None:

@@ -27,6 +27,7 @@ SMALL = 1 << 16
 """Files up to this size are hashed at each opening, larger ones only by `verify`."""
 
 _FOLDERS = ("model", "store")
+_DERIVED = "rowspace-openvino"  # exports of the model begin so: made anew where missing or old
 _REWRITTEN = "latest_version_hint.json"  # Lance overwrites it, and finds the version without it
 _logger = logging.getLogger("rowspace")
 
@@ -127,7 +128,8 @@ def scan(path: Path) -> Iterator[tuple[str, int]]:
     if (path / "space.json").is_file():
         yield "space.json", (path / "space.json").stat().st_size
     for top in _FOLDERS:
-        for folder, _, names in os.walk(path / top):
+        for folder, below, names in os.walk(path / top):
+            below[:] = [name for name in below if not name.startswith(_DERIVED)]
             for name in sorted(names):
                 file = Path(folder, name)
                 if name != _REWRITTEN:

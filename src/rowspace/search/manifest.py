@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from rowspace.space.encoder import Encoder
 FORMAT = 1
 MANIFEST = "space.json"
 
-ENCODERS = {"sif": "rowspace.static.sif:SIFEncoder"}
-"""The class of each encoder kind; its `load(folder)` reads a space's `model/`."""
+ENCODERS = {
+    "sif": "rowspace.static.sif:SIFEncoder.load",
+    "sentence": "rowspace.search.kept_encoder:load_kept",
+}
+"""What reads a space's `model/`, by the kind of its encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +119,8 @@ def load_encoder(path: Path, info: EncoderInfo) -> Encoder:
             "upgrade Rowspace"
         )
     module, name = ENCODERS[info.kind].split(":")
-    encoder: Encoder = getattr(importlib.import_module(module), name).load(path / "model")
+    load = attrgetter(name)(importlib.import_module(module))
+    encoder: Encoder = load(path / "model")
     return encoder
 
 

@@ -38,7 +38,7 @@ N_LISTED = 12
 
 
 def write_report(
-    path: Path, name: str, report: BuildReport, vectors: Vectors, before: Vectors | None
+    path: Path, name: str, report: BuildReport, vectors: Vectors | None, before: Vectors | None
 ) -> None:
     """Write the page, atomically.
 
@@ -48,8 +48,8 @@ def write_report(
     name : str
         What the space is called.
     report : BuildReport
-    vectors : Vectors
-        The word vectors that the space searches with.
+    vectors : Vectors, optional
+        The word vectors that the space searches with; None where it has a sentence encoder.
     before : Vectors, optional
         The same words before training; None where nothing was trained.
     """
@@ -58,30 +58,45 @@ def write_report(
 
 
 def render_report(
-    name: str, report: BuildReport, vectors: Vectors, before: Vectors | None, made: datetime
+    name: str, report: BuildReport, vectors: Vectors | None, before: Vectors | None, made: datetime
 ) -> str:
     """The page as text."""
-    rows = map_rows(vectors)
-    groups = clusters(unit_rows(vectors.matrix[rows]))
+    of_model = _of_encoder(report) if vectors is None else _of_words(report, vectors, before)
     return page_template("rowspace.search", "report.html").render(
         name=name,
         report=report,
         read=report.read,
         n_listed=N_LISTED,
         where=example_filter(report.read.field_types),
-        vocabulary=describe_vocabulary(vectors),
-        training=describe_training(report.epochs, vectors.metadata),
-        map=draw_map(vectors, rows, groups),
-        comparisons=compare_neighbors(vectors, before, content_words(vectors, rows, groups)),
-        is_compared=before is not None,
         found_again=report.found_again,
         seconds=report.seconds,
         total_seconds=sum(report.seconds.values()),
-        settings=settings(vectors.metadata),
-        dim=vectors.dim,
         version=__version__,
         made=made,
+        **of_model,
     )
+
+
+def _of_words(report: BuildReport, vectors: Vectors, before: Vectors | None) -> dict[str, Any]:
+    """What the page shows of word vectors."""
+    rows = map_rows(vectors)
+    groups = clusters(unit_rows(vectors.matrix[rows]))
+    return {
+        "has_words": True,
+        "vocabulary": describe_vocabulary(vectors),
+        "training": describe_training(report.epochs, vectors.metadata),
+        "map": draw_map(vectors, rows, groups),
+        "comparisons": compare_neighbors(vectors, before, content_words(vectors, rows, groups)),
+        "is_compared": before is not None,
+        "settings": settings(vectors.metadata),
+        "dim": vectors.dim,
+    }
+
+
+def _of_encoder(report: BuildReport) -> dict[str, Any]:
+    """What the page shows of a sentence encoder, which has no words to look at."""
+    told = [(key.replace("_", " "), _shortened(value)) for key, value in report.encoder.items()]
+    return {"has_words": False, "map": None, "settings": told, "dim": report.dim}
 
 
 # --- What was read -------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from rowspace.search.index import ExactIndex, Index
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
 from rowspace.search.store import Row, RowIds, Store
 from rowspace.search.writer import LOCK_TIMEOUT, Added, add_documents, delete_documents
-from rowspace.space.encoder import Encoder
+from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
 
 MODES = ("hybrid", "dense", "lexical")
@@ -186,8 +186,7 @@ class Space:
         """(row id, cosine) of the k nearest passages of each query."""
         if not queries:
             return []
-        encode_query = getattr(self.encoder, "encode_query", self.encoder.encode)
-        vectors = encode_query(list(queries))
+        vectors = encode_queries(self.encoder, list(queries))
         row_ids, index = self._vectors(snapshot)
         allowed = None if predicate is None else _mask(row_ids, snapshot.store.row_ids(predicate))
         scores, positions = index.search(vectors, min(k, len(row_ids)), allowed)

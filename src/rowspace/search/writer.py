@@ -59,7 +59,7 @@ from rowspace.search.store import (
     to_batch,
     with_fields,
 )
-from rowspace.space.encoder import Encoder
+from rowspace.space.encoder import Encoder, encode_documents
 from rowspace.text.corpus import Document
 from rowspace.text.passages import Passage, split_passages
 from rowspace.version import __version__
@@ -86,6 +86,8 @@ class Added:
     """Documents that were there before and were replaced."""
     empty: tuple[str, ...]
     """Documents without text: nothing of them is kept."""
+    truncated: int = 0
+    """Passages whose end the encoder did not read, though it is found by its words."""
 
 
 # --- Making a space ------------------------------------------------------------------------------
@@ -228,6 +230,7 @@ def add_documents(
         passages=spool.n_passages,
         replaced=replaced,
         empty=tuple(spool.empty),
+        truncated=spool.n_truncated,
     )
 
 
@@ -349,6 +352,7 @@ class _Spool:
     document_ids: dict[str, None] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     n_passages: int = 0
+    n_truncated: int = 0
     schema: pa.Schema = None
 
     def __enter__(self) -> _Spool:
@@ -411,4 +415,6 @@ def _note(document: Document, spool: _Spool) -> None:
 def _write_encoded(passages: list[Passage], encoder: Encoder, spool: _Spool) -> None:
     for start in range(0, len(passages), ENCODE_ROWS):
         part = passages[start : start + ENCODE_ROWS]
-        spool.write(part, encoder.encode([content(p.title, p.text) for p in part]))
+        vectors, n_truncated = encode_documents(encoder, [content(p.title, p.text) for p in part])
+        spool.write(part, vectors)
+        spool.n_truncated += n_truncated

@@ -22,6 +22,7 @@ _HOMES = {
     "StaticModel": "static_model",
     "distill_embedder": "distill",
     "load_encoder": "loading",
+    "quantize_model": "loading",
     "read_pairs": "pairs",
 }
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rowspace.sentence.folder import SentenceConfig as SentenceConfig
     from rowspace.sentence.llm2vec_config import LLM2VecConfig as LLM2VecConfig
     from rowspace.sentence.loading import load_encoder as load_encoder
+    from rowspace.sentence.loading import quantize_model as quantize_model
     from rowspace.sentence.model import SentenceModel as SentenceModel
     from rowspace.sentence.pairs import read_pairs as read_pairs
     from rowspace.sentence.static_model import StaticModel as StaticModel

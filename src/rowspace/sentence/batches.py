@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +15,7 @@ from rowspace.sentence.reading import Pieces
 
 TOKENS_AT_ONCE = 2048
 """Of a batch, padding included: measured best of 512 to 8,192, MiniLM on two cores."""
+_EXACT_BITS = 5
 _BUCKET = 32
 _FIXED_TOKENS = 256
 """Of a batch of a fixed shape, which one short query has to pay for too."""
@@ -29,6 +31,8 @@ class Batch:
     """(B, T), 0 on padding."""
     mask: NDArray[np.bool_]
     """(B, T), False on padding."""
+    is_padded: bool
+    """Whether the mask says anything; always so where batches are computed one way."""
     weights: NDArray[np.float32]
     """(B, K, T), as `pooling_weights` gives them."""
     scales: NDArray[np.float32]
@@ -48,7 +52,7 @@ def batches_of(
     Parameters
     ----------
     pieces : Pieces
-        Those without any token are left out.
+        Those without any token after the prompt are left out.
     poolings : sequence of str
     n_prompt : int
         Tokens at the beginning that are not pooled.
@@ -59,18 +63,46 @@ def batches_of(
         comes to does not depend on those beside it.
     """
     order = np.argsort(-pieces.lengths, kind="stable")
-    order = order[pieces.lengths[order] > 0]
+    order = order[(pieces.lengths > pieces.prompt_tokens(n_prompt))[order]]
+    if is_fixed:
+        yield from _of_fixed_shapes(pieces, order, poolings, n_prompt)
+        return
     start = 0
     while start < len(order):
-        longest = int(pieces.lengths[order[start]])
-        width = -(-longest // _BUCKET) * _BUCKET if is_fixed else longest
-        n_rows = max(1, (_FIXED_TOKENS if is_fixed else n_tokens) // width)
+        width = _rounded(int(pieces.lengths[order[start]]))
+        n_rows = max(1, n_tokens // width)
         rows = order[start : start + n_rows]
         start += n_rows
-        if is_fixed:
-            yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
-        else:
-            yield padded(pieces, rows, poolings, n_prompt=n_prompt)
+        shape = min(n_rows, _power_of_two(len(rows))), width
+        yield padded(pieces, rows, poolings, n_prompt=n_prompt, shape=shape)
+
+
+def _rounded(width: int) -> int:
+    """The width of a batch: exact up to 32 tokens, and then at most 1/16 more than it needs.
+
+    A runtime builds kernels for each shape it meets, and keeps them: with shapes of all kinds
+    memory would grow with the number of texts.
+    """
+    step = 1 << max(0, (width - 1).bit_length() - _EXACT_BITS)
+    return -(-width // step) * step
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << (n - 1).bit_length()
+
+
+def _of_fixed_shapes(
+    pieces: Pieces, order: NDArray[np.int64], poolings: Sequence[str], n_prompt: int
+) -> Iterator[Batch]:
+    """Batches whose shape follows from the length of each piece in them."""
+    widths = -(-pieces.lengths[order] // _BUCKET) * _BUCKET
+    for width in np.unique(widths).tolist():
+        alike = order[widths == width]
+        n_rows = max(1, _FIXED_TOKENS // width)
+        for start in range(0, len(alike), n_rows):
+            rows = alike[start : start + n_rows]
+            batch = padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
+            yield dataclasses.replace(batch, is_padded=True)
 
 
 def padded(
@@ -90,5 +122,7 @@ def padded(
     own = mask.copy()
     own[len(rows) :] = False
     token_ids[own] = np.fromiter(chain.from_iterable(pieces.ids[row] for row in rows), np.int64)
-    weights, scales = pooling_weights(poolings, lengths, width, n_prompt)
-    return Batch(rows, token_ids, mask, weights, scales)
+    left_out = np.zeros(n_rows, dtype=np.int64)
+    left_out[: len(rows)] = pieces.prompt_tokens(n_prompt)[rows]
+    weights, scales = pooling_weights(poolings, lengths, width, left_out)
+    return Batch(rows, token_ids, mask, not mask.all(), weights, scales)

@@ -14,6 +14,7 @@ from rowspace.errors import FormatError
 from rowspace.files import write_json
 from rowspace.sentence.files import read_object, read_tensors
 
+_INPUT = "sentence_embedding"
 _ACTIVATIONS = {"Identity": "identity", "Tanh": "tanh", "ReLU": "relu"}
 
 
@@ -32,9 +33,16 @@ class Dense:
     bias: NDArray[np.float32] | None = None
     activation: str = "identity"
 
-    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, n_in) to (B, n_out)."""
-        found = vectors @ self.weight.T
+    def __call__(
+        self, vectors: NDArray[np.float32], *, row_by_row: bool = False
+    ) -> NDArray[np.float32]:
+        """(B, n_in) to (B, n_out); row by row, a vector's bits do not depend on B."""
+        found = np.empty((len(vectors), len(self.weight)), dtype=np.float32)
+        if row_by_row:
+            for i, vector in enumerate(vectors):
+                np.matmul(self.weight, vector, out=found[i])
+        else:
+            np.matmul(vectors, self.weight.T, out=found)
         if self.bias is not None:
             found += self.bias
         if self.activation == "tanh":
@@ -61,16 +69,24 @@ class Dense:
                 f"{', '.join(_ACTIVATIONS)}"
             )
         if config.get("use_residual"):
-            raise FormatError(f"{folder / 'config.json'}: a residual layer is not read")
+            raise FormatError(
+                f"{folder / 'config.json'}: a layer with a residual is not read; run the model in "
+                "sentence-transformers"
+            )
+        if config.get("module_input_name", _INPUT) != _INPUT:
+            raise FormatError(
+                f"{folder / 'config.json'}: the layer changes {config['module_input_name']}, and "
+                "only those after the pooling are read; run the model in sentence-transformers"
+            )
         tensors = read_tensors(folder / "model.safetensors")
         weight, bias = tensors.get("linear.weight"), tensors.get("linear.bias")
         shape = (config.get("out_features"), config.get("in_features"))
         if weight is None or weight.shape != shape:
-            found = None if weight is None else weight.shape
-            raise FormatError(
-                f"{folder}: its linear.weight has the shape {found}, and its config.json says "
-                f"{shape}; copy or download the folder again"
-            )
+            raise _not_as_said(folder, "linear.weight", weight, shape)
+        if (bias is not None) != bool(config.get("bias", True)) or (
+            bias is not None and bias.shape != shape[:1]
+        ):
+            raise _not_as_said(folder, "linear.bias", bias, shape[:1])
         return cls(weight, bias, activation)
 
     def write(self, folder: Path) -> None:
@@ -89,3 +105,13 @@ class Dense:
         if self.bias is not None:
             tensors["linear.bias"] = self.bias
         save_file(tensors, folder / "model.safetensors")
+
+
+def _not_as_said(
+    folder: Path, name: str, found: NDArray[np.float32] | None, wanted: tuple[Any, ...]
+) -> FormatError:
+    shape = "is missing" if found is None else f"has the shape {found.shape}"
+    return FormatError(
+        f"{folder}: {name} {shape}, and config.json wants {wanted}; copy or download the folder "
+        "again"
+    )

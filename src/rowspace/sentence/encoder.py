@@ -13,8 +13,10 @@ import functools
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,11 +27,12 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.progress import track
 from rowspace.sentence.batches import batches_of
-from rowspace.sentence.folder import SentenceConfig
+from rowspace.sentence.folder import SentenceConfig, read_modules
 from rowspace.sentence.precision import check_precision, dtype_of, n_columns, quantize, ranges_of
 from rowspace.sentence.reading import Pieces, TokenReader
 from rowspace.sentence.runtime import Runtime
 from rowspace.space.similarity import row_norms
+from rowspace.transformer.tokenizer import check_text
 
 if TYPE_CHECKING:
     from rowspace.transformer.contextual import ContextualEncoder, WordVectors
@@ -51,8 +54,8 @@ class Embedding(Protocol):
     def fingerprint(self) -> str:
         """What decides the vectors."""
 
-    def read(self, texts: Sequence[str], on_truncate: str) -> Pieces:
-        """Texts as tokens; done beside the computing of others."""
+    def read(self, texts: Sequence[str], on_truncate: str, first: int = 0) -> Pieces:
+        """Texts as tokens, `first` the number of the first; done beside the computing of others."""
 
     def vectors(
         self, pieces: Pieces, n_prompt: int, is_fixed: bool
@@ -76,7 +79,11 @@ class TransformerEmbedding:
     """
 
     def __init__(
-        self, runtime: Runtime, reader: TokenReader, poolings: Sequence[str], weights: Any
+        self,
+        runtime: Runtime,
+        reader: TokenReader,
+        poolings: Sequence[str],
+        weights: Callable[[], str],
     ) -> None:
         self.runtime, self.reader, self.poolings = runtime, reader, tuple(poolings)
         self._weights = weights
@@ -115,6 +122,8 @@ class SentenceEncoder:
     deterministic : bool
         Whether a text's vector is to be the same to the last bit whichever texts are encoded with
         it. Batches then have few shapes, and are filled up.
+    is_alone : bool
+        Whether texts are tokenised in the thread that computes, not beside it.
     """
 
     def __init__(
@@ -124,9 +133,10 @@ class SentenceEncoder:
         *,
         folder: Path | None = None,
         deterministic: bool = False,
+        is_alone: bool = False,
     ) -> None:
         self.embedding, self.config, self.folder = embedding, config, folder
-        self.deterministic = deterministic
+        self.deterministic, self.is_alone = deterministic, is_alone
         self.n_truncated = 0
         """Texts of the last call whose end was not read."""
         _check_width(config, self._full_dim)
@@ -159,7 +169,8 @@ class SentenceEncoder:
         settings = [config.include_prompt, config.normalize, self.dim, config.prompts.as_dict()]
         digest.update(json.dumps(settings).encode())
         for layer in config.dense:
-            digest.update(layer.weight.tobytes())
+            digest.update(layer.activation.encode() + layer.weight.tobytes())
+            digest.update(b"" if layer.bias is None else layer.bias.tobytes())
         return digest.hexdigest()
 
     def encode(
@@ -206,7 +217,7 @@ class SentenceEncoder:
             If the model reads queries and documents with different prompts and none was asked for,
             or a setting cannot be.
         CorpusError
-            If a text is no text, or too long for "error".
+            If a text is no text, or too long for "error"; or its vector is not finite.
 
         Examples
         --------
@@ -216,7 +227,7 @@ class SentenceEncoder:
         """
         before = self.config.prompts.resolve(prompt_name, prompt)
         dim = self._dim_of(truncate_dim)
-        check_precision(precision, self.config.ranges is not None)
+        check_precision(precision, self.config.ranges, dim)
         is_normal = self.config.normalize if normalize is None else normalize
         one = isinstance(texts, str)
         run = _Run(self, before, on_truncate)
@@ -241,11 +252,15 @@ class SentenceEncoder:
 
     def encode_query(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
         """As `encode`, with the prompt of queries."""
-        return self.encode(texts, **{"prompt": self.config.prompts.query, **settings})
+        if settings.keys().isdisjoint(("prompt", "prompt_name")):
+            settings["prompt"] = self.config.prompts.query
+        return self.encode(texts, **settings)
 
     def encode_document(self, texts: str | Iterable[str], **settings: Any) -> NDArray[Any]:
         """As `encode`, with the prompt of documents."""
-        return self.encode(texts, **{"prompt": self.config.prompts.document, **settings})
+        if settings.keys().isdisjoint(("prompt", "prompt_name")):
+            settings["prompt"] = self.config.prompts.document
+        return self.encode(texts, **settings)
 
     def similarity(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float32]:
         """How alike each vector of `a`, (n, dim), is to each of `b`, (m, dim): (n, m).
@@ -259,7 +274,8 @@ class SentenceEncoder:
         """Set the ranges of int8 by some hundred texts; `save` keeps them."""
         vectors = self.encode(texts, **settings)
         if len(vectors) < 2:
-            raise CorpusError(f"{len(vectors)} texts tell no range; give some hundred")
+            which = "text tells" if len(vectors) == 1 else "texts tell"
+            raise CorpusError(f"{len(vectors)} {which} no range; give some hundred")
         self.config = dataclasses.replace(self.config, ranges=ranges_of(vectors))
 
     def save(self, folder: Path | str) -> None:
@@ -276,8 +292,11 @@ class SentenceEncoder:
         from rowspace.transformer.load_encoder import load_encoder as load_contextual
 
         if self.folder is None or not isinstance(self.embedding, TransformerEmbedding):
-            raise ConfigError("this encoder is no transformer, so a word has one vector only")
-        return load_contextual(self.folder)
+            raise ConfigError(
+                "this encoder has no folder of a transformer, which gives a word its vector in a "
+                "sentence; load one"
+            )
+        return load_contextual(read_modules(self.folder)[0].path)
 
     def contextual(self, *arguments: Any, **settings: Any) -> WordVectors:
         """The vectors of words in their texts: see `ContextualEncoder.contextual`; needs torch."""
@@ -293,6 +312,26 @@ class SentenceEncoder:
         return dim
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Some texts that are being tokenised."""
+
+    first: int
+    """The number of the first."""
+    n_texts: int
+    reading: Future[Pieces]
+
+
+class _InTurn:
+    """Does what it is given at once, as a pool of no threads."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """The result, which is there already."""
+        done: Future[Any] = Future()
+        done.set_result(function(*arguments))
+        return done
+
+
 class _Run:
     """Texts on their way, once."""
 
@@ -305,62 +344,72 @@ class _Run:
     def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """The vectors of some texts at a time, before they are cut and normalised."""
         total = len(texts) if isinstance(texts, Sized) else None
-        with ThreadPoolExecutor(1) as beside, track("encoding", total) as tracker:
-            running: Future[Pieces] | None = None
-            n_texts = n_next = 0
-            for n_next, reading in self._readings(texts, beside):
-                if running is not None:
-                    yield self._vectors(running.result(), n_texts)
-                    tracker.advance(n_texts)
-                running, n_texts = reading, n_next
-            if running is not None:
-                yield self._vectors(running.result(), n_texts)
-                tracker.advance(n_texts)
+        pool = nullcontext(_InTurn()) if self.encoder.is_alone else ThreadPoolExecutor(1)
+        with pool as beside, track("encoding", total) as tracker:
+            before: _Chunk | None = None
+            for chunk in self._readings(texts, beside.submit):
+                if before is not None:
+                    yield self._vectors(before)
+                    tracker.advance(before.n_texts)
+                before = chunk
+            if before is not None:
+                yield self._vectors(before)
+                tracker.advance(before.n_texts)
 
-    def _readings(
-        self, texts: Iterable[str], beside: ThreadPoolExecutor
-    ) -> Iterator[tuple[int, Future[Pieces]]]:
+    def _readings(self, texts: Iterable[str], submit: Callable[..., Any]) -> Iterator[_Chunk]:
         """Chunks of texts, each being tokenised."""
-        left, size = iter(texts), _FIRST_TEXTS
-        read = self.encoder.embedding.read
-        while chunk := [self._prompted(text) for text in islice(left, size)]:
-            yield len(chunk), beside.submit(read, chunk, self.on_truncate)
-            size = TEXTS_AT_ONCE
+        left, first, size = iter(texts), 0, _FIRST_TEXTS
+        while chunk := list(islice(left, size)):
+            for number, text in enumerate(chunk, first):
+                check_text(text, number)
+            prompted = [self.prompt + text for text in chunk] if self.prompt else chunk
+            reading = submit(self.encoder.embedding.read, prompted, self.on_truncate, first)
+            yield _Chunk(first, len(chunk), reading)
+            first, size = first + len(chunk), TEXTS_AT_ONCE
 
-    def _prompted(self, text: str) -> str:
-        if not isinstance(text, str):
-            raise CorpusError(f"a text is {text!r}, which is no text; give strings")
-        return self.prompt + text
-
-    def _vectors(self, pieces: Pieces, n_texts: int) -> NDArray[np.float32]:
+    def _vectors(self, chunk: _Chunk) -> NDArray[np.float32]:
+        pieces = chunk.reading.result()
         self.n_truncated += pieces.n_truncated
-        encoder = self.encoder
-        found = np.zeros((n_texts, encoder.embedding.dim), dtype=np.float32)
-        n_tokens = np.zeros(n_texts, dtype=np.int64)
-        parts = encoder.embedding.vectors(pieces, self.n_prompt, encoder.deterministic)
-        for rows, vectors in parts:
+        embedding, is_fixed = self.encoder.embedding, self.encoder.deterministic
+        found = np.zeros((chunk.n_texts, embedding.dim), dtype=np.float32)
+        n_tokens = np.zeros(chunk.n_texts, dtype=np.int64)
+        for rows, vectors in embedding.vectors(pieces, self.n_prompt, is_fixed):
             texts, lengths = pieces.text_ids[rows], pieces.lengths[rows]
-            if len(pieces.ids) == n_texts:
+            if len(pieces.ids) == chunk.n_texts:
                 found[texts] = vectors
             else:  # several pieces of a text: the mean by their tokens
                 np.add.at(found, texts, vectors * lengths[:, None])
-                np.add.at(n_tokens, texts, lengths)
-        if len(pieces.ids) != n_texts:
+            np.add.at(n_tokens, texts, lengths)
+        if len(pieces.ids) != chunk.n_texts:
             found /= np.maximum(n_tokens, 1)[:, None]
-        for layer in encoder.config.dense:
-            found = layer(found)
+        for layer in self.encoder.config.dense:
+            found = layer(found, row_by_row=is_fixed)
+        found[n_tokens == 0] = 0
+        _check_finite(found, chunk.first)
         return found
 
     def warn(self, n_texts: int) -> None:
         """Say how many texts were cut."""
         if self.n_truncated:
-            which = "text is" if self.n_truncated == 1 else "texts are"
+            are = "is" if self.n_truncated == 1 else "are"
             warnings.warn(
-                f"{self.n_truncated:,} of {n_texts:,} {which} longer than "
+                f"{self.n_truncated:,} of {n_texts:,} texts {are} longer than "
                 f"{self.encoder.max_length:,} tokens, and the rest was not read; "
                 "on_truncate='chunk' reads all",
                 stacklevel=3,
             )
+
+
+def _check_finite(vectors: NDArray[np.float32], first: int) -> None:
+    is_finite = np.isfinite(vectors).all(axis=1)
+    if not is_finite.all():
+        n = int((~is_finite).sum())
+        which = f"text {first + int(is_finite.argmin()):,}"
+        others = f" and {n - 1:,} of the next" if n > 1 else ""
+        raise CorpusError(
+            f"the vector of {which}{others} is not finite, so the model's weights hold NaN or are "
+            "too large for this dtype; copy or download it again, or give dtype='float32'"
+        )
 
 
 def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.float32]:

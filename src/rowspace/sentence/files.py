@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 
 from rowspace.errors import FormatError
 
+_KINDS = {int: "whole number", str: "text", dict: "list of names and values", bool: "yes or no"}
+
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds.
@@ -40,6 +42,23 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FormatError(f"{path} holds no JSON object; copy or download the folder again")
     return content
+
+
+def typed(content: dict[str, Any], name: str, kind: type, path: Path) -> Any:
+    """What an object of the file `path` says under a name, of a kind; None if nothing.
+
+    Raises
+    ------
+    FormatError
+        If it is of another kind.
+    """
+    value = content.get(name)
+    if value is None or (isinstance(value, kind) and (kind is bool or value is not True)):
+        return value
+    raise FormatError(
+        f"{path}: {name} is {value!r}, where a {_KINDS[kind]} has to be; copy or download the "
+        "folder again"
+    )
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import FormatError
+from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_json
 from rowspace.sentence.dense import Dense
-from rowspace.sentence.files import read_json, read_object
+from rowspace.sentence.files import read_json, read_object, typed
 from rowspace.sentence.pooling import POOLINGS
-from rowspace.sentence.prompts import Prompts
+from rowspace.sentence.prompts import OURS, Prompts
+from rowspace.transformer.model_folder import CONFIG
+from rowspace.version import __version__
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 LENGTH = "sentence_bert_config.json"
@@ -140,9 +142,9 @@ def read_config(folder: Path, modules: list[Module], name: str = "") -> Sentence
     FormatError
         If a file is missing or damaged.
     """
-    settings = read_object(folder / SETTINGS) if (folder / SETTINGS).exists() else {}
-    first = modules[0]
-    length = read_object(first.path / LENGTH) if (first.path / LENGTH).exists() else {}
+    settings_file, length_file = folder / SETTINGS, modules[0].path / LENGTH
+    settings = read_object(settings_file) if settings_file.exists() else {}
+    length = read_object(length_file) if length_file.exists() else {}
     poolings: tuple[str, ...] = ("mean",)
     include_prompt = True
     if len(modules) > 1 and modules[1].kind == "Pooling":
@@ -152,11 +154,12 @@ def read_config(folder: Path, modules: list[Module], name: str = "") -> Sentence
         include_prompt=include_prompt,
         dense=tuple(Dense.read(module.path) for module in modules if module.kind == "Dense"),
         normalize=_ends_normal(folder, modules),
-        max_length=length.get("max_seq_length") or _tokenizer_length(first.path, settings),
-        lowercase=bool(length.get("do_lower_case", False)),
-        prompts=Prompts.of(settings, name),
-        truncate_dim=settings.get("truncate_dim"),
-        similarity=settings.get("similarity_fn_name") or "cosine",
+        max_length=typed(length, "max_seq_length", int, length_file)
+        or _tokenizer_length(modules[0].path),
+        lowercase=bool(typed(length, "do_lower_case", bool, length_file)),
+        prompts=_read_prompts(settings, settings_file, name),
+        truncate_dim=typed(settings, "truncate_dim", int, settings_file),
+        similarity=typed(settings, "similarity_fn_name", str, settings_file) or "cosine",
         ranges=_read_ranges(folder),
     )
 
@@ -185,10 +188,23 @@ def _read_pooling(path: Path) -> tuple[tuple[str, ...], bool]:
     return poolings, bool(config.get("include_prompt", True))
 
 
-def _tokenizer_length(path: Path, settings: dict[str, Any]) -> int | None:
-    """The tokenizer's length, where a folder of the newer layout has no other."""
+def _read_prompts(settings: dict[str, Any], path: Path, name: str) -> Prompts:
+    texts = typed(settings, "prompts", dict, path) or {}
+    for key in texts:
+        typed(texts, key, str, path)
+    default = typed(settings, "default_prompt_name", str, path)
+    if default is not None and default not in texts:
+        raise FormatError(
+            f"{path}: the default prompt is {default!r}, and the prompts are "
+            f"{', '.join(map(repr, texts)) or 'none'}; name one of them"
+        )
+    return Prompts.of(settings, name)
+
+
+def _tokenizer_length(path: Path) -> int | None:
+    """The tokenizer's length, which the newer layout says, and bare transformers."""
     tokenizer = path / "tokenizer_config.json"
-    if not settings or not tokenizer.exists():
+    if not tokenizer.exists():
         return None
     length = read_object(tokenizer).get("model_max_length")
     return int(length) if isinstance(length, int | float) and 0 < length < 1 << 30 else None
@@ -205,6 +221,20 @@ def _read_ranges(folder: Path) -> NDArray[np.float32] | None:
             f"{folder / RANGES} holds no ranges 'low' and 'high'; remove it, and set them anew"
         ) from error
     return ranges
+
+
+def check_is_free(folder: Path) -> None:
+    """Raise ConfigError unless a model may be written there: nothing, or an older model."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; give a folder")
+    is_model = (folder / MODULES).exists() or (folder / CONFIG).exists()
+    if any(folder.iterdir()) and not is_model:
+        raise ConfigError(
+            f"{folder} holds other files, which would be lost; give a folder that is new or empty, "
+            "or one of a model"
+        )
 
 
 def write_config(config: SentenceConfig, folder: Path, *, dim: int) -> None:
@@ -225,6 +255,8 @@ def write_config(config: SentenceConfig, folder: Path, *, dim: int) -> None:
     (folder / "1_Pooling").mkdir()
     pooling: dict[str, Any] = {"word_embedding_dimension": dim}
     pooling |= {key: mode in config.poolings for key, mode in _OLDER_POOLINGS.items()}
+    if list(config.poolings) != [mode for mode in POOLINGS if mode in config.poolings]:
+        pooling["pooling_mode"] = list(config.poolings)  # the older keys have one order
     pooling["include_prompt"] = config.include_prompt
     write_json(folder / "1_Pooling" / "config.json", pooling)
     for layer, (path, _) in zip(config.dense, modules[2:], strict=False):
@@ -249,7 +281,7 @@ def write_modules(modules: list[tuple[str, str]], folder: Path) -> None:
 def write_settings(config: SentenceConfig, folder: Path) -> None:
     """Write prompts, similarity and ranges."""
     settings: dict[str, Any] = {
-        "__version__": {"sentence_transformers": "2.7.0"},
+        "__version__": {"sentence_transformers": "2.7.0", OURS: __version__},
         **config.prompts.as_dict(),
         "similarity_fn_name": config.similarity,
     }

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from rowspace.errors import ConfigError, CorpusError, FormatError
-from rowspace.files import remember, write_json
+from rowspace.files import remember, sha256, write_json
 from rowspace.progress import track
 from rowspace.sentence.example import Example, write_pairs
 from rowspace.sentence.finetune import SentenceTrainer
@@ -117,6 +117,8 @@ def llm2vec(
     folder, out = folder_of(model), Path(out)
     _check(config, pairs, out, resume=resume)
     next(iter(corpus.files()))  # says so if it is not there, before anything is made
+    if pairs:
+        read_pairs(pairs)  # says what is amiss with them before the long steps
     base = _Base.of(folder, config.mntp_length)
     if config.mntp_steps:
         stand_in(base.tokenizer, config.mask_token)
@@ -159,7 +161,7 @@ def _remember(
     settings = {
         "model": base.digest,
         "corpus": corpus.description(),
-        "pairs": [str(path) for path in pairs],
+        "pairs": [[str(path), sha256(path) if Path(path).is_file() else ""] for path in pairs],
         "config": config.without_machine(),
     }
     if not remember(out / _SETTINGS, settings):

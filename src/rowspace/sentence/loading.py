@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
-from rowspace.errors import ConfigError, MissingExtraError
+from rowspace.errors import ConfigError, CorpusError, FormatError, MissingExtraError
+from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
 from rowspace.sentence.reading import TokenReader
@@ -19,11 +22,24 @@ from rowspace.transformer.model_folder import (
     load_model_tokenizer,
     read_json,
 )
+from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
 
 RUNTIMES = ("auto", "openvino", "torch")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
-_PADDED_POSITIONS = ("roberta", "xlm-roberta", "camembert")
-_LENGTHS = ("max_length", "max_position_embeddings", "n_positions")
+_LENGTHS = ("max_position_embeddings", "n_positions")
+_PADDED_POSITIONS = (
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "camembert",
+    "mpnet",
+    "longformer",
+    "data2vec-text",
+    "ibert",
+    "xmod",
+)
+"""Kinds whose positions begin after the padding's id."""
 
 
 def load_encoder(
@@ -59,7 +75,8 @@ def load_encoder(
     device : str, optional
         A name of torch; anything but cpu is torch's runtime.
     threads : int, optional
-        As many as there are cores if not given.
+        That compute; as many as there are cores if not given. Given, texts are tokenised on one
+        thread, beside the computing where there are two or more, and not on every core.
     deterministic : bool
         Whether a text's vector is to be the same whichever texts are encoded with it.
 
@@ -94,11 +111,55 @@ def load_encoder(
     longest = longest_of(home, config, max_length)
     config = dataclasses.replace(config, max_length=longest)
     tokenizer = load_model_tokenizer(home)
-    reader = TokenReader(tokenizer, longest, lowercase=config.lowercase)
-    runs = _runtime(home, config, dtype, runtime, device, threads)
+    reader = TokenReader(
+        tokenizer, longest, lowercase=config.lowercase, one_by_one=threads is not None
+    )
+    runs = _runtime(home, config, reader, dtype, runtime, device, threads)
+    _check_vocabulary(home, tokenizer, runs.n_rows)
     weights = functools.partial(digest_of, home, "")
     embedding = TransformerEmbedding(runs, reader, config.poolings, weights)
-    return SentenceEncoder(embedding, config, folder=folder, deterministic=deterministic)
+    return SentenceEncoder(
+        embedding, config, folder=folder, deterministic=deterministic, is_alone=threads == 1
+    )
+
+
+def quantize_model(model: Path | str, texts: Iterable[str] | None = None) -> Path:
+    """Write the int8 export of a model, which `load_encoder(model, dtype="int8")` runs, anew.
+
+    Its ranges are found by texts: the better they are like those it will read, the nearer its
+    vectors are to the exact ones.
+
+    Parameters
+    ----------
+    model : path or str
+        As `load_encoder` takes it.
+    texts : iterable of str, optional
+        Some hundred; plain sentences of many kinds if not given.
+
+    Returns
+    -------
+    Path
+        The export's folder.
+
+    Raises
+    ------
+    CorpusError
+        If no text has a token.
+    FormatError, ConfigError, MissingExtraError
+        As `load_encoder`.
+    """
+    from rowspace.sentence.exports import quantized
+
+    folder = folder_of(model)
+    modules = read_modules(folder)
+    config, home = read_config(folder, modules, str(model)), modules[0].path
+    check_folder(home)
+    longest = longest_of(home, config, None)
+    reader = TokenReader(load_model_tokenizer(home), longest, lowercase=config.lowercase)
+    sample = _sample(config, reader, calibration_texts() if texts is None else texts)
+    if not sample:
+        raise CorpusError("no text has a token, and ranges are found by them; give some hundred")
+    return quantized(home, config.poolings, lambda: sample, is_new=True).graph.parent
 
 
 def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
@@ -124,29 +185,34 @@ def _check_is_for_tables(dtype: str, runtime: str, device: str | None) -> None:
 
 def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
     """Tokens that a model reads at once: as asked for, else the folder's, else the positions'."""
-    content = read_json(home / CONFIG)
-    content = content.get("config", content) if "rowspace" in content else content
-    made_for = next((content[name] for name in _LENGTHS if content.get(name)), None)
-    if made_for is not None and content.get("model_type") in (
-        "roberta",
-        "xlm-roberta",
-        "camembert",
-    ):
-        made_for -= content.get("pad_token_id", 1) + 1  # whose positions begin after the padding's
+    if max_length is not None and max_length < 1:
+        raise ConfigError(f"max_length is {max_length}; give 1 or more")
+    made_for = _positions_of(home)
     if max_length is not None and made_for is not None and max_length > made_for:
         raise ConfigError(
             f"max_length is {max_length:,}, and the model was made for {made_for:,} tokens; give "
             "that or less (on_truncate='chunk' reads longer texts)"
         )
-    if max_length is not None and max_length < 1:
-        raise ConfigError(f"max_length is {max_length}; give 1 or more")
     found = max_length or config.max_length or made_for
     return found if made_for is None or found is None else min(found, made_for)
+
+
+def _positions_of(home: Path) -> int | None:
+    """The positions that a transformer has; None for any number."""
+    content = read_json(home / CONFIG)
+    if "rowspace" in content:
+        length = content.get("config", content).get("max_length")
+        return None if length is None else int(length)
+    length = next((content[name] for name in _LENGTHS if content.get(name)), None)
+    if length is not None and content.get("model_type") in _PADDED_POSITIONS:
+        length -= content.get("pad_token_id", 1) + 1  # they begin after the padding's
+    return None if length is None else int(length)
 
 
 def _runtime(
     home: Path,
     config: SentenceConfig,
+    reader: TokenReader,
     dtype: str,
     runtime: str,
     device: str | None,
@@ -154,18 +220,21 @@ def _runtime(
 ) -> Runtime:
     if runtime == "openvino" and device not in (None, "cpu"):
         raise ConfigError(f"device is {device!r}, and openvino runs on cpu; give runtime='torch'")
+    if runtime == "openvino" and dtype == "float16":
+        raise ConfigError("dtype is 'float16', which openvino does not compute in; give bfloat16")
+    if runtime == "torch" and dtype == "int8":
+        raise ConfigError("dtype is 'int8', which openvino alone computes in; leave runtime out")
     if _is_openvino(dtype, runtime, device):
-        from rowspace.sentence import runtime_openvino as vino
-
+        is_wanted = runtime == "openvino" or dtype == "int8"
         try:
-            computed = vino.best_dtype() if dtype == "auto" else dtype
-            graph = vino.exported(home, config.poolings)
-            return vino.OpenVinoRuntime(graph, dtype=computed, n_threads=threads)
-        except (ConfigError, MissingExtraError) as error:
-            if runtime == "openvino" or dtype == "int8":
+            return _openvino_runtime(home, config, reader, dtype, threads)
+        except MissingExtraError:
+            if is_wanted or not _has_torch():
                 raise
-            if isinstance(error, ConfigError):
-                vino.warn_of_fallback(error)
+        except ConfigError as error:
+            if is_wanted:
+                raise
+            warnings.warn(f"the model runs in torch, which is slower: {error}", stacklevel=3)
     return _torch_runtime(home, config, "float32" if dtype == "auto" else dtype, device, threads)
 
 
@@ -175,12 +244,45 @@ def _is_openvino(dtype: str, runtime: str, device: str | None) -> bool:
     return runtime == "auto" and dtype != "float16" and device in (None, "cpu") and not _has_cuda()
 
 
-def _has_cuda() -> bool:
+def _has_torch() -> bool:
     try:
-        import torch
+        import torch  # noqa: F401
     except ModuleNotFoundError:
         return False
+    return True
+
+
+def _has_cuda() -> bool:
+    if not _has_torch():
+        return False
+    import torch
+
     return torch.cuda.is_available()
+
+
+def _openvino_runtime(
+    home: Path, config: SentenceConfig, reader: TokenReader, dtype: str, threads: int | None
+) -> Runtime:
+    from rowspace.sentence.exports import exported, quantized
+    from rowspace.sentence.runtime_openvino import OpenVinoRuntime, best_dtype
+
+    if dtype == "int8":
+        sample = functools.partial(_sample, config, reader, calibration_texts())
+        export = quantized(home, config.poolings, sample)
+    else:
+        export = exported(home, config.poolings)
+    computed = best_dtype() if dtype == "auto" else dtype
+    return OpenVinoRuntime(export.graph, dtype=computed, n_rows=export.n_rows, n_threads=threads)
+
+
+def _sample(config: SentenceConfig, reader: TokenReader, texts: Iterable[str]) -> list[list[int]]:
+    """Token ids of texts, read with each of the prompts in turn."""
+    prompts = list(dict.fromkeys([config.prompts.document, *config.prompts.texts.values()]))
+    prompted = []
+    for number, text in enumerate(texts):
+        check_text(text, number)
+        prompted.append(prompts[number % len(prompts)] + text)
+    return [ids for ids in reader.read(prompted).ids if ids]
 
 
 def _torch_runtime(
@@ -198,3 +300,12 @@ def _torch_runtime(
         ) from error
     states = load_states(home, dtype=dtype, device=device)
     return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)
+
+
+def _check_vocabulary(home: Path, tokenizer: SubwordTokenizer, n_rows: int) -> None:
+    """Raise for a tokenizer of another model, whose ids have no rows here."""
+    if tokenizer.vocab_size > n_rows:
+        raise FormatError(
+            f"{home}: the tokenizer has {tokenizer.vocab_size:,} tokens and the model's table "
+            f"{n_rows:,} rows; give the tokenizer that belongs to it"
+        )

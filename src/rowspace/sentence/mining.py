@@ -12,6 +12,7 @@ that was interrupted goes on where it was.
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,12 @@ class MiningConfig:
         first, last = self.ranks
         if not 0 <= first < last:
             raise ConfigError(f"ranks is {first}-{last}, which holds none; give such as 10-210")
+        for name in ("relative_margin", "absolute_margin", "max_score"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ConfigError(f"{name} is {value}; give a number")
+        if self.relative_margin is not None and not 0 <= self.relative_margin < 1:
+            raise ConfigError(f"relative_margin is {self.relative_margin}; give 0 or more, below 1")
         if self.sampling not in SAMPLINGS:
             raise ConfigError(f"sampling is {self.sampling!r}; give one of {', '.join(SAMPLINGS)}")
 

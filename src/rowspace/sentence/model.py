@@ -203,7 +203,7 @@ class SentenceModel(nn.Module):
 
 def _inputs_of(batch: Batch, device: torch.device) -> Inputs:
     weights = torch.from_numpy(batch.weights * batch.scales[:, :, None])
-    mask = None if batch.mask.all() else torch.from_numpy(batch.mask).to(device)
+    mask = torch.from_numpy(batch.mask).to(device) if batch.is_padded else None
     return Inputs(torch.from_numpy(batch.token_ids).to(device), mask, weights.to(device))
 
 

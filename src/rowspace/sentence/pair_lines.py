@@ -69,6 +69,8 @@ def tsv_parser(first_line: str) -> tuple[Parse, bool]:
 def _examples(fields: Mapping[str, Any]) -> list[Example]:
     anchor = _text(_first(fields, _ANCHORS), _ANCHORS[0])
     positives = _texts(_first(fields, _POSITIVES), _POSITIVES[0])
+    if not positives:
+        raise ValueError(f"has an empty list as `{_POSITIVES[0]}`")
     negatives = tuple(
         text
         for name, value in fields.items()

@@ -31,7 +31,10 @@ def check_poolings(poolings: Sequence[str]) -> None:
 
 
 def pooling_weights(
-    poolings: Sequence[str], lengths: NDArray[np.int64], n_tokens: int, n_prompt: int = 0
+    poolings: Sequence[str],
+    lengths: NDArray[np.int64],
+    n_tokens: int,
+    n_prompt: NDArray[np.int64] | int = 0,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What each token's state is multiplied by, and each sum afterwards.
 
@@ -45,7 +48,7 @@ def pooling_weights(
         Tokens of each text; the rest of `n_tokens` is padding.
     n_tokens : int
         T, of the batch.
-    n_prompt : int
+    n_prompt : (B,) int array or int
         Tokens at the beginning that are not counted in.
 
     Returns
@@ -54,14 +57,14 @@ def pooling_weights(
         For the maximum, 1 where a token takes part.
     scales : (B, K) float32 array
     """
-    places = np.arange(n_tokens)
-    takes_part = (places < lengths[:, None]) & (places >= n_prompt)  # (B, T)
+    places, first = np.arange(n_tokens), np.reshape(n_prompt, (-1, 1))
+    takes_part = (places < lengths[:, None]) & (places >= first)  # (B, T)
     weights = np.zeros((len(lengths), len(poolings), n_tokens), dtype=np.float32)
     scales = np.ones(weights.shape[:2], dtype=np.float32)
     count = np.maximum(takes_part.sum(axis=1), 1)
     for k, pooling in enumerate(poolings):
         if pooling == "cls":
-            weights[:, k] = takes_part & (places == n_prompt)
+            weights[:, k] = takes_part & (places == first)
         elif pooling == "lasttoken":
             weights[:, k] = takes_part & (places == lengths[:, None] - 1)
         elif pooling == "weightedmean":

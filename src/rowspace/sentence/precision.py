@@ -18,14 +18,21 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _LEVELS = 255
 
 
-def check_precision(precision: str, has_ranges: bool) -> None:
-    """Raise ConfigError for a precision that there is not, or int8 without ranges."""
+def check_precision(precision: str, ranges: NDArray[np.float32] | None, dim: int) -> None:
+    """Raise ConfigError for a precision that there is not, or int8 without ranges of `dim`."""
     if precision not in PRECISIONS:
         raise ConfigError(f"precision is {precision!r}; give one of {', '.join(PRECISIONS)}")
-    if precision in ("int8", "uint8") and not has_ranges:
+    if precision not in ("int8", "uint8"):
+        return
+    if ranges is None:
         raise ConfigError(
             f"precision is {precision!r}, and the model has no ranges for it; set them once with "
             "encoder.fit_ranges(some hundred texts) and encoder.save(folder)"
+        )
+    if ranges.shape[1] != dim:
+        raise ConfigError(
+            f"precision is {precision!r} of {dim} numbers, and the model's ranges are of "
+            f"{ranges.shape[1]}; set them anew with encoder.fit_ranges(texts, truncate_dim={dim})"
         )
 
 
@@ -70,7 +77,7 @@ def quantize(
         bits: NDArray[Any] = np.packbits(vectors > 0, axis=1)
         return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
     assert ranges is not None
-    low, high = ranges[:, : vectors.shape[1]]
+    low, high = ranges
     step = np.where(high > low, (high - low) / _LEVELS, 1)
     levels = np.clip((vectors - low) / step, 0, _LEVELS)
     if precision == "int8":

@@ -17,6 +17,8 @@ from rowspace.errors import ConfigError
 
 QUERY_NAMES = ("query", "search_query")
 DOCUMENT_NAMES = ("document", "passage", "corpus", "search_document")
+OURS = "rowspace"
+"""What a folder that we wrote has among its versions."""
 _INSTRUCTION = "Represent this sentence for searching relevant passages: "
 
 CONVENTIONS: dict[str, dict[str, str]] = {
@@ -66,7 +68,8 @@ class Prompts:
     def of(cls, content: Mapping[str, Any], name: str = "") -> Prompts:
         """What a `config_sentence_transformers.json` says, else what models of this name want."""
         texts = content.get("prompts") or {}
-        if any(texts.values()):
+        says_all = OURS in (content.get("__version__") or {})  # also that there are none
+        if says_all or any(texts.values()):
             return cls(dict(texts), content.get("default_prompt_name"))
         for pattern, known in CONVENTIONS.items():
             if re.search(pattern, name.lower()):
@@ -75,7 +78,19 @@ class Prompts:
 
     @property
     def query(self) -> str:
-        """Before a query."""
+        """Before a query.
+
+        Raises
+        ------
+        ConfigError
+            If there are prompts and none is called one of queries, as where each task has its own.
+        """
+        known = self.default is not None or any(name in self.texts for name in QUERY_NAMES)
+        if any(self.texts.values()) and not known and self.document == "":
+            raise ConfigError(
+                f"this model has the prompts {self._names()}, and none is said to be that of "
+                'queries; give one of them as prompt_name=, or prompt="" for none'
+            )
         return self._first(QUERY_NAMES)
 
     @property

@@ -7,20 +7,24 @@ the beginning of them.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.transformer.reading_options import check_on_truncate
-from rowspace.transformer.tokenizer import SubwordTokenizer
+from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
 from rowspace.transformer.windows import cut
 
+_MOST = 512
+"""Characters a token of the model's length, of which no more are read of any text."""
 _LONG = 16
-"""Characters a token of the model's length, from which on a text is read piece by piece."""
+"""Characters a token of the model's length, from which on only a text's beginning is tokenised."""
+_WORD = 100
+"""Characters that are looked through for the space at which a beginning ends."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class Pieces:
     n_truncated: int
     """Texts whose end is not read."""
 
+    def prompt_tokens(self, n_prompt: int) -> NDArray[np.int64]:
+        """(n_pieces,) tokens of each that are the prompt's, which is in a text's first piece."""
+        is_first = np.ones(len(self.ids), dtype=np.bool_)
+        is_first[1:] = self.text_ids[1:] != self.text_ids[:-1]
+        return is_first * np.int64(n_prompt)
+
 
 class TokenReader:
     """Cuts texts into tokens as one model reads them.
@@ -46,6 +56,8 @@ class TokenReader:
         Tokens read at once, special ones included; None for any number.
     lowercase : bool
         Whether texts are lower-cased first.
+    one_by_one : bool
+        Whether texts are tokenised one after the other, and not on every core.
 
     Raises
     ------
@@ -54,9 +66,15 @@ class TokenReader:
     """
 
     def __init__(
-        self, tokenizer: SubwordTokenizer, max_length: int | None, *, lowercase: bool = False
+        self,
+        tokenizer: SubwordTokenizer,
+        max_length: int | None,
+        *,
+        lowercase: bool = False,
+        one_by_one: bool = False,
     ) -> None:
         self.tokenizer, self.max_length, self.lowercase = tokenizer, max_length, lowercase
+        self._step = 1 if one_by_one else None
         self._n_special = len(tokenizer.encode("", add_special_tokens=True))
         if max_length is not None and max_length <= self._n_special:
             raise ConfigError(
@@ -72,7 +90,7 @@ class TokenReader:
         tokenized = self.tokenizer.read([self._cased(prompt)])[0]
         return len(tokenized.before) + len(tokenized)
 
-    def read(self, texts: Sequence[str], on_truncate: str = "warn") -> Pieces:
+    def read(self, texts: Sequence[str], on_truncate: str = "warn", first: int = 0) -> Pieces:
         """The pieces of texts, prompts included.
 
         Parameters
@@ -80,6 +98,8 @@ class TokenReader:
         texts : sequence of str
         on_truncate : {"warn", "error", "chunk"}
             What is made of a longer text: its beginning, an error, or windows that overlap.
+        first : int
+            The number of the first text, for errors.
 
         Raises
         ------
@@ -87,47 +107,79 @@ class TokenReader:
             If a text is too long for "error", or is no text.
         """
         check_on_truncate(on_truncate)
+        for number, text in enumerate(texts, first):
+            check_text(text, number)
         texts = [self._cased(text) for text in texts]
         if on_truncate == "chunk" and self.max_length is not None:
             return self._windows(texts)
-        room = math.inf if self.max_length is None else _LONG * self.max_length
-        ids, is_cut = self._beginnings(texts, [i for i, t in enumerate(texts) if len(t) > room])
+        ids, is_cut = self._beginnings(texts)
         if on_truncate == "error" and is_cut.any():
             raise CorpusError(
-                f"text {int(is_cut.argmax())} is longer than the {self.max_length:,} tokens that "
-                "the model reads; shorten it, or give on_truncate='chunk' (or 'warn', to cut it)"
+                f"text {first + int(is_cut.argmax())} is longer than the {self.max_length:,} "
+                "tokens that the model reads; shorten it, or give on_truncate='chunk' (or 'warn', "
+                "to cut it)"
             )
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        return Pieces(ids, np.arange(len(ids)), lengths, int(is_cut.sum()))
+        return Pieces(ids, np.arange(len(ids)), _lengths(ids), int(is_cut.sum()))
 
     def _cased(self, text: str) -> str:
         return text.lower() if self.lowercase else text
 
-    def _beginnings(
-        self, texts: Sequence[str], long: Sequence[int]
-    ) -> tuple[list[list[int]], NDArray[np.bool_]]:
-        """The ids of each text, cut, and whether it was; those named by `long` piece by piece."""
-        is_long = set(long)
-        ids, is_cut = self._cutting.encode(
-            ["" if i in is_long else text for i, text in enumerate(texts)]
-        )
-        for i in long:
-            tokenized = self.tokenizer.read([texts[i]], self.max_length)[0]
-            window = cut(i, tokenized, self.max_length, "warn")[0]
-            ids[i], is_cut[i] = window.ids.tolist(), window.after < len(tokenized)
+    def _beginnings(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.bool_]]:
+        """The ids of each text, cut, and whether it was.
+
+        Of a long text twice as many characters are tokenised until there are tokens enough, or it
+        is plain that most of it are no words.
+        """
+        room = None if self.max_length is None else _LONG * self.max_length
+        ids: list[list[int]] = [[]] * len(texts)
+        is_cut = np.zeros(len(texts), dtype=np.bool_)
+        left = list(range(len(texts)))
+        while left:
+            read = [_beginning(texts[i], room) for i in left]
+            for i, (row, was_cut) in zip(left, self._encoded(read), strict=True):
+                ids[i], is_cut[i] = row, was_cut
+            pairs = zip(left, read, strict=True)
+            left = [i for i, text in pairs if not is_cut[i] and len(text) < len(texts[i])]
+            if room is None or room >= _MOST * (self.max_length or 0):
+                is_cut[left] = True
+                break
+            room = 2 * room
         return ids, is_cut
 
+    def _encoded(self, texts: Sequence[str]) -> Iterator[tuple[list[int], np.bool_]]:
+        for some in self._groups(texts):
+            yield from zip(*self._cutting.encode(some), strict=True)
+
+    def _groups(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+        """The texts as they are given to the library, which spreads each group over the cores."""
+        step = self._step or max(1, len(texts))
+        for start in range(0, len(texts), step):
+            yield texts[start : start + step]
+
     def _windows(self, texts: Sequence[str]) -> Pieces:
+        tokenized = chain.from_iterable(map(self.tokenizer.read, self._groups(texts)))
         windows = [
             window
-            for i, tokenized in enumerate(self.tokenizer.read(texts))
-            for window in cut(i, tokenized, self.max_length, "chunk")
+            for i, tokens in enumerate(tokenized)
+            for window in cut(i, tokens, self.max_length, "chunk")
         ]
         ids = [window.ids.tolist() for window in windows]
         text_ids = np.array([window.text_id for window in windows], dtype=np.int64)
-        return Pieces(ids, text_ids, np.fromiter(map(len, ids), np.int64, len(ids)), 0)
+        return Pieces(ids, text_ids, _lengths(ids), 0)
 
     @property
     def fingerprint(self) -> str:
         """What tells this reading of texts from another."""
         return json.dumps([self.tokenizer.fingerprint, self.max_length, self.lowercase])
+
+
+def _lengths(ids: list[list[int]]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, ids), np.int64, len(ids))
+
+
+def _beginning(text: str, n_characters: int | None) -> str:
+    """That many characters, and the rest of a word; the whole text where it has no more."""
+    if n_characters is None or len(text) <= n_characters + _WORD:
+        return text
+    space = text.find(" ", n_characters, n_characters + _WORD)
+    return text[: n_characters if space < 0 else space]

@@ -32,6 +32,10 @@ class Runtime(Protocol):
     def name(self) -> str:
         """What it is, with the precision, as "openvino bfloat16"; part of fingerprints."""
 
+    @property
+    def n_rows(self) -> int:
+        """Token ids that it has rows for."""
+
     def run(self, batches: Iterable[Batch]) -> Iterator[Pooled]:
         """Each batch's weighted sums of states, in any order."""
 
@@ -65,6 +69,11 @@ class TorchRuntime:
         """Length of a state."""
         return self.states.dim
 
+    @property
+    def n_rows(self) -> int:
+        """Token ids that it has rows for."""
+        return self.states.n_rows
+
     def run(self, batches: Iterable[Batch]) -> Iterator[Pooled]:
         """As `Runtime.run`."""
         import torch
@@ -83,9 +92,10 @@ class TorchRuntime:
         import torch
 
         device = self.states.device
-        mask = None if batch.mask.all() else torch.from_numpy(batch.mask).to(device)
+        mask = torch.from_numpy(batch.mask).to(device) if batch.is_padded else None
         token_ids = torch.from_numpy(batch.token_ids).to(device)
         states = self.states.read(token_ids, mask, [self.states.n_layers])[0].float()
         weights = torch.from_numpy(batch.weights).to(device)
-        found: NDArray[np.float32] = pool(states, weights, self.poolings).cpu().numpy()
+        pooled = pool(states, weights, self.poolings).float()  # bfloat16 again under autocast
+        found: NDArray[np.float32] = pooled.cpu().numpy()
         return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rowspace.errors import ConfigError
 from rowspace.files import write_folder_atomically
-from rowspace.sentence.folder import SentenceConfig, read_modules, write_config
+from rowspace.sentence.folder import SentenceConfig, check_is_free, read_modules, write_config
 from rowspace.sentence.static import StaticEmbedding
 from rowspace.transformer.model_folder import CONFIG, check_is_hugging_face
 
@@ -36,7 +36,8 @@ def save_encoder(encoder: SentenceEncoder, folder: Path) -> None:
     Raises
     ------
     ConfigError
-        If it was not read from a folder that sentence-transformers can load.
+        If it was not read from a folder that sentence-transformers can load, or `folder` is a file
+        or holds anything but a model.
     """
     if isinstance(encoder.embedding, StaticEmbedding):
         from rowspace.sentence.static_files import save_static
@@ -77,10 +78,9 @@ def write_folder(
     Raises
     ------
     ConfigError
-        If `folder` is a file.
+        If `folder` is a file, or holds anything but a model.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; give a folder")
+    check_is_free(folder)
     with write_folder_atomically(folder) as temporary:
         write_transformer(temporary)
         write_config(config, temporary, dim=dim)

@@ -119,15 +119,16 @@ class StaticEmbedding:
         """0: a prompt's tokens count as any."""
         return 0
 
-    def read(self, texts: Sequence[str], on_truncate: str = "warn") -> Pieces:
+    def read(self, texts: Sequence[str], on_truncate: str = "warn", first: int = 0) -> Pieces:
         """As `TokenReader.read`; "chunk" reads a long text whole, since a mean has no end."""
         check_on_truncate(on_truncate)
         max_length = None if on_truncate == "chunk" else self.max_length
         ids, is_cut = self._tokenized(texts, max_length)
         if on_truncate == "error" and is_cut.any():
             raise CorpusError(
-                f"text {int(is_cut.argmax())} is longer than the {self.max_length:,} tokens that "
-                "the model reads; shorten it, or give on_truncate='chunk' (or 'warn', to cut it)"
+                f"text {first + int(is_cut.argmax())} is longer than the {self.max_length:,} "
+                "tokens that the model reads; shorten it, or give on_truncate='chunk' (or 'warn', "
+                "to cut it)"
             )
         if self._unknown is not None:
             ids = [_without(row, self._unknown) for row in ids]

@@ -24,6 +24,7 @@ from rowspace.sentence.folder import (
     MODEL2VEC,
     Module,
     SentenceConfig,
+    check_is_free,
     read_config,
     write_modules,
     write_settings,
@@ -153,10 +154,9 @@ def save_static(
     Raises
     ------
     ConfigError
-        If `folder` is a file, or the dtype is not known.
+        If `folder` is a file or holds anything but a model, or the dtype is not known.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder} is a file; give a folder")
+    check_is_free(folder)
     with write_folder_atomically(folder) as temporary:
         _write(embedding, config, temporary, dtype)
         if card:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, FormatError
 from rowspace.sentence.batches import Batch
 from rowspace.sentence.pooling import pool, pooling_weights
 from rowspace.transformer.hidden_states import HiddenStates
@@ -20,6 +21,19 @@ from rowspace.transformer.load_encoder import load_states
 
 _TRIAL_LENGTH = 300
 """Tokens of the longest text that a graph is tried on: more than 8 bits count."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A model's graph, and what it has to come to."""
+
+    graph: Any
+    """openvino.Model"""
+    n_rows: int
+    """Token ids that the model has rows for."""
+    trial: Batch
+    expected: NDArray[np.float32]
+    """(B, K, D): what torch makes of the trial."""
 
 
 class PooledStates(nn.Module):
@@ -42,11 +56,13 @@ class PooledStates(nn.Module):
         return pool(states, weights, self.poolings)
 
 
-def trace(folder: Path, poolings: Sequence[str]) -> tuple[Any, Batch, NDArray[np.float32]]:
-    """A model's graph, a batch to try it on, and what torch makes of that.
+def trace(folder: Path, poolings: Sequence[str]) -> Traced:
+    """A model's graph, with a batch to try it on.
 
     Raises
     ------
+    FormatError
+        If the model's states are no numbers.
     ConfigError
         If OpenVINO cannot carry out the model.
     """
@@ -68,7 +84,12 @@ def trace(folder: Path, poolings: Sequence[str]) -> tuple[Any, Batch, NDArray[np
                 f"OpenVINO cannot carry out {folder} ({reason}); give runtime='torch'"
             ) from error
         expected = module(**_inputs(trial)).numpy()
-    return graph, trial, expected
+    if not np.isfinite(expected).all():
+        raise FormatError(
+            f"{folder}: the model's states are not finite, so its weights are damaged or hold NaN; "
+            "copy or download them again"
+        )
+    return Traced(graph, states.n_rows, trial, expected)
 
 
 def _batch(lengths: list[int], n_rows: int, poolings: Sequence[str]) -> Batch:
@@ -76,7 +97,7 @@ def _batch(lengths: list[int], n_rows: int, poolings: Sequence[str]) -> Batch:
     token_ids = np.random.default_rng(0).integers(0, n_rows, (len(lengths), width))
     mask = np.arange(width) < sizes[:, None]
     weights, scales = pooling_weights(poolings, sizes, width)
-    return Batch(np.arange(len(lengths)), token_ids * mask, mask, weights, scales)
+    return Batch(np.arange(len(lengths)), token_ids * mask, mask, True, weights, scales)
 
 
 def _inputs(batch: Batch) -> dict[str, Tensor]:

@@ -48,6 +48,11 @@ def find(path: Path) -> Path:
     for candidate in (path, path / "model"):
         if is_in(candidate):
             return candidate
+    if (path / "space.json").exists():
+        raise FormatError(
+            f"the space {str(path)!r} has no vectors of words: a sentence encoder made it, which "
+            "gives whole texts theirs; search it, or give a folder of word vectors"
+        )
     raise FormatError(f"the folder {str(path)!r} holds no {MATRIX}; give a folder that save wrote")
 
 

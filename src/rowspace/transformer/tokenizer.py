@@ -477,17 +477,27 @@ class TruncatingTokenizer:
         return [encoding.ids for encoding in encodings], np.array(is_cut, dtype=np.bool_)
 
 
+def check_text(text: Any, number: int) -> None:
+    """Raise CorpusError for what is no text, or has half a surrogate pair."""
+    if not isinstance(text, str):
+        raise CorpusError(f"text {number} is {text!r}, which is no text; give strings")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        place = error.start
+        raise CorpusError(
+            f"text {number} has half a surrogate pair, {text[place]!r}, at character "
+            f"{place:,}, which is no character; read the text as UTF-8, or leave it out"
+        ) from error
+
+
 def _no_text(texts: Sequence[Any], error: TypeError) -> CorpusError:
     """What is amiss with texts that the library does not take."""
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            return CorpusError(f"text {number} is {text!r}, which is no text; give strings")
-        place = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None)
-        if place is not None:
-            return CorpusError(
-                f"text {number} has half a surrogate pair, {text[place]!r}, at character "
-                f"{place:,}, which is no character; read the text as UTF-8, or leave it out"
-            )
+    try:
+        for number, text in enumerate(texts):
+            check_text(text, number)
+    except CorpusError as found:
+        return found
     return CorpusError(f"the tokenizer cannot read the texts ({error}); give strings")
 
 
