@@ -304,7 +304,7 @@ def test_a_lost_model_is_not_written(kind: str, folder: Path, tmp_path: Path) ->
     for settings in ({}, {"steps": 1}):
         with pytest.raises(TrainingError, match="at step 1, the loss is nan"):
             SentenceTrainer(**USUAL | settings).fit(model, _sources("pairs"), tmp_path / "out")
-    with pytest.raises(TrainingError, match=r"after step 0, the encoder's .* another base"):
+    with pytest.raises(TrainingError, match=r"after step 0, the vector of .* another base"):
         SentenceTrainer(**USUAL).fit(
             model, _sources("pairs"), tmp_path / "out", development=_development()
         )

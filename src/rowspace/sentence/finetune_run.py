@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer
 
-from rowspace.errors import ConfigError, EvaluationError, TrainingError
+from rowspace.errors import ConfigError, CorpusError, EvaluationError, TrainingError
 from rowspace.files import write_atomically
 from rowspace.machine import has_native_bfloat16
 from rowspace.progress import Tracker, track
@@ -258,7 +258,7 @@ class Run:
         try:
             with self._autocast():
                 return development.score(self.model.encoder())
-        except EvaluationError as error:
+        except (EvaluationError, CorpusError) as error:  # a vector that is not finite
             raise self._lost(f"after step {self.progress.step:,}, {error}") from error
         finally:
             self.model.train()
