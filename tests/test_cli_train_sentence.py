@@ -49,7 +49,7 @@ def test_a_model_is_trained_and_what_it_came_to_is_told(
     assert lines[2].startswith("dev spearman: ")
     assert lines[3] == f"the model is in {out}; sentence-transformers reads it too"
     record = json.loads((out / "training.json").read_text())
-    assert record["base"] == str(base)
+    assert record["base"] == base.name
     assert record["report"]["scores"][0][0] == 0
     assert f"{record['report']['scores'][0][1]:.4f} before" in lines[2]
     assert load_encoder(out).config.prompts.query == "the "

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from rowspace.errors import CorpusError, EvaluationError
 from rowspace.sentence.development import MOST, DevelopmentSet
 from rowspace.sentence.example import Example
+from rowspace.sentence.folder import SentenceConfig
 
 
 class _Encoder:
@@ -19,6 +20,11 @@ class _Encoder:
 
     def __init__(self, queries: dict[str, Any], documents: dict[str, Any] | None = None) -> None:
         self.queries, self.documents = queries, documents or queries
+        self.config = SentenceConfig()
+
+    def encode(self, lines: list[str], prompt: str) -> NDArray[np.float32]:
+        assert prompt == self.config.prompts.alike
+        return self.encode_query(lines)
 
     def encode_query(self, lines: list[str]) -> NDArray[np.float32]:
         return np.array([self.queries[line] for line in lines], dtype=np.float32)

@@ -74,3 +74,16 @@ def test_a_folder_that_we_wrote_says_that_it_has_no_prompts() -> None:
     content = {"__version__": {"rowspace": "0.1.0"}, "prompts": {}}
     assert Prompts.of(content, "my-e5-small") == Prompts()
     assert Prompts.of({}, "my-e5-small").query == "query: "
+
+
+@pytest.mark.parametrize(
+    ("texts", "alike"),
+    [
+        ({"query": "query: ", "document": "passage: "}, "query: "),
+        ({"query": "Represent this: ", "document": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_texts_that_are_compared_are_read_alike(texts: dict[str, str], alike: str) -> None:
+    assert Prompts(texts).alike == alike
+    assert Prompts({**texts, "sts": "same: "}, "sts").alike == "same: "

@@ -11,22 +11,23 @@ import click
 from rowspace.cli.options import field_options
 from rowspace.cli.output import emit_json, json_option
 from rowspace.extras import require_torch
-from rowspace.sentence.finetune_config import LOSSES, PRECISIONS, FinetuneConfig
+from rowspace.sentence.finetune_config import LOSSES, PRECISIONS, SIMILARITIES, FinetuneConfig
 from rowspace.space.plots import duration
 from rowspace.text.runs import free_work_folder
 
 if TYPE_CHECKING:
     from rowspace.sentence.finetune import FinetuneReport
 
-_CHOICES = {"loss": LOSSES, "precision": PRECISIONS}
+_CHOICES = {"loss": LOSSES, "precision": PRECISIONS, "margin_similarity": SIMILARITIES}
 _HELP = {
     "loss": "auto is by what a file holds: info_nce for pairs and triplets, cosent for scored "
     "pairs, margin_mse where a teacher's scores are.",
     "scale": "What cosines are multiplied with: 1 / temperature.",
     "symmetric": "Look for each positive's anchor too.",
-    "false_negative_margin": "Leave out in-batch negatives within this share of the positive's "
-    "cosine.",
+    "false_negative_margin": "Leave out negatives within this share of the positive's cosine.",
     "n_negatives": "Hard negatives taken of an example, at most.",
+    "margin_similarity": "What margin_mse compares with the teacher's margins; dot for scores "
+    "of any size, as a cross-encoder's.",
     "teacher_temperature": "What a teacher's margins are divided by.",
     "matryoshka": "Leading lengths that are trained besides the whole vector, as 256,128,64.",
     "max_length": "Tokens of a text; the base's own if not given.",
@@ -119,6 +120,12 @@ def _tell(report: FinetuneReport, out: Path) -> None:
     if report.n_left_out:
         line += f"; {report.n_left_out:,} found no batch without their texts in it"
     click.echo(line)
+    if report.n_truncated:
+        click.echo(
+            f"rowspace: warning: {report.n_truncated:,} times the end of a text was not read, as "
+            "it is longer than the model reads (--max-length)",
+            err=True,
+        )
     if report.losses:
         click.echo(f"loss: {report.losses[0][1]:.4f} at first, {report.losses[-1][1]:.4f} at last")
     if report.scores:

@@ -175,7 +175,7 @@ def _encode_alike(
     prompts = encoder.config.prompts
     if prompts.default is not None or prompts.query == prompts.document:
         return encoder.encode(texts), ()
-    prompt = prompts.query if prompts.document else ""
+    prompt = prompts.alike
     return encoder.encode(texts, prompt=prompt), (
         f"queries and documents have different prompts; both texts were encoded with {prompt!r}",
     )

@@ -172,7 +172,7 @@ class BatchLoss:
             found = [each for example, there in pairs for each in example.margins[: len(there)]]
             margins[has_negative] = torch.tensor(found)
             settings["margins"] = margins / config.teacher_temperature
-            settings["similarity"] = "cosine"
+            settings["similarity"] = config.margin_similarity
         if self.name == "info_nce":
             settings["anchor_keys"] = _keys([example.anchor for example in examples])
             settings["positive_keys"] = _keys([example.positive for example in examples])
@@ -186,8 +186,8 @@ class BatchLoss:
 
     def _scored(self, texts: Texts, examples: Sequence[Example]) -> Callable[[Tensor], Tensor]:
         """Both texts of a scored pair are read alike, as its order means nothing."""
-        first = texts.add(self.prompts.query, [example.anchor for example in examples])
-        second = texts.add(self.prompts.query, [example.positive for example in examples])
+        first = texts.add(self.prompts.alike, [example.anchor for example in examples])
+        second = texts.add(self.prompts.alike, [example.positive for example in examples])
         scores = torch.tensor([example.score for example in examples], dtype=torch.float64)
 
         def value(vectors: Tensor) -> Tensor:

@@ -88,8 +88,11 @@ class DevelopmentSet:
     def _spearman(self, encoder: SentenceEncoder) -> float:
         from scipy.stats import spearmanr
 
-        first = _unit(encoder.encode_query([example.anchor for example in self.examples]))
-        second = _unit(encoder.encode_query([example.positive for example in self.examples]))
+        prompt = encoder.config.prompts.alike
+        anchors = [example.anchor for example in self.examples]
+        positives = [example.positive for example in self.examples]
+        first = _unit(encoder.encode(anchors, prompt=prompt))
+        second = _unit(encoder.encode(positives, prompt=prompt))
         cosines = (first * second).sum(axis=1)
         if np.ptp(cosines) == 0:
             return 0.0  # they order nothing

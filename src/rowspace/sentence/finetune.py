@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.files import write_folder_atomically, write_json
-from rowspace.sentence.card import model_card
+from rowspace.sentence.card import Ingredients, model_card
 from rowspace.sentence.development import DevelopmentSet
 from rowspace.sentence.finetune_config import FinetuneConfig
 from rowspace.sentence.finetune_run import CHECKPOINT, Run
@@ -38,6 +38,8 @@ class FinetuneReport:
     """Examples left out, as their anchor or positive is empty, and empty negatives of others."""
     n_left_out: int
     """Examples of the first epoch that found no batch without their texts in it."""
+    n_truncated: int
+    """Texts whose end was not read; counted again each time that a text came."""
     losses: list[tuple[int, float]]
     """(steps taken, mean loss since the entry before)."""
     scores: list[tuple[int, float]]
@@ -117,10 +119,16 @@ class SentenceTrainer:
             run = Run(self.config, model, sources, development, teacher, work)
             run.fit()
             report = _report(run)
-            card = model_card(report, self.config, [source.name for source in sources], base)
+            made_of = Ingredients(
+                base=Path(base).name if Path(base).exists() else base,
+                sources=[source.name for source in sources],
+                losses=list(dict.fromkeys(run.losses)),
+                has_teacher=teacher is not None,
+            )
+            card = model_card(report, self.config, made_of)
             with write_folder_atomically(out) as folder:
                 model.save(folder, card=card)
-                write_json(folder / RECORD, _record(report, self.config, base))
+                write_json(folder / RECORD, _record(report, self.config, made_of))
         shutil.rmtree(work)
         return report
 
@@ -132,6 +140,7 @@ def _report(run: Run) -> FinetuneReport:
         n_steps=progress.step,
         n_empty=sum(source.n_empty for source in run.sources),
         n_left_out=run.n_left_out,
+        n_truncated=progress.n_truncated,
         losses=progress.losses,
         scores=progress.scores,
         metric=None if run.development is None else run.development.metric,
@@ -140,10 +149,10 @@ def _report(run: Run) -> FinetuneReport:
     )
 
 
-def _record(report: FinetuneReport, config: FinetuneConfig, base: str) -> dict[str, Any]:
+def _record(report: FinetuneReport, config: FinetuneConfig, made_of: Ingredients) -> dict[str, Any]:
     return {
         "sentence": 1,
-        "base": base,
+        **dataclasses.asdict(made_of),
         "config": dataclasses.asdict(config),
         "report": dataclasses.asdict(report),
     }

@@ -12,6 +12,7 @@ from rowspace.machine import n_cores
 
 LOSSES = ("auto", "info_nce", "triplet", "cosent", "margin_mse", "embedding_mse",
           "embedding_cosine")  # fmt: skip
+SIMILARITIES = ("cosine", "dot")
 PRECISIONS = ("auto", "float32", "bfloat16")
 MOST_EPOCHS = 10_000
 
@@ -28,9 +29,13 @@ class FinetuneConfig:
     symmetric: bool = False
     """Whether info_nce looks for each positive's anchor too."""
     false_negative_margin: float | None = None
-    """Leave out in-batch negatives whose cosine is above (1 - this) of the positive's."""
+    """Leave out negatives, of the batch or hard ones, whose cosine is above (1 - this) of the
+    positive's."""
     n_negatives: int = 4
     """Hard negatives taken of an example, at most."""
+    margin_similarity: str = "cosine"
+    """What margin_mse compares with the teacher's margins: "cosine", which lies within 2, or "dot",
+    for a teacher whose scores are of any size, as a cross-encoder's."""
     teacher_temperature: float = 1.0
     """What margin_mse divides the teacher's margins by."""
     matryoshka: tuple[int, ...] = ()
@@ -82,6 +87,11 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ConfigError(f"loss is {self.loss!r}; give one of {', '.join(LOSSES)}")
+        if self.margin_similarity not in SIMILARITIES:
+            raise ConfigError(
+                f"margin_similarity is {self.margin_similarity!r}; give one of "
+                f"{', '.join(SIMILARITIES)}"
+            )
         if self.precision not in PRECISIONS:
             raise ConfigError(
                 f"precision is {self.precision!r}; give one of {', '.join(PRECISIONS)}"

@@ -63,6 +63,8 @@ class Progress:
     """(steps taken, score of the development set)."""
     best: float = -math.inf
     best_step: int | None = None
+    n_truncated: int = 0
+    """Texts whose end was not read; counted again each time that a text comes."""
     n_worse: int = 0
     """Looks at the development set since the best."""
 
@@ -98,6 +100,12 @@ class Run:
             name: BatchLoss(model, config, prompts, name, teacher, self._autocast)
             for name in dict.fromkeys(names)
         }
+        if teacher is not None and not any(name.startswith("embedding_") for name in names):
+            raise ConfigError(
+                f"a teacher is given, and the loss {names[0]} asks none; give embedding_mse or "
+                "embedding_cosine as the loss, or no teacher"
+            )
+        self.losses = names
         self._losses = [losses[name] for name in names]
         self._sampler = _sampler(self.sources, config, distinct_texts="info_nce" in losses)
         self.n_left_out = self._sampler.n_left_out
@@ -168,7 +176,9 @@ class Run:
         torch.manual_seed(mix(config.seed, progress.step))
         source, examples = self._examples(next(self._batches))
         self._optimizer.zero_grad(set_to_none=True)
+        n_before = self.model.n_truncated
         loss = self._losses[source].backward(examples)
+        progress.n_truncated += self.model.n_truncated - n_before
         norm = clip_gradients(self.model, config.clip or math.inf)
         self._check("the loss", loss)
         self._check("the norm of the gradient", norm)

@@ -85,6 +85,8 @@ class SentenceModel(nn.Module):
         foreign: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self.n_truncated = 0
+        """Texts read so far whose end was not."""
         self.states, self.tokenizer, self.config, self.foreign = states, tokenizer, config, foreign
         self.transformer: nn.Module = states.model  # type: ignore[attr-defined]
         self.dense = nn.ModuleList(map(_layer_of, config.dense))
@@ -148,6 +150,7 @@ class SentenceModel(nn.Module):
     def read(self, texts: Sequence[str], prompt: str = "") -> Inputs:
         """Texts as the encoder reads them, on the model's device."""
         pieces = self._reader.read([prompt + text for text in texts])
+        self.n_truncated += pieces.n_truncated
         n_prompt = 0 if self.config.include_prompt else self._reader.n_prompt(prompt)
         rows = np.arange(len(pieces.ids))
         batch = padded(pieces, rows, self.config.poolings, n_prompt=n_prompt)

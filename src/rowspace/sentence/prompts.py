@@ -98,6 +98,17 @@ class Prompts:
         """Before a document."""
         return self._first(DOCUMENT_NAMES)
 
+    @property
+    def alike(self) -> str:
+        """Before either of two texts that are compared, neither of which is the query.
+
+        The default, or that of queries where documents have one too (E5); an instruction that is
+        for searches alone (BGE) is left out.
+        """
+        if self.default is not None:
+            return self.texts[self.default]
+        return self.query if self.document else ""
+
     def _first(self, names: tuple[str, ...]) -> str:
         found = next((name for name in names if name in self.texts), self.default)
         return "" if found is None else self.texts[found]

@@ -78,6 +78,8 @@ class StaticModel(nn.Module):
         drops_unknown: bool = True,
     ) -> None:
         super().__init__()
+        self.n_truncated = 0
+        """Texts read so far whose end was not."""
         self.config = config or SentenceConfig(normalize=True, max_length=MAX_LENGTH)
         if self.config.dense:
             raise ConfigError(
@@ -169,7 +171,9 @@ class StaticModel(nn.Module):
 
     def read(self, texts: Sequence[str], prompt: str = "") -> TokenBags:
         """Texts as the encoder reads them, on the model's device."""
-        return self.bags(self.embedding.read([prompt + text for text in texts]))
+        pieces = self.embedding.read([prompt + text for text in texts])
+        self.n_truncated += pieces.n_truncated
+        return self.bags(pieces)
 
     def bags(self, pieces: Pieces) -> TokenBags:
         """What was read, as tensors on the model's device."""

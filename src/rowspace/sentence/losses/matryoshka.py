@@ -37,7 +37,7 @@ def matryoshka(
     weights : sequence of float, optional
         Of each length; 1 if not given.
     normalize : bool
-        Scale what is cut to length 1, which a loss of cosines does by itself.
+        Scale what is cut to length 1, the whole vector too; a loss of cosines does by itself.
 
     Returns
     -------
