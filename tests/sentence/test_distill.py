@@ -108,7 +108,7 @@ def test_fitting_to_a_corpus_brings_unseen_texts_nearer_to_the_teachers(
     teacher: SentenceEncoder, corpus: Path, tmp_path: Path
 ) -> None:
     text = Corpus(corpus, "lines")
-    settings: dict[str, Any] = {"dim": 16, "epochs": 20, "batch_size": 32, "max_words": 3}
+    settings: dict[str, Any] = {"dim": 16, "epochs": 80, "batch_size": 32, "max_words": 3}
     report = distill_embedder(teacher, tmp_path / "static", text, **settings)
     assert report.n_texts == 300
     assert 0 < report.n_words <= 3
