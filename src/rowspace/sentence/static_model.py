@@ -7,6 +7,7 @@ of, with the same losses and the same trainer. It can begin with word vectors of
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,10 +169,11 @@ class StaticModel(nn.Module):
         if max_length is not None:
             config = dataclasses.replace(config, max_length=max_length)
         self.config = config
+        self.__dict__.pop("_reader", None)
 
     def read(self, texts: Sequence[str], prompt: str = "") -> TokenBags:
         """Texts as the encoder reads them, on the model's device."""
-        pieces = self.embedding.read([prompt + text for text in texts])
+        pieces = self._reader.read([prompt + text for text in texts])
         self.n_truncated += pieces.n_truncated
         return self.bags(pieces)
 
@@ -187,6 +189,11 @@ class StaticModel(nn.Module):
         """(B, dim) vectors, of unit length where the config says so; zeros of an empty text."""
         vectors: Tensor = self.table(inputs.token_ids, inputs.starts)
         return F.normalize(vectors, dim=-1) if self.config.normalize else vectors
+
+    @functools.cached_property
+    def _reader(self) -> StaticEmbedding:
+        """What cuts texts into tokens, made once."""
+        return self.embedding
 
     @property
     def embedding(self) -> StaticEmbedding:
