@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.progress import track
-from rowspace.sentence.runtime_openvino import openvino
+from rowspace.sentence.runtime_openvino import core, openvino
 
 _LEVELS = 256
 _LARGEST = 127
@@ -61,7 +61,7 @@ def quantize_graph(graph: Path, token_ids: Sequence[Sequence[int]], n_poolings: 
         If the model has no linear layer.
     """
     ops = openvino().opset8
-    model = openvino().Core().read_model(graph)
+    model = core().read_model(graph)
     layers = _linear_layers(model)
     if not layers:
         raise ConfigError(f"{graph} has no linear layer to quantise; give another dtype")
@@ -103,7 +103,7 @@ def activation_ranges(
 ) -> list[Range]:
     """The least and greatest value that goes into each linear layer."""
     library = openvino()
-    ops, model = library.opset8, library.Core().read_model(graph)
+    ops, model = library.opset8, core().read_model(graph)
     ends = [
         ops.result(end(layer.input_value(0), np.array([0, 1, 2]), False))
         for layer in _linear_layers(model)
@@ -111,7 +111,7 @@ def activation_ranges(
     ]
     watched = library.Model(ends, model.get_parameters(), "ranges")
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = library.Core().compile_model(watched, "CPU", settings)
+    compiled = core().compile_model(watched, "CPU", settings)
     found = []
     with track("measuring activations", len(token_ids)) as tracker:
         for inputs in _inputs(token_ids, n_poolings):

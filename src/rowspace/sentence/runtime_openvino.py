@@ -7,6 +7,7 @@ of 0.9999. https://docs.openvino.ai
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -44,6 +45,16 @@ def openvino() -> Any:
     return found
 
 
+@functools.cache
+def core() -> Any:
+    """The library's one Core of this process, which is never let go.
+
+    Each Core gives the thread another stack for signals and takes it back when it goes; of two that
+    go in the order they came, the thread is left with one that is gone, and the next Ctrl-C kills.
+    """
+    return openvino().Core()
+
+
 @contextlib.contextmanager
 def _without_telemetry() -> Iterator[None]:
     """As if its package were not installed, which the library then does without."""
@@ -77,7 +88,6 @@ class OpenVinoRuntime:
     def __init__(
         self, graph: Path, *, dtype: str, n_rows: int, n_threads: int | None = None
     ) -> None:
-        library = openvino()
         n_threads = n_threads or n_cores()
         self._n_streams = min(n_threads, MOST_STREAMS)
         settings = {
@@ -87,7 +97,7 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
         }
         try:
-            self._compiled = library.Core().compile_model(graph, "CPU", settings)
+            self._compiled = core().compile_model(graph, "CPU", settings)
         except RuntimeError as error:
             raise FormatError(
                 f"{graph} cannot be used ({str(error).strip().splitlines()[-1]}); remove "
