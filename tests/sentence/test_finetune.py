@@ -22,9 +22,9 @@ from rowspace.sentence import FinetuneConfig, SentenceTrainer, finetune_run
 from rowspace.sentence.batch_loss import BatchLoss
 from rowspace.sentence.development import DevelopmentSet
 from rowspace.sentence.example import Example
-from rowspace.sentence.finetune_run import clip_gradients
 from rowspace.sentence.pairs import Examples, examples_of
 from rowspace.sentence.trainable import load_trainable
+from rowspace.transformer.gradients import clip_gradients
 from tests.sentence.small_static import WORDS
 from tests.sentence.small_training import Model, examples, load_bert, static, texts, write_bert
 

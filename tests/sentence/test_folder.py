@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("sentence_transformers")
 
 from rowspace.errors import ConfigError, FormatError  # noqa: E402
-from rowspace.sentence import load_encoder  # noqa: E402
+from rowspace.sentence import SentenceModel, load_encoder  # noqa: E402
 from rowspace.sentence.folder import (  # noqa: E402
     SentenceConfig,
     check_is_free,
@@ -254,6 +254,8 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Path, tmp_path: Path) -
     other = write_transformer(tmp_path / "other", "llama")
     shutil.copy(other / "tokenizer.json", copied)
     refuses(copied, r"the tokenizer has \d+ tokens and the model's table \d+ rows")
+    with pytest.raises(FormatError, match=r"the tokenizer has \d+ tokens and the model's table"):
+        SentenceModel.load(copied)  # nor is it trained
 
 
 def test_settings_come_back_as_they_were_written(older: Path) -> None:

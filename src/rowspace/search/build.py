@@ -336,11 +336,12 @@ class _Build:
 
     def _kept_encoder(self) -> SentenceEncoder:
         """The space's copy of the given model, made before anything that takes long."""
-        from rowspace.search.kept_encoder import keep, load_kept
+        from rowspace.search.kept_encoder import keep
+        from rowspace.sentence.loading import load_encoder
 
         folder = self.out / "model"
         if self._is_kept():
-            return load_kept(folder)
+            return load_encoder(folder)
         assert self.config.model is not None
         encoder = keep(self.config.model, folder)
         write_json(self.work / _KEPT, {"fingerprint": encoder.fingerprint})

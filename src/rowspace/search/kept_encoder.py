@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Iterator
 from itertools import islice
@@ -18,11 +17,9 @@ from rowspace.progress import track
 from rowspace.search.store import content
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.exports import EXPORT, exported
-from rowspace.sentence.files import read_object
-from rowspace.sentence.folder import SETTINGS, read_modules
+from rowspace.sentence.folder import read_modules
 from rowspace.sentence.kinds import told_of_the_name
 from rowspace.sentence.loading import load_encoder
-from rowspace.sentence.prompts import Prompts
 from rowspace.sentence.runtime_openvino import OpenVinoRuntime
 from rowspace.space.encoder import encode_documents
 from rowspace.space.growing import GrowingFiles, Rows
@@ -57,22 +54,13 @@ def keep(model: str, folder: Path) -> SentenceEncoder:
     encoder.save(folder)
     _copy_export(encoder, folder)
     fsync_tree(folder)
-    kept = load_kept(folder)
+    kept = load_encoder(folder)
     if kept.fingerprint != encoder.fingerprint:
         raise ConfigError(
             f"the copy of {model} in {folder} would not give the same vectors, so no space can be "
             "made with it; save it with sentence-transformers, and give that folder"
         )
     return kept
-
-
-def load_kept(folder: Path | str) -> SentenceEncoder:
-    """The encoder that `keep` wrote; its prompts are what the folder says, whatever its name is."""
-    encoder = load_encoder(folder)
-    settings = read_object(Path(folder) / SETTINGS)
-    prompts = Prompts(dict(settings.get("prompts") or {}), settings.get("default_prompt_name"))
-    encoder.config = dataclasses.replace(encoder.config, prompts=prompts)
-    return encoder
 
 
 def describe(encoder: SentenceEncoder) -> dict[str, Any]:

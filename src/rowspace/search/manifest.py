@@ -27,7 +27,7 @@ MANIFEST = "space.json"
 
 ENCODERS = {
     "sif": "rowspace.static.sif:SIFEncoder.load",
-    "sentence": "rowspace.search.kept_encoder:load_kept",
+    "sentence": "rowspace.sentence.loading:load_encoder",
 }
 """What reads a space's `model/`, by the kind of its encoder."""
 

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import CorpusError, EvaluationError
-from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.encoder import SentenceEncoder, normalized
 from rowspace.sentence.example import Example, Kind
 from rowspace.sentence.pairs import read_pairs
-from rowspace.space.similarity import row_norms
 
 MOST = 2000
 """Examples that are looked at."""
@@ -119,5 +118,4 @@ class DevelopmentSet:
 def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
     if not np.isfinite(vectors).all():
         raise EvaluationError("the encoder's vectors have numbers that are not finite")
-    norms = row_norms(vectors)
-    return (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)
+    return normalized(vectors)

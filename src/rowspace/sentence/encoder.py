@@ -419,7 +419,7 @@ def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.floa
     a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
     found: NDArray[Any]
     if kind in ("cosine", "cos_sim"):
-        found = _normalized(a) @ _normalized(b).T
+        found = normalized(a) @ normalized(b).T
     elif kind == "dot":
         found = a @ b.T
     elif kind == "euclidean":
@@ -434,10 +434,11 @@ def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.floa
 def _finished(vectors: NDArray[np.float32], dim: int, *, is_normal: bool) -> NDArray[np.float32]:
     """Cut to `dim` numbers, and made unit length."""
     cut = vectors[:, :dim]
-    return _normalized(cut) if is_normal else np.ascontiguousarray(cut)
+    return normalized(cut) if is_normal else np.ascontiguousarray(cut)
 
 
-def _normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, dim) vectors of unit length; one of zeros stays so."""
     norms = row_norms(vectors)
     return (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)
 

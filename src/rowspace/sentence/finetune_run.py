@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from rowspace.errors import ConfigError, CorpusError, EvaluationError, TrainingError
@@ -38,6 +38,7 @@ from rowspace.sentence.samplers import BatchConfig, BatchSampler, Numbers
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
 from rowspace.transformer.checkpoint import load_checkpoint, model_tensors, save_checkpoint
+from rowspace.transformer.gradients import clip_gradients
 from rowspace.transformer.interrupts import deferred_interrupts
 from rowspace.transformer.lora import add_lora, merge_lora
 from rowspace.transformer.optimizers import make_optimizer
@@ -312,30 +313,6 @@ class Run:
         self.progress.losses = [(step, loss) for step, loss in self.progress.losses]
         self.progress.scores = [(step, score) for step, score in self.progress.scores]
         self._sampler.restore(state["sampler"])
-
-
-def clip_gradients(module: nn.Module, most: float) -> Tensor:
-    """Scale the gradients of a module, sparse ones too, to a norm of `most` if it is greater.
-
-    Pascanu et al. (2013), https://arxiv.org/abs/1211.5063, algorithm 1.
-
-    Returns
-    -------
-    () float
-        The norm before.
-    """
-    values = []
-    for weight in module.parameters():
-        if weight.grad is not None and weight.grad.is_sparse:
-            weight.grad = weight.grad.coalesce()
-            values.append(weight.grad.values())
-        elif weight.grad is not None:
-            values.append(weight.grad)
-    norm = nn.utils.get_total_norm(values)
-    if norm > most:
-        for value in values:
-            value.mul_(most / norm)
-    return norm
 
 
 def _sampler(

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from rowspace.errors import ConfigError, CorpusError, FormatError, MissingExtraError
+from rowspace.errors import ConfigError, CorpusError, MissingExtraError
 from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
-from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
+from rowspace.sentence.folder import Module, SentenceConfig, read_config, read_modules
 from rowspace.sentence.reading import TokenReader
 from rowspace.sentence.runtime import Runtime
 from rowspace.transformer.model_folder import (
     CONFIG,
     check_folder,
+    check_vocabulary,
     digest_of,
     folder_of,
     load_model_tokenizer,
     read_json,
 )
-from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
+from rowspace.transformer.tokenizer import check_text
 
 RUNTIMES = ("auto", "openvino", "torch")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+_GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""One of which there is where a driver of NVIDIA or AMD is."""
 _LENGTHS = ("max_position_embeddings", "n_positions")
 _PADDED_POSITIONS = (
     "roberta",
@@ -103,19 +108,15 @@ def load_encoder(
 
         _check_is_for_tables(dtype, runtime, device)
         return load_static_encoder(folder, modules, str(model), max_length, truncate_dim)
-    config = read_config(folder, modules, str(model))
+    home, config = transformer_in(folder, modules, str(model), max_length)
     if truncate_dim is not None:
         config = dataclasses.replace(config, truncate_dim=truncate_dim)
-    home = modules[0].path
-    check_folder(home)
-    longest = longest_of(home, config, max_length)
-    config = dataclasses.replace(config, max_length=longest)
     tokenizer = load_model_tokenizer(home)
     reader = TokenReader(
-        tokenizer, longest, lowercase=config.lowercase, one_by_one=threads is not None
+        tokenizer, config.max_length, lowercase=config.lowercase, one_by_one=threads is not None
     )
     runs = _runtime(home, config, reader, dtype, runtime, device, threads)
-    _check_vocabulary(home, tokenizer, runs.n_rows)
+    check_vocabulary(home, tokenizer, runs.n_rows)
     weights = functools.partial(digest_of, home, "")
     embedding = TransformerEmbedding(runs, reader, config.poolings, weights)
     return SentenceEncoder(
@@ -151,11 +152,9 @@ def quantize_model(model: Path | str, texts: Iterable[str] | None = None) -> Pat
     from rowspace.sentence.exports import quantized
 
     folder = folder_of(model)
-    modules = read_modules(folder)
-    config, home = read_config(folder, modules, str(model)), modules[0].path
-    check_folder(home)
-    longest = longest_of(home, config, None)
-    reader = TokenReader(load_model_tokenizer(home), longest, lowercase=config.lowercase)
+    home, config = transformer_in(folder, read_modules(folder), str(model))
+    tokenizer = load_model_tokenizer(home)
+    reader = TokenReader(tokenizer, config.max_length, lowercase=config.lowercase)
     sample = _sample(config, reader, calibration_texts() if texts is None else texts)
     if not sample:
         raise CorpusError("no text has a token, and ranges are found by them; give some hundred")
@@ -181,6 +180,27 @@ def _check_is_for_tables(dtype: str, runtime: str, device: str | None) -> None:
                 f"{name} is {value!r}, and this model is a table of vectors, which is only looked "
                 f"up; leave {name} out"
             )
+
+
+def transformer_in(
+    folder: Path, modules: list[Module], name: str, max_length: int | None = None
+) -> tuple[Path, SentenceConfig]:
+    """Where the transformer of a sentence embedder's folder is, and how its texts are read.
+
+    Parameters
+    ----------
+    folder : Path
+    modules : list of Module
+        As `read_modules` gives them, a transformer first.
+    name : str
+        What the model is called, for prompts that its folder does not say.
+    max_length : int, optional
+        As `longest_of`.
+    """
+    config, home = read_config(folder, modules, name), modules[0].path
+    check_folder(home)
+    longest = longest_of(home, config, max_length)
+    return home, dataclasses.replace(config, max_length=longest)
 
 
 def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
@@ -253,7 +273,9 @@ def _has_torch() -> bool:
 
 
 def _has_cuda() -> bool:
-    if not _has_torch():
+    """Whether torch has a GPU; it takes a second to load, so not where there can be none."""
+    may_have = "torch" in sys.modules or any(map(os.path.exists, _GPU_FILES))
+    if not (may_have and _has_torch()):
         return False
     import torch
 
@@ -300,12 +322,3 @@ def _torch_runtime(
         ) from error
     states = load_states(home, dtype=dtype, device=device)
     return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)
-
-
-def _check_vocabulary(home: Path, tokenizer: SubwordTokenizer, n_rows: int) -> None:
-    """Raise for a tokenizer of another model, whose ids have no rows here."""
-    if tokenizer.vocab_size > n_rows:
-        raise FormatError(
-            f"{home}: the tokenizer has {tokenizer.vocab_size:,} tokens and the model's table "
-            f"{n_rows:,} rows; give the tokenizer that belongs to it"
-        )

@@ -21,8 +21,8 @@ from rowspace.errors import ConfigError
 from rowspace.sentence.batches import Batch, padded
 from rowspace.sentence.dense import Dense
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
-from rowspace.sentence.folder import SentenceConfig, read_config, read_modules
-from rowspace.sentence.loading import longest_of
+from rowspace.sentence.folder import SentenceConfig, read_modules
+from rowspace.sentence.loading import transformer_in
 from rowspace.sentence.pooling import pool
 from rowspace.sentence.reading import TokenReader
 from rowspace.sentence.runtime import TorchRuntime
@@ -31,7 +31,7 @@ from rowspace.transformer.hidden_states import ForeignStates, HiddenStates, OurS
 from rowspace.transformer.load_encoder import load_states
 from rowspace.transformer.model_folder import (
     CONFIG,
-    check_folder,
+    check_vocabulary,
     folder_of,
     load_model_tokenizer,
     read_json,
@@ -112,15 +112,12 @@ class SentenceModel(nn.Module):
             As `load_encoder`.
         """
         folder = folder_of(model)
-        modules = read_modules(folder)
-        home = modules[0].path
-        check_folder(home)
-        config = read_config(folder, modules, str(model))
-        config = dataclasses.replace(config, max_length=longest_of(home, config, max_length))
+        home, config = transformer_in(folder, read_modules(folder), str(model), max_length)
         content = read_json(home / CONFIG)
         foreign = None if "rowspace" in content else content
-        states = load_states(home, device=device)
-        return cls(states, load_model_tokenizer(home), config, foreign=foreign)
+        tokenizer, states = load_model_tokenizer(home), load_states(home, device=device)
+        check_vocabulary(home, tokenizer, states.n_rows)
+        return cls(states, tokenizer, config, foreign=foreign)
 
     @property
     def dim(self) -> int:

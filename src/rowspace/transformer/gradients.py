@@ -112,13 +112,26 @@ class Whole:
 
     def clip(self, max_norm: float) -> Tensor:
         """Shrink the gradients to a norm of at most `max_norm`; gives the norm, ()."""
-        weights = [weight for weight in self.model.parameters() if weight.grad is not None]
-        if not any(weight.grad.is_sparse for weight in weights if weight.grad is not None):
-            return torch.nn.utils.clip_grad_norm_(weights, max_norm)
-        return clip_together([_numbers_of(weight) for weight in weights], max_norm)
+        return clip_gradients(self.model, max_norm)
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def clip_gradients(module: torch.nn.Module, max_norm: float) -> Tensor:
+    """Shrink a module's gradients, sparse ones too, to a norm of at most `max_norm`.
+
+    Pascanu et al. (2013), https://arxiv.org/abs/1211.5063, algorithm 1.
+
+    Returns
+    -------
+    () float
+        The norm before.
+    """
+    weights = [weight for weight in module.parameters() if weight.grad is not None]
+    if not any(weight.grad.is_sparse for weight in weights if weight.grad is not None):
+        return torch.nn.utils.clip_grad_norm_(weights, max_norm)
+    return clip_together([_numbers_of(weight) for weight in weights], max_norm)
 
 
 def _numbers_of(weight: torch.nn.Parameter) -> Tensor:

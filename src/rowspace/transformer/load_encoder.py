@@ -11,18 +11,18 @@ from pathlib import Path
 
 import torch
 
-from rowspace.errors import ConfigError, FormatError
+from rowspace.errors import ConfigError
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.hidden_states import HiddenStates, OurStates, load_foreign
 from rowspace.transformer.model_folder import (
     CONFIG,
     check_folder,
+    check_vocabulary,
     digest_of,
     folder_of,
     load_model_tokenizer,
     read_json,
 )
-from rowspace.transformer.tokenizer import SubwordTokenizer
 from rowspace.transformer.weights.checkpoint import open_checkpoint
 from rowspace.transformer.weights.folder import load_model
 from rowspace.transformer.weights.pretrained import is_read, load_transformer
@@ -79,7 +79,7 @@ def load_encoder(
     check_folder(folder)
     tokenizer = load_model_tokenizer(folder)
     states = load_states(folder, dtype=dtype, device=device)
-    _check_vocabulary(folder, tokenizer, states)
+    check_vocabulary(folder, tokenizer, states.n_rows)
     digest = functools.partial(digest_of, folder, dtype)
     return ContextualEncoder(states, tokenizer, max_length=max_length, digest=digest)
 
@@ -100,16 +100,6 @@ def _load_states(folder: Path, dtype: torch.dtype, device: torch.device) -> Hidd
     states = load_foreign(folder, dtype)
     states.model.to(device)
     return states
-
-
-def _check_vocabulary(folder: Path, tokenizer: SubwordTokenizer, states: HiddenStates) -> None:
-    """Raise for a tokenizer of another model, whose ids have no rows here."""
-    n_rows = states.n_rows
-    if tokenizer.vocab_size > n_rows:
-        raise FormatError(
-            f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens and the model's table "
-            f"{n_rows:,} rows; give the tokenizer that belongs to it"
-        )
 
 
 def device_of(name: str | None) -> torch.device:

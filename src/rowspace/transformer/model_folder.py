@@ -95,6 +95,15 @@ def load_model_tokenizer(folder: Path) -> SubwordTokenizer:
     return SubwordTokenizer(loaded.backend_tokenizer)
 
 
+def check_vocabulary(folder: Path, tokenizer: SubwordTokenizer, n_rows: int) -> None:
+    """Raise FormatError for a tokenizer of another model, whose ids have no rows here."""
+    if tokenizer.vocab_size > n_rows:
+        raise FormatError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens and the model's table "
+            f"{n_rows:,} rows; give the tokenizer that belongs to it"
+        )
+
+
 def digest_of(folder: Path, dtype: str) -> str:
     """What tells these weights from others'."""
     paths: list[Any] = sorted(folder.glob("*.safetensors"))
