@@ -52,12 +52,16 @@ $(VENV)/base.stamp: constraints/base.txt pyproject.toml
 	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/dev.stamp: constraints/dev.txt constraints/torch.txt constraints/cuda.txt $(VENV)/base.stamp
+$(VENV)/dev.stamp: constraints/dev.txt constraints/torch.txt constraints/cuda.txt constraints/hnswlib.txt $(VENV)/base.stamp
 	$(PIP) --no-deps --require-hashes -r constraints/dev.txt
 	$(PIP) --no-deps --require-hashes --no-index -r constraints/torch.txt 2>/dev/null || \
 		$(PIP) --no-deps --require-hashes -r constraints/torch.txt
 	$(BIN)/python -c "import torch" 2>/dev/null || \
 		$(PIP) --no-deps --require-hashes -r constraints/cuda.txt
+	command -v c++ >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq g++ >/dev/null; } || echo 'no C++ compiler'
+	$(PIP) --no-deps --no-build-isolation --require-hashes -r constraints/hnswlib.txt || \
+		echo 'hnswlib needs a C++ compiler: its tests will skip'
 	touch $@
 
 # Pin the newest versions anew. Needs uv: pip install uv

@@ -3,7 +3,7 @@
 torch stands in a file of its own. PyPI's build for Linux brings 5 GB of CUDA libraries; those go to
 cuda.txt, which `make` installs only where torch does not import without them. A folder that pip has
 been told of (PIP_FIND_LINKS) is asked first, so the CPU build can be put there: its hash stands
-beside PyPI's.
+beside PyPI's. hnswlib, which PyPI has as source alone, stands apart too: it wants a compiler.
 """
 
 import re
@@ -17,12 +17,14 @@ CUDA = re.compile(r"^(nvidia-|cuda-|triton==)")
 
 
 def main() -> None:
-    """Write base.txt, dev.txt, torch.txt and cuda.txt."""
+    """Write base.txt, dev.txt, hnswlib.txt, torch.txt and cuda.txt."""
     write("base.txt", compiled("base.in"))
     pins = compiled("dev.in")
     torch = [pin for pin in pins if pin.startswith("torch==")]
     cuda = [pin for pin in pins if CUDA.match(pin)]
-    write("dev.txt", [pin for pin in pins if pin not in torch + cuda])
+    source = [pin for pin in pins if pin.startswith("hnswlib==")]
+    write("dev.txt", [pin for pin in pins if pin not in torch + cuda + source])
+    write("hnswlib.txt", source)
     write("torch.txt", [f"{pin} \\\n    --hash=sha256:{TORCH_CPU_HASH}" for pin in torch])
     write("cuda.txt", cuda)
 
