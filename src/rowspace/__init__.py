@@ -17,7 +17,7 @@ _HOMES = {
     "FastTextConfig": "rowspace.static.fasttext",
     "GloVe": "rowspace.static.glove",
     "GloVeConfig": "rowspace.static.glove",
-    "Hit": "rowspace.search.space",
+    "Hit": "rowspace.search.hit",
     "Phrases": "rowspace.text.phrases",
     "RemoteEncoder": "rowspace.sentence.remote",
     "SIFEncoder": "rowspace.static.sif",
@@ -39,7 +39,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
     from rowspace.search.build import build as build
-    from rowspace.search.space import Hit as Hit
+    from rowspace.search.hit import Hit as Hit
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder

@@ -15,8 +15,10 @@ import click
 from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.output import emit_json, json_option
 from rowspace.errors import ConfigError, SpaceCorruptError
+from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
-from rowspace.search.space import MODES, Hit, Space, open_space
+from rowspace.search.request import MODES
+from rowspace.search.space import Space, open_space
 
 MAX_WIDTH = 100
 

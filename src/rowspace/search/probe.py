@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rowspace.search.space import MODES, Space
+from rowspace.search.request import MODES
+from rowspace.search.space import Space
 from rowspace.text.passages import Passage, split_sentences
 
 MIN_WORDS = 5

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowspace.search import index as index_module
 from rowspace.search.index import ExactIndex
+from rowspace.search.index import exact as index_module
 
 
 @settings(deadline=None)

@@ -1,0 +1,101 @@
+"""In which state a space is: what `status` tells and `verify` finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rowspace.errors import SpaceError, SpaceLockedError
+from rowspace.files import WriterLock
+from rowspace.search.commit import Commit, find_damage, read_commit
+from rowspace.search.manifest import Manifest
+from rowspace.search.snapshot import Snapshot, signature_of
+from rowspace.search.store import Store
+
+
+def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
+    """What a space holds and in which state it is."""
+    path, commit, encoder = snapshot.path, snapshot.commit, manifest.encoder
+    return {
+        "path": str(path),
+        "documents": commit.documents,
+        "passages": commit.passages,
+        "fields": {name: field.type for name, field in commit.fields.items()},
+        "language": manifest.language,
+        "encoder": encoder.kind,
+        "dim": encoder.dim,
+        "fingerprint": encoder.fingerprint,
+        **{f"encoder_{name}": value for name, value in encoder.details.items()},
+        "version": commit.version,
+        "unindexed": snapshot.store.count_unindexed(),
+        "fragments": snapshot.store.count_fragments(),
+        "bytes": _bytes_of(path),
+        "writer_active": _is_locked(path),
+        "created": manifest.created,
+        "rowspace": manifest.rowspace,
+    }
+
+
+def verify(path: Path) -> list[str]:
+    """Check every byte of every file, and that passages and vectors are whole.
+
+    Returns
+    -------
+    list of str
+        What is wrong, one line each; empty if all is well.
+    """
+    commit, problems = _checked_files(path)
+    if problems:
+        return problems
+    try:
+        return _check_rows(Store.open(path / "store", commit.version), commit)
+    except SpaceError as error:
+        return [str(error)]
+
+
+def _checked_files(path: Path) -> tuple[Commit, list[str]]:
+    while True:
+        signature = signature_of(path)
+        commit = read_commit(path)
+        problems = [str(error) for error in find_damage(path, commit, thorough=True)]
+        if not problems or signature_of(path) == signature:
+            return commit, problems
+
+
+def _bytes_of(path: Path) -> int:
+    """Of all its files but the lock, which holds the last writer's process id, however long."""
+    files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
+    return sum(file.stat().st_size for file in files)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with WriterLock(path / "lock", 0.0):
+            return False
+    except SpaceLockedError:
+        return True
+    except OSError:  # a medium that cannot be written has no writer
+        return False
+
+
+def _check_rows(store: Store, commit: Commit) -> list[str]:
+    """What is wrong with a store's rows."""
+    problems = []
+    n_passages, n_documents = store.count(), store.count_documents()
+    if (n_passages, n_documents) != (commit.passages, commit.documents):
+        problems.append(
+            f"the store holds {n_passages:,} passages of {n_documents:,} documents where "
+            f"{commit.passages:,} of {commit.documents:,} were committed"
+        )
+    seen: set[str] = set()
+    for passage_id in store.texts("passage_id"):
+        if passage_id in seen:
+            problems.append(f"passage {passage_id!r} is there twice")
+        seen.add(passage_id)
+    _, matrix = store.vectors()
+    n_bad = int((~np.isfinite(matrix).all(axis=1)).sum())
+    if n_bad:
+        problems.append(f"{n_bad:,} vectors have NaN or infinity in them")
+    return problems
