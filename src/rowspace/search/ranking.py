@@ -64,7 +64,7 @@ def _where(snapshot: Snapshot, request: Request) -> Where | None:
 
 
 def _by_words(store: Store, query: str, k: int, where: Where | None) -> Ranking:
-    ids, scores = store.lexical(query, k, where and where.predicate)
+    ids, scores = store.lexical(query, k, None if where is None else where.predicate)
     return list(zip(ids.tolist(), scores.tolist(), strict=True))
 
 
