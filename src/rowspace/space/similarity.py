@@ -45,6 +45,7 @@ def nearest_rows(
     metric: str = "cosine",
     norms: Floats | None = None,
     exclude: Rows | None = None,
+    allowed: NDArray[np.bool_] | None = None,
     sketch: Sketch | None = None,
 ) -> tuple[Rows, Doubles]:
     """The k rows closest to each query, best first.
@@ -61,13 +62,16 @@ def nearest_rows(
         `row_norms(matrix)` where it is known already.
     exclude : (n_queries, n_excluded) int array, optional
         Rows that may not answer each query; -1 excludes nothing.
+    allowed : (n,) bool array, optional
+        Rows that may answer, for cosines and dot products.
     sketch : Sketch, optional
-        `make_sketch(matrix)`; used for cosines. The answers are the same with it, and sooner.
+        `make_sketch(matrix)`; used for cosines where all rows are allowed. The answers are the
+        same with it, and sooner.
 
     Returns
     -------
     rows : (n_queries, min(k, n)) int64
-        -1 where exclusions left too few rows.
+        -1 where too few rows were left.
     scores : (n_queries, min(k, n)) float64
         Cosine or dot product, falling; Euclidean distance, rising; NaN where the row is -1.
 
@@ -86,7 +90,9 @@ def nearest_rows(
     if norms is None and metric != "euclidean":
         norms = row_norms(matrix)
     n_wanted = k if exclude is None else k + exclude.shape[1]
-    if metric != "cosine" or n_wanted > MOST:
+    if metric == "euclidean" and allowed is not None:
+        raise ConfigError("rows cannot be allowed by Euclidean distance; use cosine or dot")
+    if metric != "cosine" or n_wanted > MOST or allowed is not None:
         sketch = None
     for start in range(0, len(queries), _QUERIES_AT_ONCE):
         part = slice(start, start + _QUERIES_AT_ONCE)
@@ -96,7 +102,7 @@ def nearest_rows(
         elif sketch is not None:
             found = _nearest_sketched(matrix, queries[part], k, banned, norms, sketch)
         else:
-            found = _nearest_product(matrix, queries[part], k, banned, metric, norms)
+            found = _nearest_product(matrix, queries[part], k, banned, metric, norms, allowed)
         rows[part], scores[part] = found
     return rows, scores
 
@@ -176,6 +182,7 @@ def _nearest_product(
     exclude: Rows | None,
     metric: str,
     norms: Floats,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> tuple[Rows, Doubles]:
     """Rows by cosine or dot product, one block of queries."""
     exact_queries = unit_rows(queries) if metric == "cosine" else queries.astype(np.float64)
@@ -186,6 +193,8 @@ def _nearest_product(
         scores: Floats = products @ matrix[part].T  # (m, r)
         if scale is not None:
             scores *= scale[part]
+        if allowed is not None:
+            scores[:, ~allowed[part]] = -np.inf
         return scores
 
     rows, approximate = _candidates(score, len(matrix), len(queries), k + _SLACK, exclude)
@@ -196,13 +205,20 @@ def _nearest_product(
     doubtful = found[1][:, -1] < approximate[:, -1] + error
     for query in np.flatnonzero(doubtful & (rows.shape[1] < len(matrix))):
         banned = None if exclude is None else exclude[query]
-        again = _nearest_in_float64(matrix, exact_queries[query : query + 1], k, banned, metric)
+        again = _nearest_in_float64(
+            matrix, exact_queries[query : query + 1], k, banned, metric, allowed
+        )
         found[0][query], found[1][query] = again
     return found
 
 
 def _nearest_in_float64(
-    matrix: Floats, query: Doubles, k: int, exclude: Rows | None, metric: str
+    matrix: Floats,
+    query: Doubles,
+    k: int,
+    exclude: Rows | None,
+    metric: str,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> tuple[Rows, Doubles]:
     """Rows by cosine or dot product to one query (1, dim), each compared in float64."""
     scores = np.empty(len(matrix))
@@ -211,6 +227,8 @@ def _nearest_in_float64(
         scores[part] = _exact(matrix, query, rows[None], metric)[0]
     if exclude is not None:
         scores[exclude[(exclude >= 0) & (exclude < len(matrix))]] = -np.inf
+    if allowed is not None:
+        scores[~allowed] = -np.inf
     best = np.full(k, -1, dtype=np.int64)
     found = largest(scores, k)
     best[: len(found)] = found

@@ -40,7 +40,8 @@ def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     queries = rng.standard_normal((5, 8)).astype(np.float32)
     allowed = rng.random(1000) < 0.3
     whole = ExactIndex(rows.copy()).search(queries, 20, allowed)
-    monkeypatch.setattr(index_module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(index_module, "GATHERED_BYTES", 1000)
+    monkeypatch.setattr(index_module, "FEW", 1.0)
     blocks = ExactIndex(rows.copy()).search(queries, 20, allowed)
     assert np.array_equal(whole[1], blocks[1])
     assert np.allclose(whole[0], blocks[0], atol=1e-6)
