@@ -197,24 +197,52 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
-    def vectors(self) -> tuple[RowIds, NDArray[np.float32]]:
-        """All vectors: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
+    def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
+        """All vectors of a column: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
+        ids = np.empty(n, np.uint64)
+        matrix = np.empty((n, self.dim(column)), np.float32)
+        start = 0
+        for some, vectors in self.vector_batches(column):
+            end = start + len(some)
+            ids[start:end], matrix[start:end] = some, vectors
+            start = end
+        return _ascending(ids, matrix)
+
+    def vector_batches(
+        self, column: str = "vector"
+    ) -> Iterator[tuple[RowIds, NDArray[np.float32]]]:
+        """Row ids and (n, dim) float32 vectors, a few thousand at a time, in the table's order."""
+        dim = self.dim(column)
         with _lance_errors(self.folder, "read the vectors", reading=True):
-            dim = self._table.schema.field("vector").type.list_size
-            ids = np.empty(n, np.uint64)
-            matrix = np.empty((n, dim), np.float32)
-            start = 0
-            scan = self._table.search().select(["vector"]).with_row_id(True)
+            scan = self._table.search().select([column]).with_row_id(True)
             for batch in scan.to_batches(BATCH_ROWS):
-                end = start + batch.num_rows
-                ids[start:end] = batch["_rowid"].to_numpy()
-                matrix[start:end] = batch["vector"].flatten().to_numpy().reshape(-1, dim)
-                start = end
-        if np.any(ids[1:] < ids[:-1]):
-            order = np.argsort(ids)
-            ids, matrix = ids[order], matrix[order]
-        return ids, matrix
+                vectors = batch[column].flatten().to_numpy().reshape(-1, dim)
+                yield batch["_rowid"].to_numpy(), vectors
+
+    def vectors_of(
+        self, row_ids: RowIds, column: str = "vector"
+    ) -> tuple[RowIds, NDArray[np.float32]]:
+        """The vectors of some rows, in the order of their ids."""
+        if not len(row_ids):
+            return np.zeros(0, np.uint64), np.zeros((0, self.dim(column)), np.float32)
+        with _lance_errors(self.folder, "read the vectors", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            rows = taken.select([column]).with_row_id().to_arrow().combine_chunks()
+        flat = rows[column].combine_chunks().flatten().to_numpy()
+        matrix = np.array(flat, np.float32).reshape(rows.num_rows, -1)
+        return _ascending(rows["_rowid"].to_numpy(), matrix)
+
+    def dim(self, column: str = "vector") -> int:
+        """Length of the vectors in a column."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return int(self._table.schema.field(column).type.list_size)
+
+    def all_row_ids(self) -> RowIds:
+        """(n,) row ids of all passages, ascending."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            rows = self._table.search().select([]).with_row_id(True).to_arrow()
+        return np.sort(rows["_rowid"].to_numpy())
 
     def row_ids(self, predicate: str) -> RowIds:
         """(n,) row ids of the passages that meet a predicate, ascending."""
@@ -305,6 +333,15 @@ class Store:
         """Remove the files that only older versions need."""
         with _lance_errors(self.folder, "clean the store"):
             self._table.optimize(cleanup_older_than=timedelta(milliseconds=1))
+
+
+def _ascending(
+    ids: RowIds, matrix: NDArray[np.float32]
+) -> tuple[RowIds, NDArray[np.float32]]:
+    if np.any(ids[1:] < ids[:-1]):
+        order = np.argsort(ids)
+        return ids[order], matrix[order]
+    return ids, matrix
 
 
 def _to_row(row: Mapping[str, Any]) -> Row:

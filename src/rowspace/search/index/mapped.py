@@ -1,0 +1,110 @@
+"""The vectors of a version in files, mapped, with what proposes the nearest of them.
+
+A row here is a *node*: it keeps its number while the space changes. Which row of the store a node
+is, is a list beside it; a node whose row is gone is dead and is left out of answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.search.index.approximate import ApproximateIndex
+from rowspace.search.index.exact import ExactIndex, Mask, Positions, Scores, both, normalize_rows
+from rowspace.search.store import RowIds
+
+GONE = np.uint64(2**64 - 1)
+"""The row id of a dead node."""
+EXACT_SHARE = 0.05
+EXACT_ROWS = 50_000
+"""Up to so many allowed rows, or this share of them, all are compared."""
+
+
+@dataclass
+class MappedIndex:
+    """Nodes, their vectors, and an approximate index of them where there is one."""
+
+    row_ids: RowIds
+    """(n,) by node; `GONE` for a dead one."""
+    units: NDArray[np.float32]
+    """(n, dim) of unit length, mapped from a file."""
+    approximate: ApproximateIndex | None = None
+    effort: int = 0
+    alive: Mask | None = None
+    """(n,) or None where no node is dead."""
+    exact: ExactIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.exact = ExactIndex(self.units, is_unit=True)
+        self.sort_nodes()
+
+    def sort_nodes(self) -> None:
+        """Take note of which nodes are dead, and of the order of row ids."""
+        dead = self.row_ids == GONE
+        self.alive = ~dead if dead.any() else None
+        self._order = np.argsort(self.row_ids, kind="stable")
+        self._sorted = self.row_ids[self._order]
+
+    @property
+    def n_alive(self) -> int:
+        """Nodes that are not dead."""
+        return len(self.row_ids) if self.alive is None else int(np.count_nonzero(self.alive))
+
+    def nodes_of(self, row_ids: RowIds) -> Positions:
+        """The nodes of those of some rows that have one."""
+        places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
+        return self._order[places[self._sorted[places] == row_ids]]
+
+    def mask_of(self, row_ids: RowIds) -> Mask:
+        """(n,) which nodes are those of some rows."""
+        mask = np.zeros(len(self.row_ids), bool)
+        mask[self.nodes_of(row_ids)] = True
+        return mask
+
+    def search(
+        self, queries: NDArray[np.float32], k: int, allowed: Mask | None = None
+    ) -> tuple[Scores, Positions]:
+        """The nearest nodes of each query, as `ExactIndex.search` gives them.
+
+        Few allowed nodes are all compared. Where the index finds fewer than k though there are
+        more, all nodes are compared for that query.
+        """
+        allowed = both(allowed, self.alive)
+        n_allowed = len(self.row_ids) if allowed is None else int(np.count_nonzero(allowed))
+        few = max(EXACT_ROWS, EXACT_SHARE * len(self.row_ids))
+        if self.approximate is None or n_allowed <= few:
+            return self.exact.search(queries, k, allowed)
+        units = np.array(queries, np.float32)
+        is_empty = normalize_rows(units)
+        effort = round(self.effort * len(self.row_ids) / n_allowed)
+        scores, nodes = self.propose(units, k, effort, allowed)
+        short = np.flatnonzero(~is_empty & (nodes[:, min(k, n_allowed) - 1] < 0))
+        if len(short):
+            scores[short], nodes[short] = self.exact.search(units[short], k, allowed)
+        scores[is_empty], nodes[is_empty] = -np.inf, -1
+        return scores, nodes
+
+    def propose(
+        self, units: NDArray[np.float32], k: int, effort: int, allowed: Mask | None = None
+    ) -> tuple[Scores, Positions]:
+        """What the approximate index finds, scored from the vectors and ranked."""
+        assert self.approximate is not None
+        depth = min(k * self.approximate.depth, len(self.row_ids))
+        nodes = self.approximate.search(units, max(depth, k), effort, allowed)
+        nodes[(nodes < 0) | (nodes >= len(self.units))] = -1
+        return _rank(self.units, units, nodes, k)
+
+
+def _rank(
+    rows: NDArray[np.float32], units: NDArray[np.float32], nodes: Positions, k: int
+) -> tuple[Scores, Positions]:
+    """The k best of the proposed nodes (n_queries, depth), by exact cosine, equal ones by node."""
+    scores = np.full(nodes.shape, -np.inf, np.float32)
+    for query, proposed in enumerate(nodes):
+        there = proposed >= 0
+        found = rows[proposed[there]].astype(np.float64) @ units[query].astype(np.float64)
+        scores[query, there] = np.minimum(found, 1.0)
+    order = np.lexsort((nodes, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(nodes, order, axis=1)
