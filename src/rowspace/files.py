@@ -74,7 +74,7 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap two names of files or folders: in one step where the system can (Linux), so that both always exist."""
+    """Swap two names: in one step where the system can (Linux), so that both always exist."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = os.fsencode(one), os.fsencode(other)
     if rename and rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:

@@ -49,4 +49,3 @@ def found_again(
         )
         shares[mode] = n_found / len(probes)
     return shares, len(probes)
-

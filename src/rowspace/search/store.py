@@ -277,6 +277,34 @@ class Store:
         with _lance_errors(self.folder, "search the text", reading=True):
             return bm25(self._table, "content", clean(query), k, predicate)
 
+    def nearest(
+        self,
+        column: str,
+        vector: NDArray[np.float32],
+        k: int,
+        effort: int | None,
+        refine: int,
+        predicate: str | None = None,
+    ) -> RowIds:
+        """Row ids near a vector by Lance's index, or by comparing all if the effort is None."""
+        with _lance_errors(self.folder, "search the vectors", reading=True):
+            search = self._table.search(vector, vector_column_name=column).distance_type("cosine")
+            if effort is None:
+                search = search.bypass_vector_index()
+            else:
+                search = search.minimum_nprobes(effort).maximum_nprobes(effort)
+                search = search.refine_factor(refine)
+            if predicate is not None:
+                search = search.where(predicate, prefilter=True)
+            rows = search.select([]).with_row_id(True).limit(k).to_arrow()
+        ids: RowIds = rows["_rowid"].to_numpy()
+        return ids
+
+    def has_vector_index(self, column: str = "vector") -> bool:
+        """Whether Lance has an index of a column's vectors."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return any(column in index.columns for index in self._table.list_indices())
+
     # --- Writing, under the writer lock ----------------------------------------------------------
 
     def append(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -320,6 +348,21 @@ class Store:
         with _lance_errors(self.folder, "index the text"):
             self._table.create_index("content", config=analyzer(language), replace=True)
 
+    def index_vectors(self, column: str = "vector") -> None:
+        """Build Lance's index of a column's vectors anew over all passages."""
+        from lancedb.index import IvfRq
+
+        with _lance_errors(self.folder, "index the vectors"):
+            config = IvfRq(distance_type="cosine")
+            self._table.create_index(column, config=config, replace=True)
+
+    def drop_vector_index(self, column: str = "vector") -> None:
+        """Remove Lance's index of a column's vectors."""
+        with _lance_errors(self.folder, "drop an index"):
+            for index in self._table.list_indices():
+                if column in index.columns:
+                    self._table.drop_index(index.name)
+
     def compact(self) -> None:
         """Join the table's pieces and drop deleted rows; older versions stay."""
         with _lance_errors(self.folder, "compact the store"):
@@ -335,9 +378,7 @@ class Store:
             self._table.optimize(cleanup_older_than=timedelta(milliseconds=1))
 
 
-def _ascending(
-    ids: RowIds, matrix: NDArray[np.float32]
-) -> tuple[RowIds, NDArray[np.float32]]:
+def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArray[np.float32]]:
     if np.any(ids[1:] < ids[:-1]):
         order = np.argsort(ids)
         return ids[order], matrix[order]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +65,32 @@ class IndexRecord:
     rowspace: str = ""
 
 
-@dataclass
-class Opened:
-    """An index that is of this version of the space."""
+@dataclass(frozen=True)
+class Loaded:
+    """An index whose files are whole."""
 
+    folder: Path
     record: IndexRecord
     mapped: MappedIndex
+    """With the rows of when they were last matched."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An index beside one version of the space."""
+
+    loaded: Loaded
+    mapped: MappedIndex
+    """With the rows of this version."""
     rest: RowIds
     """Rows that are no node, ascending."""
     moved: bool
     """Nodes found their rows by content."""
-    notes: list[str] = field(default_factory=list)
+
+    @property
+    def record(self) -> IndexRecord:
+        """What is written of it."""
+        return self.loaded.record
 
 
 def write_record(folder: Path, record: IndexRecord) -> None:
@@ -131,31 +146,33 @@ def data_files(commit: Commit) -> dict[str, str]:
     return {name: state.sha256 for name, state in commit.files.items() if "/data/" in name}
 
 
-def open_cached(
-    folder: Path, commit: Commit, store: Store, column: str, fingerprint: str
-) -> Opened | None:
-    """The index in `folder`, where it is of this version of the space; else None.
+def load_index(folder: Path, fingerprint: str, loaded: Loaded | None = None) -> Loaded | None:
+    """The index in `folder`, if it is whole and of the encoder's vectors; else None.
 
-    A damaged one is told of in a warning, and is as good as none.
+    A damaged one is told of in a warning, and is as good as none. What was loaded before is taken
+    again where the files are the same.
     """
     try:
         record = read_record(folder)
         if record is None or record.fingerprint != fingerprint or not record.files:
             return None
+        if loaded is not None and loaded.record == record:
+            return loaded
         check_files(folder, record)
-        mapped = _load(folder, record)
+        return Loaded(folder, record, _load(folder, record))
     except FormatError as error:
         _logger.warning("%s; all passages are compared until `rowspace index` makes it anew", error)
-        return None
     except MissingExtraError as error:
         _logger.warning("%s; until then all passages are compared", error)
-        return None
-    return _match(folder, record, mapped, commit, store, column)
+    return None
 
 
 def _load(folder: Path, record: IndexRecord) -> MappedIndex:
-    rows = np.load(folder / record.rows)
-    units = np.load(folder / VECTORS, mmap_mode="r")
+    try:
+        rows = np.load(folder / record.rows)
+        units = np.load(folder / VECTORS, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{folder} has an array that cannot be read ({error})") from error
     if rows.shape != (record.n,) or units.shape != (record.n, record.dim):
         raise FormatError(f"{folder} does not hold {record.n:,} rows of {record.dim}")
     if GRAPH not in record.files:
@@ -164,25 +181,20 @@ def _load(folder: Path, record: IndexRecord) -> MappedIndex:
     return MappedIndex(rows, units, graph, record.effort)
 
 
-def _match(
-    folder: Path,
-    record: IndexRecord,
-    mapped: MappedIndex,
-    commit: Commit,
-    store: Store,
-    column: str,
-) -> Opened:
+def match_rows(loaded: Loaded, commit: Commit, store: Store, column: str) -> Opened:
     """Say of each node which row it is in this version, or that its row is gone."""
+    record, mapped = loaded.record, loaded.mapped
     data = data_files(commit)
     moved = any(data.get(name) != digest for name, digest in record.data.items())
     if moved:
-        hashes = np.load(folder / HASHES)
-        mapped.row_ids = rows_by_content(mapped.units, hashes, store, column)
+        hashes = np.load(loaded.folder / HASHES)
+        row_ids = rows_by_content(mapped.units, hashes, store, column)
+    else:
+        row_ids = mapped.row_ids.copy()
     current = store.all_row_ids()
-    mapped.row_ids[~_among(mapped.row_ids, current)] = GONE
-    mapped.sort_nodes()
-    rest = np.setdiff1d(current, mapped.row_ids, assume_unique=False)
-    return Opened(record, mapped, rest, moved)
+    row_ids[~_among(row_ids, current)] = GONE
+    rest = np.setdiff1d(current, row_ids, assume_unique=False)
+    return Opened(loaded, replace(mapped, row_ids=row_ids), rest, moved)
 
 
 def _among(ids: RowIds, ascending: RowIds) -> NDArray[np.bool_]:
@@ -193,9 +205,9 @@ def _among(ids: RowIds, ascending: RowIds) -> NDArray[np.bool_]:
     return found
 
 
-def keep_rows(folder: Path, opened: Opened, commit: Commit) -> None:
+def keep_rows(opened: Opened, commit: Commit) -> None:
     """Write which row each node is now, so that the next to open it need not look."""
-    record = opened.record
+    folder, record = opened.loaded.folder, opened.record
     name = f"rows-{commit.version}.npy"
     with write_atomically(folder / name) as file:
         np.save(file, opened.mapped.row_ids)
@@ -229,21 +241,25 @@ def rows_by_content(
     Where several rows have the same vector, so have as many nodes, one each.
     """
     found = np.full(len(units), GONE, np.uint64)
+    if not len(units):
+        return found
     order = np.argsort(hashes, kind="stable")
     ascending = hashes[order]
     taken = np.zeros(len(units), np.int64)  # by place of a hash's first node
     for row_ids, vectors in store.vector_batches(column):
         rows = np.array(vectors, np.float32)
         wanted = row_hashes(rows)
-        first = np.searchsorted(ascending, wanted)
-        place = first + _occurrence(first) + taken[np.minimum(first, len(taken) - 1)]
-        inside = np.flatnonzero(place < len(ascending))
-        inside = inside[ascending[place[inside]] == wanted[inside]]
+        first = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
+        known = np.flatnonzero(ascending[first] == wanted)
+        first = first[known]
+        place = np.minimum(first + _occurrence(first) + taken[first], len(ascending) - 1)
+        inside = ascending[place] == wanted[known]  # else there are more rows than nodes
+        first, place, known = first[inside], place[inside], known[inside]
         normalize_rows(rows)
-        nodes = order[place[inside]]
-        same = np.abs(units[nodes] - rows[inside]).max(axis=1, initial=0.0) < 1e-5
-        found[nodes[same]] = row_ids[inside[same]]
-        np.add.at(taken, first[inside], 1)
+        nodes = order[place]
+        same = np.abs(units[nodes] - rows[known]).max(axis=1, initial=0.0) < 1e-5
+        found[nodes[same]] = row_ids[known[same]]
+        np.add.at(taken, first, 1)
     return found
 
 

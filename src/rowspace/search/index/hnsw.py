@@ -87,7 +87,7 @@ def read_index(file: Path, wanted: Any, dim: int, n: int) -> Any:
     import faiss
 
     try:
-        index = faiss.downcast_index(faiss.read_index(str(file)))
+        index = faiss.read_index(str(file))
     except RuntimeError as error:
         raise FormatError(f"{file} is no FAISS index ({str(error).splitlines()[0]})") from error
     if not isinstance(index, wanted) or (index.d, index.ntotal) != (dim, n):

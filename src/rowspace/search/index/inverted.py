@@ -40,7 +40,13 @@ class _Inverted:
         """Take in (m, dim) further rows."""
         self._index.add(np.ascontiguousarray(rows, np.float32))
 
-    def _search(self, parameters: Any, units: Floats, k: int) -> Positions:
+    def _search(
+        self, parameters: Any, units: Floats, k: int, effort: int, allowed: Mask | None
+    ) -> Positions:
+        parameters.nprobe = effort
+        if allowed is not None:
+            parameters.sel = selector = select(allowed)  # FAISS holds no reference to it
+            assert selector
         _, positions = self._index.search(units, k, params=parameters)
         found: Positions = positions
         return found
@@ -75,8 +81,7 @@ class IVFPQ(_Inverted):
         """Rows near each query."""
         import faiss
 
-        selector = None if allowed is None else select(allowed)
-        return self._search(faiss.IVFPQSearchParameters(sel=selector, nprobe=effort), units, k)
+        return self._search(faiss.IVFPQSearchParameters(), units, k, effort, allowed)
 
 
 class IVFRaBitQ(_Inverted):
@@ -106,9 +111,9 @@ class IVFRaBitQ(_Inverted):
         """Rows near each query."""
         import faiss
 
-        selector = None if allowed is None else select(allowed)
-        parameters = faiss.IVFRaBitQSearchParameters(sel=selector, nprobe=effort, qb=8)
-        return self._search(parameters, units, k)
+        parameters = faiss.IVFRaBitQSearchParameters()
+        parameters.qb = 8  # bits of a query's number
+        return self._search(parameters, units, k, effort, allowed)
 
 
 def number_of_lists(n: int, n_sample: int) -> int:
@@ -122,6 +127,4 @@ def _train(index: Any, sample: Floats) -> None:
     if hasattr(index, "pq"):
         index.pq.cp.seed = _SEED
         index.pq.cp.min_points_per_centroid = 1
-    index.own_fields = True
-    index.quantizer.this.disown()
     index.train(np.ascontiguousarray(sample, np.float32))

@@ -32,16 +32,14 @@ class MappedIndex:
     """(n, dim) of unit length, mapped from a file."""
     approximate: ApproximateIndex | None = None
     effort: int = 0
-    alive: Mask | None = None
+    exact: ExactIndex | None = None
+    """Of the same units, where there is one already."""
+    alive: Mask | None = field(init=False)
     """(n,) or None where no node is dead."""
-    exact: ExactIndex = field(init=False)
 
     def __post_init__(self) -> None:
-        self.exact = ExactIndex(self.units, is_unit=True)
-        self.sort_nodes()
-
-    def sort_nodes(self) -> None:
-        """Take note of which nodes are dead, and of the order of row ids."""
+        if self.exact is None:
+            self.exact = ExactIndex(self.units, is_unit=True)
         dead = self.row_ids == GONE
         self.alive = ~dead if dead.any() else None
         self._order = np.argsort(self.row_ids, kind="stable")
@@ -55,7 +53,8 @@ class MappedIndex:
     def nodes_of(self, row_ids: RowIds) -> Positions:
         """The nodes of those of some rows that have one."""
         places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
-        return self._order[places[self._sorted[places] == row_ids]]
+        nodes: Positions = self._order[places[self._sorted[places] == row_ids]]
+        return nodes
 
     def mask_of(self, row_ids: RowIds) -> Mask:
         """(n,) which nodes are those of some rows."""
@@ -74,6 +73,7 @@ class MappedIndex:
         allowed = both(allowed, self.alive)
         n_allowed = len(self.row_ids) if allowed is None else int(np.count_nonzero(allowed))
         few = max(EXACT_ROWS, EXACT_SHARE * len(self.row_ids))
+        assert self.exact is not None
         if self.approximate is None or n_allowed <= few:
             return self.exact.search(queries, k, allowed)
         units = np.array(queries, np.float32)

@@ -22,7 +22,8 @@ def held_aside_queries(store: Store, encoder: Encoder, n: int = N_QUERIES) -> ND
     chosen = row_ids[np.unique(np.linspace(0, len(row_ids) - 1, n).astype(np.int64))]
     texts = [middle_sentence(row.text) or row.text for row in store.fetch(chosen)]
     vectors = encode_queries(encoder, texts)
-    return vectors[np.abs(vectors).max(axis=1, initial=0.0) > 0]
+    kept: NDArray[np.float32] = vectors[np.abs(vectors).max(axis=1, initial=0.0) > 0]
+    return kept
 
 
 def middle_sentence(text: str) -> str | None:
