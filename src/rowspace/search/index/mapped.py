@@ -27,7 +27,7 @@ class MappedIndex:
     """Nodes, their vectors, and an approximate index of them where there is one."""
 
     row_ids: RowIds
-    """(n,) by node; `GONE` for a dead one."""
+    """(n,) by node; `GONE` for a dead one. Not to be changed."""
     units: NDArray[np.float32]
     """(n, dim) of unit length, mapped from a file."""
     approximate: ApproximateIndex | None = None
@@ -42,19 +42,31 @@ class MappedIndex:
             self.exact = ExactIndex(self.units, is_unit=True)
         dead = self.row_ids == GONE
         self.alive = ~dead if dead.any() else None
-        self._order = np.argsort(self.row_ids, kind="stable")
-        self._sorted = self.row_ids[self._order]
+        is_sorted = bool(np.all(self.row_ids[1:] >= self.row_ids[:-1]))
+        self._order = None if is_sorted else np.argsort(self.row_ids, kind="stable")
+        self._sorted = self.row_ids if self._order is None else self.row_ids[self._order]
 
     @property
     def n_alive(self) -> int:
         """Nodes that are not dead."""
         return len(self.row_ids) if self.alive is None else int(np.count_nonzero(self.alive))
 
+    def has_node(self, row_ids: RowIds) -> Mask:
+        """Which of some rows are a node."""
+        return self._places(row_ids)[1]
+
     def nodes_of(self, row_ids: RowIds) -> Positions:
         """The nodes of those of some rows that have one."""
-        places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
-        nodes: Positions = self._order[places[self._sorted[places] == row_ids]]
+        places, found = self._places(row_ids)
+        nodes: Positions = places[found] if self._order is None else self._order[places[found]]
         return nodes
+
+    def _places(self, row_ids: RowIds) -> tuple[Positions, Mask]:
+        """Where rows are among the sorted ones, and which are there."""
+        if not len(self._sorted):
+            return np.zeros(len(row_ids), np.int64), np.zeros(len(row_ids), bool)
+        places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
+        return places, self._sorted[places] == row_ids
 
     def mask_of(self, row_ids: RowIds) -> Mask:
         """(n,) which nodes are those of some rows."""
