@@ -52,7 +52,7 @@ def sentences(n: int = ROWS) -> Path:
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file, track("sentences", n) as tracker:
-            for sentence in islice(_distinct(), n):
+            for sentence in islice(distinct_sentences(), n):
                 file.write(sentence.encode() + b"\n")
                 tracker.advance()
     return path
@@ -76,7 +76,7 @@ def vectors(n: int = ROWS) -> NDArray[np.float32]:
     return np.load(path, mmap_mode="r")
 
 
-def _distinct() -> Iterator[str]:
+def distinct_sentences() -> Iterator[str]:
     seen: set[int] = set()
     articles = corpus()
     for document in articles:

@@ -6,6 +6,7 @@ is, is a list beside it; a node whose row is gone is dead and is left out of ans
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,9 @@ GONE = np.uint64(2**64 - 1)
 EXACT_SHARE = 0.05
 EXACT_ROWS = 50_000
 """Up to so many allowed rows, or this share of them, all are compared."""
+
+LET_GO_ROWS = 10_000
+"""After so many vectors were looked at, what memory they took is given back."""
 
 
 @dataclass
@@ -36,6 +40,7 @@ class MappedIndex:
     """Of the same units, where there is one already."""
     alive: Mask | None = field(init=False)
     """(n,) or None where no node is dead."""
+    _n_read: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         if self.exact is None:
@@ -106,7 +111,19 @@ class MappedIndex:
         depth = min(k * self.approximate.depth, len(self.row_ids))
         nodes = self.approximate.search(units, max(depth, k), effort, allowed)
         nodes[(nodes < 0) | (nodes >= len(self.units))] = -1
-        return _rank(self.units, units, nodes, k)
+        found = _rank(self.units, units, nodes, k)
+        self._let_go(nodes.size)
+        return found
+
+    def _let_go(self, n_read: int) -> None:
+        """Give back the memory of the vectors that were looked at, now and then.
+
+        They stay in the system's cache of files, which gives way where memory is wanted.
+        """
+        self._n_read += n_read
+        if self._n_read > LET_GO_ROWS and isinstance(self.units, np.memmap):
+            self._n_read = 0
+            self.units._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _rank(
