@@ -23,6 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def kinds(
         dense = space._current().dense
         assert isinstance(dense, DenseIndex)
         recall = recall_at_k(rows_of(dense, queries), truth)
-        speed = rate(lambda q: dense.search(q, K), queries, len(queries))
+        speed = rate(partial(dense.search, k=K), queries, len(queries))
         size = made.files["graph.bin"].size / 1e6
         lines.append(
             f"{name:10} {made.seconds:7.1f}  {size:8,.0f}  {made.effort:6}  {recall:.3f}"
