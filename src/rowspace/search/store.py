@@ -253,14 +253,30 @@ class Store:
 
     def append(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows from a stream of batches; an error in the stream is raised as it is."""
+        self._write(batches, schema, "append")
+
+    def rewrite(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+        """Put a stream of batches in place of all rows, as a new version; older ones stay.
+
+        The columns may be others than before. The full text index is gone: build it anew. An
+        error in the stream is raised as it is, and then the table is as it was.
+        """
+        self._write(batches, schema, "overwrite")
+
+    def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
         stream = _Stream(batches)
         try:
             with _lance_errors(self.folder, "write the store"):
-                self._table.add(pa.RecordBatchReader.from_batches(schema, stream))
+                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
         except RowspaceError:
             if stream.error is not None:
                 raise stream.error from None
             raise
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows of this version with all columns, in their order, a few thousand at a time."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            yield from self._table.search().to_batches(BATCH_ROWS)
 
     def delete(self, predicate: str) -> None:
         """Delete the passages that meet a predicate."""

@@ -1,0 +1,54 @@
+"""The store: a rewrite of the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rowspace.search.store import Store
+
+SCHEMA = pa.schema([("passage_id", pa.string()), ("content", pa.string())])
+
+
+def _batch(schema: pa.Schema, names: list[str]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict(dict.fromkeys(schema.names, names), schema=schema)
+
+
+def _store(path: Path) -> Store:
+    return Store.create(path, SCHEMA, [_batch(SCHEMA, ["a", "b"]), _batch(SCHEMA, ["c"])])
+
+
+def test_a_rewrite_replaces_rows_and_columns_as_a_new_version(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    old = store.version
+    store.index_text(None)
+    wider = pa.schema([*SCHEMA, ("meta_x", pa.string())])
+    store.rewrite((_batch(wider, [name]) for name in "cd"), wider)
+    assert list(store.texts("passage_id")) == ["c", "d"]
+    assert list(store.texts("meta_x")) == ["c", "d"]
+    assert store.count_unindexed() == 2
+    assert store.version > old
+    assert list(Store.open(tmp_path, old).texts("passage_id")) == ["a", "b", "c"]
+
+
+def test_a_store_can_be_rewritten_from_itself(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.delete("passage_id = 'b'")
+    store.rewrite(Store.open(tmp_path).batches(), SCHEMA)
+    assert list(store.texts("content")) == ["a", "c"]
+    assert store.count_fragments() == 1
+
+
+def test_a_rewrite_that_stops_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+
+    def stops() -> Iterator[pa.RecordBatch]:
+        yield _batch(SCHEMA, ["x"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.rewrite(stops(), SCHEMA)
+    assert list(Store.open(tmp_path).texts("passage_id")) == ["a", "b", "c"]
