@@ -9,7 +9,7 @@ import numpy as np
 
 from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
-from rowspace.search.commit import Commit, find_damage, read_commit
+from rowspace.search.commit import Commit, find_copied, find_damage, read_commit
 from rowspace.search.manifest import Manifest
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
@@ -59,7 +59,8 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
     while True:
         signature = signature_of(path)
         commit = read_commit(path)
-        problems = [str(error) for error in find_damage(path, commit, thorough=True)]
+        problems = [str(error) for error in find_copied(path, commit)]
+        problems += [str(error) for _, error in find_damage(path, commit, thorough=True)]
         if not problems or signature_of(path) == signature:
             return commit, problems
 

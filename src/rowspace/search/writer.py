@@ -27,7 +27,9 @@ from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
 from rowspace.search.commit import (
     Commit,
+    find_damage,
     flush_and_hash,
+    put_right,
     read_commit,
     remove_leftovers,
     store_bytes,
@@ -48,6 +50,7 @@ from rowspace.search.manifest import (
     EncoderInfo,
     Manifest,
     check_kind,
+    is_space,
     read_manifest,
 )
 from rowspace.search.store import (
@@ -139,7 +142,7 @@ def create_space(
         If the language or the kind is not known.
     """
     path = Path(path)
-    if (path / MANIFEST).exists():
+    if is_space(path):
         raise SpaceError(f"{path} is a space already; give another folder, or `rowspace add` to it")
     manifest = Manifest(
         rowspace=__version__,
@@ -258,6 +261,9 @@ def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
         commit = read_commit(path)
+        put_right(path, commit)
+        for _, error in find_damage(path, commit):
+            raise error
         remove_leftovers(path, commit)
         try:
             store = Store.open(path / "store")
