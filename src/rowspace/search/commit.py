@@ -23,6 +23,7 @@ from typing import Any
 from rowspace.errors import SpaceCorruptError
 from rowspace.files import fsync_file, sha256, write_atomically, write_json
 from rowspace.search.fields import Field
+from rowspace.search.pieces import Piece, piece_of
 
 COMMIT = "commit.json"
 COPY = "commit.copy.json"
@@ -74,7 +75,8 @@ def write_commit(path: Path, commit: Commit) -> None:
 
     It gets the next number, and the text of `space.json` as it is on the disk.
     """
-    number = 1 + max((other.number for other in _whole_commits(path)), default=0)
+    before = newest_commit(path)
+    number = 1 if before is None else before.number + 1
     manifest = _intact_manifest(path, commit) or commit.manifest
     content = asdict(replace(commit, number=number, manifest=manifest))
     for name in (COPY, COMMIT):
@@ -89,11 +91,16 @@ def read_commit(path: Path) -> Commit:
     SpaceCorruptError
         If both are missing or damaged.
     """
-    found = _whole_commits(path)
-    if found:
-        return max(found, key=lambda commit: commit.number)
+    commit = newest_commit(path)
+    if commit is not None:
+        return commit
     how = "not readable" if (path / COMMIT).exists() else "missing"
     raise damaged(path, COMMIT, f"{how}, and so is its copy")
+
+
+def newest_commit(path: Path) -> Commit | None:
+    """`read_commit`, but None where there is none."""
+    return max(_whole_commits(path), key=lambda commit: commit.number, default=None)
 
 
 def _whole_commits(path: Path) -> list[Commit]:
@@ -104,9 +111,9 @@ def _whole_commits(path: Path) -> list[Commit]:
 def _read(file: Path) -> Commit | None:
     """What a commit file says; None where it is missing or damaged."""
     try:
-        content = json.loads(file.read_bytes())
-        digest = content.pop("digest")
-        if digest != _digest(content):
+        text = file.read_bytes()
+        content = json.loads(text)
+        if content.pop("digest") != _digest(content) or not text.endswith(b"}\n"):
             return None
         content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
         content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
@@ -134,10 +141,9 @@ def manifest_text(path: Path) -> str | None:
     str or None
         None if there is neither the file nor a copy of it.
     """
-    found = _whole_commits(path)
-    kept = max(found, key=lambda commit: commit.number).manifest if found else None
-    if kept is not None:
-        return kept
+    commit = newest_commit(path)
+    if commit is not None and commit.manifest is not None:
+        return commit.manifest
     try:
         return (path / MANIFEST).read_bytes().decode(errors="replace")
     except OSError:
@@ -148,25 +154,19 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def damaged(path: Path, name: str, how: str) -> SpaceCorruptError:
+def damaged(path: Path, name: str, how: str, piece: Piece = Piece.SETTINGS) -> SpaceCorruptError:
     """The error for a file of a space that is not what was written, with what helps."""
-    return SpaceCorruptError(f"{path / name} is {how}; {_remedy(path, name)}")
+    return SpaceCorruptError(
+        f"{path / name} is {how}; `rowspace repair {path}` {_REMEDIES.get(piece, _FROM_BACKUP)}"
+    )
 
 
-def _remedy(path: Path, name: str) -> str:
-    repair = f"`rowspace repair {path}`"
-    if name in (COMMIT, COPY, MANIFEST):
-        return f"{repair} takes it from a backup with --from FOLDER"
-    if name.startswith("model/"):
-        return (
-            f"{repair} takes it from a backup, or from where the model came from, "
-            "with --from FOLDER"
-        )
-    if "/_indices/" in name:
-        return f"{repair} builds the index of the text anew"
-    if "/_transactions/" in name:
-        return f"{repair} sets it aside, no search needs it"
-    return f"{repair} takes it from a backup with --from FOLDER; or build the space again"
+_FROM_BACKUP = "takes it from a backup with --from FOLDER; or build the space again"
+_REMEDIES = {
+    Piece.MODEL: "takes it from a backup, or from where the model came from, with --from FOLDER",
+    Piece.INDEX: "builds the index of the text anew",
+    Piece.OLD: "sets it aside, only older versions need it",
+}
 
 
 def find_copied(path: Path, commit: Commit) -> Iterator[SpaceCorruptError]:
@@ -257,10 +257,17 @@ def scan(path: Path) -> Iterator[tuple[str, int]]:
                     yield file.relative_to(path).as_posix(), file.stat().st_size
 
 
-def find_damage(
-    path: Path, commit: Commit, thorough: bool = False
-) -> Iterator[tuple[str, SpaceCorruptError]]:
-    """(name, error) of each file that is missing, of another size, or altered, without a copy.
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what was committed."""
+
+    name: str
+    piece: Piece
+    error: SpaceCorruptError
+
+
+def find_damage(path: Path, commit: Commit, thorough: bool = False) -> Iterator[Damage]:
+    """Each file that is missing, of another size, or altered, without a copy.
 
     Parameters
     ----------
@@ -276,7 +283,8 @@ def find_damage(
         if how == "missing" and not commit.settled and name.startswith("store/"):
             continue
         if how is not None:
-            yield name, damaged(path, name, how)
+            piece = piece_of(path, name, commit.version, commit.files)
+            yield Damage(name, piece, damaged(path, name, how, piece))
 
 
 def _damage(path: Path, name: str, state: FileState, thorough: bool) -> str | None:

@@ -60,7 +60,7 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
         signature = signature_of(path)
         commit = read_commit(path)
         problems = [str(error) for error in find_copied(path, commit)]
-        problems += [str(error) for _, error in find_damage(path, commit, thorough=True)]
+        problems += [str(damage.error) for damage in find_damage(path, commit, thorough=True)]
         if not problems or signature_of(path) == signature:
             return commit, problems
 

@@ -60,8 +60,8 @@ def take_snapshot(path: Path) -> Snapshot:
         signature = signature_of(path)
         commit = read_commit(path)
         try:
-            for _, error in find_damage(path, commit):
-                raise error
+            for damage in find_damage(path, commit):
+                raise damage.error
             for copied in find_copied(path, commit):
                 _logger.warning("%s", copied)
             return Snapshot(path, commit, signature, _open_store(path, commit))

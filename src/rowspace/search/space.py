@@ -18,6 +18,7 @@ from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
 from rowspace.search.ranking import find_hits
+from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
 from rowspace.search.writer import LOCK_TIMEOUT, Added, add_documents, delete_documents
@@ -206,6 +207,18 @@ class Space:
             What is wrong, one line each; empty if all is well.
         """
         return verify(self.path)
+
+    def repair(self, sources: Sequence[Path | str] = (), timeout: float = LOCK_TIMEOUT) -> Repaired:
+        """Put right what is damaged; `repair.repair` does it for a space that does not open.
+
+        Parameters
+        ----------
+        sources : sequence of path
+            Folders in which to look for whole copies of damaged files, at any depth.
+        timeout : float
+            Seconds to wait for another process that writes.
+        """
+        return repair(self.path, sources, timeout)
 
 
 def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:

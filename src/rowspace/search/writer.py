@@ -182,7 +182,7 @@ def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Fi
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
-    _publish(path, store, fields, known={}, changed=0, compact=True)
+    publish(path, store, fields, known={}, changed=0, compact=True)
 
 
 def _rows(batches: Batches, fields: Mapping[str, Field], dim: int) -> Iterator[pa.RecordBatch]:
@@ -262,8 +262,8 @@ def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
         read_manifest(path)
         commit = read_commit(path)
         put_right(path, commit)
-        for _, error in find_damage(path, commit):
-            raise error
+        for damage in find_damage(path, commit):
+            raise damage.error
         remove_leftovers(path, commit)
         try:
             store = Store.open(path / "store")
@@ -303,14 +303,14 @@ def _finish(
     if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
         store.index_text(manifest.language)
         changed = 0
-    _publish(path, store, fields, commit.files, changed, commit.compact_bytes, compact)
+    publish(path, store, fields, commit.files, changed, commit.compact_bytes, compact)
 
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
 
 
-def _publish(
+def publish(
     path: Path,
     store: Store,
     fields: dict[str, Field],
@@ -319,6 +319,7 @@ def _publish(
     compact_bytes: int = 0,
     compact: bool = False,
 ) -> None:
+    """Commit what the store holds now; after a compaction, remove the older versions too."""
     commit = Commit(
         version=store.version,
         passages=store.count(),
