@@ -117,7 +117,8 @@ def test_a_locked_space_can_be_read_and_says_who_writes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["delete", "append", "index_text", "compact", "remove_old_versions", "flush", "commit"]
+    "step",
+    ["delete", "append", "index_text", "compact", "remove_old_files", "flush", "write_commit"],
 )
 def test_a_write_that_stops_anywhere_changes_nothing(
     path: Path, step: str, monkeypatch: pytest.MonkeyPatch
@@ -131,8 +132,8 @@ def test_a_write_that_stops_anywhere_changes_nothing(
         patch.setattr(writer, "MAX_FRAGMENTS", 0)  # compacts at each write
         if step == "flush":
             patch.setattr(writer, "flush_and_hash", stop)
-        elif step == "commit":
-            patch.setattr(writer, "write_commit", stop)
+        elif step in ("remove_old_files", "write_commit"):
+            patch.setattr(writer, step, stop)
         else:
             patch.setattr(Store, step, stop)
         patch.setattr(writer, "remove_leftovers", _nothing_after(remove_leftovers))
@@ -140,7 +141,7 @@ def test_a_write_that_stops_anywhere_changes_nothing(
             open_space(path).add([document("d1", "text new"), document("x", "text x")])
     space = open_space(path)
     after = {hit.passage_id for hit in space.search("text", k=100, mode="lexical")}
-    changed = step == "remove_old_versions"  # by then it is committed
+    changed = step == "remove_old_files"  # by then it is committed
     assert after == (before | {"x#0"} if changed else before)
     assert space.verify() == []
     space.add([document("y", "text y")])
@@ -457,3 +458,38 @@ def test_readers_see_whole_versions_while_another_writes(
             reader.result()
     assert all(len(rounds) == 1 for rounds in seen)
     assert len(set.union(*seen)) > 3
+
+
+# --- Debt ----------------------------------------------------------------------------------------
+
+
+def test_status_tells_the_debt_and_a_compaction_pays_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = open_space(path)
+    space.delete([f"d{i}" for i in range(5)])
+    space.add([document(f"new{i}", f"text new{i}") for i in range(3)])
+    before = space.status()
+    assert (before["fragments"], before["deleted_passages"]) == (3, 5)
+    assert before["compaction_due"] is False
+    assert before["quarantined_files"] == 0
+    monkeypatch.setattr(writer, "MAX_FRAGMENTS", 2)
+    assert space.status()["compaction_due"] is True
+    ids = {hit.passage_id for hit in space.search("text", k=100)}
+    space.compact()
+    after = space.status()
+    assert {hit.passage_id for hit in space.search("text", k=100)} == ids
+    assert (after["fragments"], after["deleted_passages"], after["unindexed"]) == (1, 0, 0)
+    assert after["compaction_due"] is False
+    assert space.verify() == []
+    freed = before["bytes"] - after["bytes"]
+    # What was foretold, beside the deleted rows and what the compaction itself left.
+    assert freed >= before["bytes_to_free"] - after["bytes_to_free"] > 0
+    assert after["bytes_to_free"] < before["bytes_to_free"] / 4
+
+
+def test_set_aside_files_are_counted(path: Path) -> None:
+    _flip(path / "space.json")
+    space = open_space(path)
+    space.add([document("x", "text x")])
+    assert space.status()["quarantined_files"] == 1

@@ -1,4 +1,4 @@
-"""`search`, `add`, `delete`, `status`, `verify`, `repair`: what is done with a finished space."""
+"""`search`, `add`, `delete`, `status`, `verify`, `compact`, `repair`: work on a finished space."""
 
 from __future__ import annotations
 
@@ -191,6 +191,22 @@ def verify(path: str, as_json: bool) -> None:
             click.echo(problem)
     if problems:
         raise SpaceCorruptError(f"{path} is damaged: {len(problems):,} problems")
+
+
+@click.command()
+@_space
+@_timeout
+@json_option
+def compact(path: str, timeout: float, as_json: bool) -> None:
+    """Write the store of SPACE anew, without deleted passages and older versions."""
+    space = open_space(path)
+    before = space.status()["bytes"]
+    space.compact(timeout)
+    after = space.status()["bytes"]
+    if as_json:
+        emit_json({"bytes_before": before, "bytes": after})
+    else:
+        click.echo(f"{before:,} bytes before, {after:,} now")
 
 
 @click.command()

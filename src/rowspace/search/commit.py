@@ -60,6 +60,10 @@ class Commit:
     """Passages added or deleted since the full text index was built."""
     compact_bytes: int = 0
     """The store's size when it was last compacted."""
+    compact_fragments: int = 1
+    """In how many pieces that left it."""
+    deleted: int = 0
+    """Passages deleted since, whose rows are still in the files."""
     settled: bool = True
     """False while files of old versions are being removed, and may be missing."""
     files: dict[str, FileState]

@@ -200,6 +200,6 @@ def _index_anew(path: Path, damage: list[Damage], result: Repaired) -> list[Dama
     with track("indexing the text"):
         store.index_text(read_manifest(path).language)
     known = {name: state for name, state in commit.files.items() if (path / name).exists()}
-    publish(path, store, commit.fields, known, 0, commit.compact_bytes)
+    publish(path, store, replace(commit, files=known, changed=0))
     result.repaired.update({one.name: "the text index is built anew" for one in index})
     return lost

@@ -21,7 +21,13 @@ from rowspace.search.ranking import find_hits
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
-from rowspace.search.writer import LOCK_TIMEOUT, Added, add_documents, delete_documents
+from rowspace.search.writer import (
+    LOCK_TIMEOUT,
+    Added,
+    add_documents,
+    compact_space,
+    delete_documents,
+)
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
 
@@ -207,6 +213,22 @@ class Space:
             What is wrong, one line each; empty if all is well.
         """
         return verify(self.path)
+
+    def compact(self, timeout: float = LOCK_TIMEOUT) -> None:
+        """Write the store anew: in few pieces, without deleted passages and older versions.
+
+        A write does so by itself when it is due; `status` tells. It needs as much room on the
+        disk as the store has now, and takes at most `store.COMPACT_MEMORY_SHARE` of the free
+        memory.
+
+        Raises
+        ------
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full; then the space is as it was.
+        """
+        compact_space(self.path, self.manifest, timeout)
 
     def repair(self, sources: Sequence[Path | str] = (), timeout: float = LOCK_TIMEOUT) -> Repaired:
         """Put right what is damaged; `repair.repair` does it for a space that does not open.
