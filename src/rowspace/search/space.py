@@ -6,12 +6,13 @@ takes that version up first. Vectors are held in memory, texts are read when a h
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ConfigError, SpaceCorruptError
+from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
 from rowspace.search.commit import Commit
 from rowspace.search.filters import Filter, compile_filter
 from rowspace.search.health import status, verify
@@ -35,7 +36,8 @@ from rowspace.text.corpus import Document
 class Space:
     """Passages with vectors and words, open for searching and writing. Use `open_space`.
 
-    It may be used from several threads, and other processes may write to it meanwhile.
+    It may be used from several threads, and other processes may write to it meanwhile. A process
+    that was forked from this one must open it anew.
     """
 
     def __init__(self, path: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
@@ -44,6 +46,7 @@ class Space:
         self._encoder = encoder and check_encoder(path, manifest.encoder, encoder)
         self._snapshot: Snapshot | None = None
         self._lock = threading.RLock()
+        self._process = os.getpid()
 
     @property
     def encoder(self) -> Encoder:
@@ -134,12 +137,21 @@ class Space:
 
     def _current(self) -> Snapshot:
         """The last finished write; read anew only if there was one since."""
+        self._check_process()
         with self._lock:
             signature = signature_of(self.path)
             if self._snapshot is None or self._snapshot.signature != signature:
                 self._snapshot = None  # frees the vectors before the new ones are read
                 self._snapshot = take_snapshot(self.path)
             return self._snapshot
+
+    def _check_process(self) -> None:
+        """LanceDB's threads do not survive a fork: what was opened before it would hang."""
+        if os.getpid() != self._process:
+            raise SpaceError(
+                f"{self.path} was opened before this process was forked; open it anew here, or "
+                "start processes by multiprocessing's 'spawn'"
+            )
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -163,6 +175,7 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
+        self._check_process()
         return add_documents(self.path, self.manifest, self.encoder, documents, timeout)
 
     def delete(
@@ -190,6 +203,7 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
+        self._check_process()
         return delete_documents(
             self.path,
             self.manifest,
@@ -228,6 +242,7 @@ class Space:
         SpaceError
             If the disk is full; then the space is as it was.
         """
+        self._check_process()
         compact_space(self.path, self.manifest, timeout)
 
     def repair(self, sources: Sequence[Path | str] = (), timeout: float = LOCK_TIMEOUT) -> Repaired:
@@ -240,6 +255,7 @@ class Space:
         timeout : float
             Seconds to wait for another process that writes.
         """
+        self._check_process()
         return repair(self.path, sources, timeout)
 
 

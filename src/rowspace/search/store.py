@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
+import platform
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +27,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rowspace.errors import CorpusError, RowspaceError, SpaceCorruptError, SpaceError
-from rowspace.machine import available_memory, return_free_memory
+from rowspace.machine import available_memory, processor_flags, return_free_memory
 from rowspace.progress import track
 from rowspace.search.fields import Field, clean, typed_columns
 from rowspace.search.filters import any_of
@@ -36,7 +40,7 @@ TABLE = "passages"
 BATCH_ROWS = 4096
 COMPACT_MEMORY_SHARE = 0.25
 """Of the memory that is free: what a compaction and a build of the text index may take."""
-PART_COST = 4
+PART_COST = 8
 """Bytes of memory for a byte of a part that is written; see docs/decisions/compaction.md."""
 MIN_INDEX_MEMORY = 1 << 26
 ASSUMED_MEMORY = 1 << 31
@@ -391,7 +395,31 @@ class _Stream:
             raise
 
 
+@functools.cache
+def check_processor() -> None:
+    """See that the processor can run LanceDB, which it would otherwise end with SIGILL.
+
+    Raises
+    ------
+    SpaceError
+        If it is an x86 without AVX2. Where the system does not tell, a process tries.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return
+    flags = processor_flags()
+    if flags is None:
+        can = subprocess.run([sys.executable, "-c", "import lancedb"], check=False).returncode >= 0
+    else:
+        can = "avx2" in flags
+    if not can:
+        raise SpaceError(
+            "this processor has no AVX2, which LanceDB needs to read a space; use a machine with "
+            "one (x86 from 2013 on, or Arm)"
+        )
+
+
 def _connect(folder: Path) -> Any:
+    check_processor()
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would write warnings to stderr
     import lancedb
 
