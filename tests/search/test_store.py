@@ -86,4 +86,4 @@ def test_parts_and_the_index_keep_to_their_share_of_memory(
     for free in (10_000, 1_000_000, 1_000_000_000):
         monkeypatch.setattr(store_module, "available_memory", lambda free=free: free)
         rows = store._rows_in_a_part()
-        assert rows == 1 or rows * row_bytes * 8 <= free / 4 < (rows + 1) * row_bytes * 8
+        assert rows == 1 or rows * row_bytes * 4 <= free / 4 < (rows + 1) * row_bytes * 4

@@ -14,7 +14,7 @@ from typing import Any
 
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
 from rowspace.search.commit import Commit
-from rowspace.search.filters import Filter, compile_filter
+from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
@@ -69,7 +69,7 @@ class Space:
         query: str,
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
     ) -> list[Hit]:
         """The k best passages for a query.
@@ -81,9 +81,11 @@ class Space:
         k : int
         mode : {"hybrid", "dense", "lexical"}
             By meaning (dense), by words (lexical), or by both, fused by rank.
-        where : str or Filter or None
+        where : str or Filter or sequence of these, or None
             A filter, as in `year >= 1990 and country = "Chad"`; see `filters`. k passages that
-            meet it are found where there are as many.
+            meet it are found where there are as many. All of a sequence must hold, and each is
+            parsed by itself: `where=['tenant = "a"', what_a_user_typed]` never shows another
+            tenant's passages.
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
             words; None takes what the space was built with.
@@ -110,7 +112,7 @@ class Space:
         queries: Sequence[str],
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
@@ -182,7 +184,7 @@ class Space:
         self,
         document_ids: Iterable[str] | None = None,
         *,
-        where: str | Filter | None = None,
+        where: Given | None = None,
         timeout: float = LOCK_TIMEOUT,
     ) -> int:
         """Delete documents by id, or those that meet a filter; returns how many there were.

@@ -40,7 +40,7 @@ TABLE = "passages"
 BATCH_ROWS = 4096
 COMPACT_MEMORY_SHARE = 0.25
 """Of the memory that is free: what a compaction and a build of the text index may take."""
-PART_COST = 8
+PART_COST = 4
 """Bytes of memory for a byte of a part that is written; see docs/decisions/compaction.md."""
 MIN_INDEX_MEMORY = 1 << 26
 ASSUMED_MEMORY = 1 << 31
