@@ -68,7 +68,7 @@ def _unchecked() -> Iterator[None]:
 def test_a_processor_without_avx2_is_told_before_lancedb_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(store, "processor_flags", lambda: {"sse4_2", "avx"})
     monkeypatch.setitem(sys.modules, "lancedb", None)  # importing it would fail
     with pytest.raises(SpaceError, match="this processor has no AVX2"):
@@ -80,12 +80,12 @@ def test_a_processor_without_avx2_is_told_before_lancedb_is_loaded(
 def test_where_the_flags_are_not_told_a_process_tries(
     monkeypatch: pytest.MonkeyPatch, code: int, can: bool
 ) -> None:
-    monkeypatch.setattr(store.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(store, "processor_flags", lambda: None)
     kill = "import os; os.kill(os.getpid(), 4)" if code < 0 else f"raise SystemExit({code})"
     run = subprocess.run
     monkeypatch.setattr(
-        store.subprocess, "run", lambda command, check: run([sys.executable, "-c", kill])
+        "subprocess.run", lambda command, check: run([sys.executable, "-c", kill], check=check)
     )
     if can:
         store.check_processor()
@@ -96,7 +96,7 @@ def test_where_the_flags_are_not_told_a_process_tries(
 
 @pytest.mark.usefixtures("_unchecked")
 def test_other_processors_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
     monkeypatch.setattr(store, "processor_flags", lambda: {"asimd"})
     store.check_processor()
 

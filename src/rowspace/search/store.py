@@ -354,7 +354,7 @@ class Store:
     def _rows_in_a_part(self) -> int:
         with _lance_errors(self.folder, "read the store", reading=True):
             statistics = self._table.stats()
-        row_bytes = statistics["total_bytes"] // max(1, statistics["num_rows"])
+        row_bytes = int(statistics["total_bytes"]) // max(1, int(statistics["num_rows"]))
         return max(BATCH_ROWS, _memory_share() // (PART_COST * max(1, row_bytes)))
 
 
