@@ -113,3 +113,13 @@ def test_errors_are_ours(space: str, tmp_path: Path) -> None:
     assert run.stderr == (
         f"rowspace: there is no space at {tmp_path / 'no'}; make one with `rowspace build`\n"
     )
+
+
+def test_compact_tells_the_bytes_before_and_now(space: str) -> None:
+    _run("delete", space, "wing")
+    before = _json("status", space)["bytes"]
+    found = _json("compact", space)
+    assert found["bytes_before"] == before
+    assert found["bytes"] == _json("status", space)["bytes"] < before
+    assert _run("compact", space).stdout.endswith(" now\n")
+    assert _json("search", space, "heat")["hits"][0]["document_id"] == "heat"
