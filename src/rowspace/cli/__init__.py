@@ -28,6 +28,7 @@ _COMMANDS = {
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "compact": ("rowspace.cli.search", "A space's store in few pieces, without what is deleted."),
     "repair": ("rowspace.cli.search", "Put right what is damaged in a space."),
+    "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),

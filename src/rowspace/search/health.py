@@ -17,6 +17,7 @@ from rowspace.search.commit import (
     read_commit,
     scan,
 )
+from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
@@ -39,6 +40,7 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         **{f"encoder_{name}": value for name, value in encoder.details.items()},
         "version": commit.version,
         "unindexed": snapshot.store.count_unindexed(),
+        **describe_index(snapshot.vectors),
         "fragments": snapshot.store.count_fragments(),
         "deleted_passages": commit.deleted,
         "bytes": _bytes_of(path),

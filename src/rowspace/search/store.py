@@ -45,6 +45,7 @@ PART_COST = 4
 MIN_INDEX_MEMORY = 1 << 26
 ASSUMED_MEMORY = 1 << 31
 """Where the system does not say what is free."""
+ROW_ID = "_rowid"  # an empty selection would be of all columns
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
 _TEXT_COLUMNS = ("passage_id", "document_id", "title", "content", "source", "metadata")
@@ -213,35 +214,69 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return {str(index.index_uuid) for index in self._table.list_indices()}
 
+    def indexed_vectors(self) -> list[str]:
+        """The columns of vectors that have an index in the store."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            columns = {name for index in self._table.list_indices() for name in index.columns}
+        return sorted(columns - {"content"})
+
     @property
     def schema(self) -> pa.Schema:
         """All columns."""
         with _lance_errors(self.folder, "read the store", reading=True):
             return self._table.schema
 
-    def vectors(self) -> tuple[RowIds, NDArray[np.float32]]:
-        """All vectors: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
+    def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
+        """All vectors of a column: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
+        ids = np.empty(n, np.uint64)
+        matrix = np.empty((n, self.dim(column)), np.float32)
+        start = 0
+        for some, vectors in self.vector_batches(column):
+            end = start + len(some)
+            ids[start:end], matrix[start:end] = some, vectors
+            start = end
+        return _ascending(ids, matrix)
+
+    def vector_batches(
+        self, column: str = "vector"
+    ) -> Iterator[tuple[RowIds, NDArray[np.float32]]]:
+        """Row ids and (n, dim) float32 vectors, a few thousand at a time, in the table's order."""
+        dim = self.dim(column)
         with _lance_errors(self.folder, "read the vectors", reading=True):
-            dim = self._table.schema.field("vector").type.list_size
-            ids = np.empty(n, np.uint64)
-            matrix = np.empty((n, dim), np.float32)
-            start = 0
-            scan = self._table.search().select(["vector"]).with_row_id(True)
+            scan = self._table.search().select([column]).with_row_id(True)
             for batch in scan.to_batches(BATCH_ROWS):
-                end = start + batch.num_rows
-                ids[start:end] = batch["_rowid"].to_numpy()
-                matrix[start:end] = batch["vector"].flatten().to_numpy().reshape(-1, dim)
-                start = end
-        if np.any(ids[1:] < ids[:-1]):
-            order = np.argsort(ids)
-            ids, matrix = ids[order], matrix[order]
-        return ids, matrix
+                vectors = batch[column].flatten().to_numpy().reshape(-1, dim)
+                yield batch["_rowid"].to_numpy(), vectors
+
+    def vectors_of(
+        self, row_ids: RowIds, column: str = "vector"
+    ) -> tuple[RowIds, NDArray[np.float32]]:
+        """The vectors of some rows, in the order of their ids."""
+        if not len(row_ids):
+            return np.zeros(0, np.uint64), np.zeros((0, self.dim(column)), np.float32)
+        with _lance_errors(self.folder, "read the vectors", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            rows = taken.select([column]).with_row_id().to_arrow().combine_chunks()
+        flat = rows[column].combine_chunks().flatten().to_numpy()
+        matrix = np.array(flat, np.float32).reshape(rows.num_rows, -1)
+        return _ascending(rows["_rowid"].to_numpy(), matrix)
+
+    def dim(self, column: str = "vector") -> int:
+        """Length of the vectors in a column."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return int(self._table.schema.field(column).type.list_size)
+
+    def all_row_ids(self) -> RowIds:
+        """(n,) row ids of all passages, ascending."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            rows = self._table.search().select([ROW_ID]).to_arrow()
+        return np.sort(rows["_rowid"].to_numpy())
 
     def row_ids(self, predicate: str) -> RowIds:
         """(n,) row ids of the passages that meet a predicate, ascending."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            rows = self._table.search().where(predicate).select([]).with_row_id(True).to_arrow()
+            rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
     def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
@@ -270,6 +305,34 @@ class Store:
         """The k best passages by BM25; see `lexical.bm25`."""
         with _lance_errors(self.folder, "search the text", reading=True):
             return bm25(self._table, "content", clean(query), k, predicate)
+
+    def nearest(
+        self,
+        column: str,
+        vector: NDArray[np.float32],
+        k: int,
+        effort: int | None,
+        refine: int,
+        predicate: str | None = None,
+    ) -> RowIds:
+        """Row ids near a vector by Lance's index, or by comparing all if the effort is None."""
+        with _lance_errors(self.folder, "search the vectors", reading=True):
+            search = self._table.search(vector, vector_column_name=column).distance_type("cosine")
+            if effort is None:
+                search = search.bypass_vector_index()
+            else:
+                search = search.minimum_nprobes(effort).maximum_nprobes(effort)
+                search = search.refine_factor(refine)
+            if predicate is not None:
+                search = search.where(predicate, prefilter=True)
+            rows = search.select([ROW_ID]).limit(k).to_arrow()
+        ids: RowIds = rows["_rowid"].to_numpy()
+        return ids
+
+    def has_vector_index(self, column: str = "vector") -> bool:
+        """Whether Lance has an index of a column's vectors."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return any(column in index.columns for index in self._table.list_indices())
 
     # --- Writing, under the writer lock ----------------------------------------------------------
 
@@ -333,6 +396,21 @@ class Store:
         with _lance_errors(self.folder, "index the text"):
             self._table.create_index("content", config=settings, replace=True)
 
+    def index_vectors(self, column: str = "vector") -> None:
+        """Build Lance's index of a column's vectors anew over all passages."""
+        from lancedb.index import IvfRq
+
+        with _lance_errors(self.folder, "index the vectors"):
+            config = IvfRq(distance_type="cosine")
+            self._table.create_index(column, config=config, replace=True)
+
+    def drop_vector_index(self, column: str = "vector") -> None:
+        """Remove Lance's index of a column's vectors."""
+        with _lance_errors(self.folder, "drop an index"):
+            for index in self._table.list_indices():
+                if column in index.columns:
+                    self._table.drop_index(index.name)
+
     def compact(self) -> None:
         """Write all passages anew without the deleted ones, in a share of the memory.
 
@@ -361,6 +439,13 @@ class Store:
 def _memory_share() -> int:
     """Bytes that a compaction and a build of the text index may take."""
     return int(COMPACT_MEMORY_SHARE * (available_memory() or ASSUMED_MEMORY))
+
+
+def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArray[np.float32]]:
+    if np.any(ids[1:] < ids[:-1]):
+        order = np.argsort(ids)
+        return ids[order], matrix[order]
+    return ids, matrix
 
 
 def _to_row(row: Mapping[str, Any]) -> Row:
