@@ -214,6 +214,12 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return {str(index.index_uuid) for index in self._table.list_indices()}
 
+    def indexed_vectors(self) -> list[str]:
+        """The columns of vectors that have an index in the store."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            columns = {name for index in self._table.list_indices() for name in index.columns}
+        return sorted(columns - {"content"})
+
     @property
     def schema(self) -> pa.Schema:
         """All columns."""

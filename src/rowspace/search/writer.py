@@ -351,13 +351,21 @@ def compact_space(path: Path, manifest: Manifest, timeout: float) -> None:
 
 def _compact(path: Path, manifest: Manifest, state: Commit, store: Store) -> None:
     old = [name for name, _ in scan(path) if name.startswith("store/")]
+    columns = store.indexed_vectors()
     store.compact()
-    store.index_text(manifest.language)
+    index_anew(store, manifest.language, columns)
     commit = publish(path, store, replace(state, changed=0, settled=False))
     # Only now: until the commit above, the old version was the one that counts.
     remove_old_files(path, old)
     files = {name: kept for name, kept in commit.files.items() if name not in set(old)}
     write_commit(path, _compacted(replace(commit, settled=True, files=files), store))
+
+
+def index_anew(store: Store, language: str | None, columns: Iterable[str]) -> None:
+    """Build all indexes in the store: of the text, and of these columns' vectors."""
+    store.index_text(language)
+    for column in columns if store.count() else ():
+        store.index_vectors(column)
 
 
 def _compacted(commit: Commit, store: Store) -> Commit:
