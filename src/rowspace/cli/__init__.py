@@ -25,6 +25,7 @@ _COMMANDS = {
     "add": ("rowspace.cli.search", "Add documents to a space."),
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
+    "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
