@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, MissingExtraError, SpaceCorruptError, SpaceError
+from rowspace.files import write_atomically
 from rowspace.search import export as exporting
-from rowspace.search import export_index
+from rowspace.search.arrow import read_passages
 from rowspace.search.space import Space, open_space
 from rowspace.text.tables import about_space, open_table
 from tests.search.stub import HashEncoder, document, make_space
@@ -213,7 +214,7 @@ def test_an_index_never_stands_beside_the_ids_of_another(
     space.export(path, where="year = 1950")
 
     seen = []
-    write = export_index.write_atomically
+    write = write_atomically
 
     class Watched:
         """Looks at the folder after each file took its name."""
@@ -230,7 +231,7 @@ def test_an_index_never_stands_beside_the_ids_of_another(
             seen.append((self.target.name, path.exists(), n_ids))
             return result
 
-    monkeypatch.setattr(export_index, "write_atomically", Watched)
+    monkeypatch.setattr("rowspace.search.export_index.write_atomically", Watched)
     space.export(path)
     assert seen == [("out.faiss.ids.jsonl", False, 600), ("out.faiss", True, 600)]
 
@@ -239,7 +240,7 @@ def test_a_version_that_is_removed_meanwhile_is_left_for_the_newer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = make_space(tmp_path / "a.space", _documents(5))
-    scan = exporting.read_passages
+    scan = read_passages
     calls = []
 
     def removed(*arguments: Any) -> pa.RecordBatchReader:

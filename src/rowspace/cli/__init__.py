@@ -27,6 +27,7 @@ _COMMANDS = {
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
+    "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),

@@ -10,7 +10,10 @@ from pathlib import Path
 from rowspace.errors import SpaceCorruptError, SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search.commit import COMMIT, Commit, find_damage, read_commit, remove_leftovers
-from rowspace.search.index.dense import DenseIndex
+from rowspace.search.index.cached import Loaded
+from rowspace.search.index.dense import Dense, DenseIndex
+from rowspace.search.index.in_store import StoreIndex
+from rowspace.search.index.upkeep import VectorColumn, effort_in_store
 from rowspace.search.store import Store
 
 Signature = tuple[int, int, int]
@@ -24,19 +27,44 @@ class Snapshot:
     commit: Commit
     signature: Signature
     store: Store
-    _dense: DenseIndex | None = None
+    fingerprint: str
+    before: Snapshot | None = None
+    """What was seen before; let go when the vectors are read."""
+    _dense: Dense | None = None
+    _loaded: Loaded | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def dense(self) -> DenseIndex:
+    def dense(self) -> Dense:
         """What finds the passages nearest to a vector."""
         with self._lock:
             if self._dense is None:
-                self._dense = DenseIndex.of_store(self.store)
+                self._dense = self._read_vectors()
             return self._dense
 
+    @property
+    def vectors(self) -> VectorColumn:
+        """The vectors of the space's model."""
+        return VectorColumn(
+            self.path, self.commit, self.store, "default", "vector", self.fingerprint
+        )
 
-def take_snapshot(path: Path) -> Snapshot:
+    def forget(self) -> None:
+        """Let go of the vectors held in memory; what is mapped from an index stays."""
+        self._dense = self.before = None
+
+    def _read_vectors(self) -> Dense:
+        before, self.before = self.before, None
+        opened = self.vectors.open(None if before is None else before._loaded)
+        if opened is None and self.store.has_vector_index("vector"):
+            return StoreIndex(self.store, "vector", effort_in_store(self.vectors))
+        if opened is None:
+            return DenseIndex(*self.store.vectors())
+        self._loaded = opened.loaded
+        return DenseIndex(*self.store.vectors_of(opened.rest), opened.mapped)
+
+
+def take_snapshot(path: Path, fingerprint: str, before: Snapshot | None = None) -> Snapshot:
     """The last finished write.
 
     Raises
@@ -50,7 +78,7 @@ def take_snapshot(path: Path) -> Snapshot:
         try:
             for error in find_damage(path, commit):
                 raise error
-            return Snapshot(path, commit, signature, _open_store(path, commit))
+            return Snapshot(path, commit, signature, _open_store(path, commit), fingerprint, before)
         except SpaceCorruptError:
             if signature_of(path) == signature:
                 raise

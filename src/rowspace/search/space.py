@@ -6,34 +6,56 @@ takes that version up first. Vectors are held in memory, texts are read when a h
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rowspace.errors import ConfigError, SpaceCorruptError
+from rowspace.errors import (
+    ConfigError,
+    MissingExtraError,
+    SpaceCorruptError,
+    SpaceError,
+    SpaceLockedError,
+)
 from rowspace.search.arrow import as_reader, check_fingerprint, read_passages, table_passages
 from rowspace.search.commit import Commit
 from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Filter, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
+from rowspace.search.index.cached import IndexRecord
+from rowspace.search.index.config import IndexConfig
+from rowspace.search.index.upkeep import (
+    index_in_files,
+    keep_rows_up,
+    kind_for,
+    measure_in_store,
+    remove_index,
+    settings_of,
+)
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
 from rowspace.search.ranking import find_hits
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
+from rowspace.search.store import disk_errors
 from rowspace.search.writer import (
     LOCK_TIMEOUT,
     Added,
     add_documents,
     add_passages,
     delete_documents,
+    index_in_store,
 )
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
 from rowspace.text.tables import holds_passages, table_documents
+
+_logger = logging.getLogger("rowspace")
 
 
 class Space:
@@ -141,8 +163,11 @@ class Space:
         with self._lock:
             signature = signature_of(self.path)
             if self._snapshot is None or self._snapshot.signature != signature:
-                self._snapshot = None  # frees the vectors before the new ones are read
-                self._snapshot = take_snapshot(self.path)
+                before, self._snapshot = self._snapshot, None
+                if before is not None:
+                    before.forget()  # frees its vectors before the new ones are read
+                fingerprint = self.manifest.encoder.fingerprint
+                self._snapshot = take_snapshot(self.path, fingerprint, before)
             return self._snapshot
 
     # --- Writing ---------------------------------------------------------------------------------
@@ -167,7 +192,9 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
-        return add_documents(self.path, self.manifest, self.encoder, documents, timeout)
+        added = add_documents(self.path, self.manifest, self.encoder, documents, timeout)
+        self._keep_index()
+        return added
 
     def add_arrow(
         self, table: Any, *, fingerprint: str | None = None, timeout: float = LOCK_TIMEOUT
@@ -231,13 +258,76 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
-        return delete_documents(
+        n_deleted = delete_documents(
             self.path,
             self.manifest,
             document_ids,
             None if where is None else predicate,
             timeout,
         )
+        self._keep_index()
+        return n_deleted
+
+    def index(
+        self, config: IndexConfig | None = None, timeout: float = LOCK_TIMEOUT
+    ) -> IndexRecord | None:
+        """Make the index of the vectors, and measure what share of the nearest it finds.
+
+        It is made beside readers and writers, and goes on where an earlier call was stopped.
+        Where an index of these settings is there, what is new is added to it.
+
+        Parameters
+        ----------
+        config : IndexConfig or None
+            None takes the settings of the index that is there, or the defaults.
+        timeout : float
+            Seconds to wait for another process that writes, where the index is Lance's own.
+
+        Returns
+        -------
+        IndexRecord or None
+            Its kind, effort and measured recall; None where all vectors are compared in memory,
+            which needs no index.
+
+        Raises
+        ------
+        SpaceLockedError
+            If another process is making it.
+        SpaceError
+            If the disk is full. The index there was stays.
+        """
+        vectors = self._current().vectors
+        config = config or settings_of(vectors)
+        kind = kind_for(vectors, config)
+        in_store = vectors.store.has_vector_index(vectors.column)
+        if kind == "lance":
+            started = time.monotonic()
+            index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
+            vectors = self._current().vectors
+            return measure_in_store(vectors, self.encoder, config, time.monotonic() - started)
+        record = None
+        if kind is None:
+            remove_index(vectors)
+        else:
+            with disk_errors(self.path, "write the index"):
+                record = index_in_files(vectors, self.encoder, kind, config)
+        if in_store:
+            index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
+        with self._lock:
+            self._snapshot = None
+        return record
+
+    def _keep_index(self) -> None:
+        """After a write: index if it is due. What goes wrong here undoes nothing."""
+        try:
+            due = keep_rows_up(self._current().vectors)
+            if due is not None:
+                _logger.info("%s: making the index, since %s", self.path, due)
+                self.index()
+        except SpaceLockedError:
+            pass  # whoever makes it will do
+        except (SpaceError, MissingExtraError) as error:
+            _logger.warning("what was written is kept, but the index could not be made: %s", error)
 
     # --- Handing on ------------------------------------------------------------------------------
 

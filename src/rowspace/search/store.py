@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TABLE = "passages"
 BATCH_ROWS = 4096
+ROW_ID = "_rowid"  # an empty selection would be of all columns
 NEVER = timedelta(days=36_500)
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
@@ -197,29 +198,57 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
-    def vectors(self) -> tuple[RowIds, NDArray[np.float32]]:
-        """All vectors: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
+    def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
+        """All vectors of a column: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
+        ids = np.empty(n, np.uint64)
+        matrix = np.empty((n, self.dim(column)), np.float32)
+        start = 0
+        for some, vectors in self.vector_batches(column):
+            end = start + len(some)
+            ids[start:end], matrix[start:end] = some, vectors
+            start = end
+        return _ascending(ids, matrix)
+
+    def vector_batches(
+        self, column: str = "vector"
+    ) -> Iterator[tuple[RowIds, NDArray[np.float32]]]:
+        """Row ids and (n, dim) float32 vectors, a few thousand at a time, in the table's order."""
+        dim = self.dim(column)
         with _lance_errors(self.folder, "read the vectors", reading=True):
-            dim = self._table.schema.field("vector").type.list_size
-            ids = np.empty(n, np.uint64)
-            matrix = np.empty((n, dim), np.float32)
-            start = 0
-            scan = self._table.search().select(["vector"]).with_row_id(True)
+            scan = self._table.search().select([column]).with_row_id(True)
             for batch in scan.to_batches(BATCH_ROWS):
-                end = start + batch.num_rows
-                ids[start:end] = batch["_rowid"].to_numpy()
-                matrix[start:end] = batch["vector"].flatten().to_numpy().reshape(-1, dim)
-                start = end
-        if np.any(ids[1:] < ids[:-1]):
-            order = np.argsort(ids)
-            ids, matrix = ids[order], matrix[order]
-        return ids, matrix
+                vectors = batch[column].flatten().to_numpy().reshape(-1, dim)
+                yield batch["_rowid"].to_numpy(), vectors
+
+    def vectors_of(
+        self, row_ids: RowIds, column: str = "vector"
+    ) -> tuple[RowIds, NDArray[np.float32]]:
+        """The vectors of some rows, in the order of their ids."""
+        if not len(row_ids):
+            return np.zeros(0, np.uint64), np.zeros((0, self.dim(column)), np.float32)
+        with _lance_errors(self.folder, "read the vectors", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            rows = taken.select([column]).with_row_id().to_arrow().combine_chunks()
+        flat = rows[column].combine_chunks().flatten().to_numpy()
+        matrix = np.array(flat, np.float32).reshape(rows.num_rows, -1)
+        return _ascending(rows["_rowid"].to_numpy(), matrix)
+
+    def dim(self, column: str = "vector") -> int:
+        """Length of the vectors in a column."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return int(self._table.schema.field(column).type.list_size)
+
+    def all_row_ids(self) -> RowIds:
+        """(n,) row ids of all passages, ascending."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            rows = self._table.search().select([ROW_ID]).to_arrow()
+        return np.sort(rows["_rowid"].to_numpy())
 
     def row_ids(self, predicate: str) -> RowIds:
         """(n,) row ids of the passages that meet a predicate, ascending."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            rows = self._table.search().where(predicate).select([]).with_row_id(True).to_arrow()
+            rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
     def scan(
@@ -254,6 +283,34 @@ class Store:
         """The k best passages by BM25; see `lexical.bm25`."""
         with _lance_errors(self.folder, "search the text", reading=True):
             return bm25(self._table, "content", clean(query), k, predicate)
+
+    def nearest(
+        self,
+        column: str,
+        vector: NDArray[np.float32],
+        k: int,
+        effort: int | None,
+        refine: int,
+        predicate: str | None = None,
+    ) -> RowIds:
+        """Row ids near a vector by Lance's index, or by comparing all if the effort is None."""
+        with _lance_errors(self.folder, "search the vectors", reading=True):
+            search = self._table.search(vector, vector_column_name=column).distance_type("cosine")
+            if effort is None:
+                search = search.bypass_vector_index()
+            else:
+                search = search.minimum_nprobes(effort).maximum_nprobes(effort)
+                search = search.refine_factor(refine)
+            if predicate is not None:
+                search = search.where(predicate, prefilter=True)
+            rows = search.select([ROW_ID]).limit(k).to_arrow()
+        ids: RowIds = rows["_rowid"].to_numpy()
+        return ids
+
+    def has_vector_index(self, column: str = "vector") -> bool:
+        """Whether Lance has an index of a column's vectors."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return any(column in index.columns for index in self._table.list_indices())
 
     # --- Writing, under the writer lock ----------------------------------------------------------
 
@@ -298,6 +355,21 @@ class Store:
         with _lance_errors(self.folder, "index the text"):
             self._table.create_index("content", config=analyzer(language), replace=True)
 
+    def index_vectors(self, column: str = "vector") -> None:
+        """Build Lance's index of a column's vectors anew over all passages."""
+        from lancedb.index import IvfRq
+
+        with _lance_errors(self.folder, "index the vectors"):
+            config = IvfRq(distance_type="cosine")
+            self._table.create_index(column, config=config, replace=True)
+
+    def drop_vector_index(self, column: str = "vector") -> None:
+        """Remove Lance's index of a column's vectors."""
+        with _lance_errors(self.folder, "drop an index"):
+            for index in self._table.list_indices():
+                if column in index.columns:
+                    self._table.drop_index(index.name)
+
     def compact(self) -> None:
         """Join the table's pieces and drop deleted rows; older versions stay."""
         with _lance_errors(self.folder, "compact the store"):
@@ -311,6 +383,13 @@ class Store:
         """Remove the files that only older versions need."""
         with _lance_errors(self.folder, "clean the store"):
             self._table.optimize(cleanup_older_than=timedelta(milliseconds=1))
+
+
+def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArray[np.float32]]:
+    if np.any(ids[1:] < ids[:-1]):
+        order = np.argsort(ids)
+        return ids[order], matrix[order]
+    return ids, matrix
 
 
 def _to_row(row: Mapping[str, Any]) -> Row:

@@ -268,6 +268,17 @@ def delete_documents(
     return n_deleted
 
 
+def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
+    """Make Lance's own index of a column's vectors, or drop it, as one write."""
+    with disk_errors(path, "index the vectors"), _writing(path, timeout) as (commit, store):
+        if drop:
+            store.drop_vector_index(column)
+        else:
+            store.index_vectors(column)
+        fields, known = commit.fields, commit.files
+        _publish(path, store, fields, known, commit.changed, commit.compact_bytes)
+
+
 @contextlib.contextmanager
 def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     """Hold the lock on a space whose store is as the last commit left it."""
