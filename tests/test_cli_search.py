@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from rowspace.cli import cli
 from rowspace.errors import FilterError, SpaceCorruptError, SpaceError
+from rowspace.search.space import open_space
 from tests.search.stub import document, make_space
 
 
@@ -51,6 +52,37 @@ def test_search_json_holds_whole_hits(space: str) -> None:
     assert found["query"] == "supersonic"
     hit = found["hits"][0]
     assert (hit["document_id"], hit["metadata"], hit["lexical_rank"]) == ("wing", {"year": 1958}, 1)
+
+
+def test_search_shows_the_part_with_the_words_in_bold(tmp_path: Path) -> None:
+    text = "cold " * 100 + "supersonic wings " + "warm " * 100
+    make_space(tmp_path / "a.space", [document("wing", text)], max_words=500)
+    arguments = ("search", str(tmp_path / "a.space"), "wing", "--mode", "lexical")
+    shown = CliRunner().invoke(cli, arguments, color=True).stdout
+    assert "supersonic \x1b[1mwings\x1b[0m warm" in shown
+    assert len(shown) < 400
+    plain = _run(*arguments).stdout
+    assert "…cold" in plain
+    assert "\x1b" not in plain
+    full = _run(*arguments, "--full").stdout
+    assert full.count("cold") == 100
+    assert "…" not in full
+    hit = _json(*arguments)["hits"][0]
+    assert [hit["text"][a:b] for a, b in hit["highlights"]] == ["wings"]
+    assert "supersonic wings" in hit["snippet"]
+
+
+def test_search_finds_documents_and_differing_ones(space: str) -> None:
+    long = document("long", "Heat is a flow of energy here. " * 8)
+    open_space(space).add([long])
+    result = _run("search", space, "heat", "--group", "-k", "2", "--mode", "lexical")
+    assert result.stdout.count("[long]") == 1
+    assert "more passage" in result.stdout
+    found = _json("search", space, "heat", "--group", "-k", "2", "--mode", "lexical")["hits"]
+    assert {hit["document_id"] for hit in found} == {"heat", "long"}
+    assert all(more["document_id"] == hit["document_id"] for hit in found for more in hit["more"])
+    assert _json("search", space, "heat", "--diversity", "0.5", "-k", "1")["hits"]
+    assert "diversity is 3.0" in str(_run("search", space, "x", "--diversity", "3").exception)
 
 
 def test_search_reads_queries_from_stdin(space: str) -> None:

@@ -24,6 +24,11 @@ class Request:
     dense_weight: float | None = None
     """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words;
     None takes what the space was built with."""
+    diversity: float = 0.0
+    """How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
+    relevance with λ = 1 - diversity."""
+    group: bool = False
+    """Whether hits are documents, each by its best passage, and not passages."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -32,3 +37,5 @@ class Request:
             raise ConfigError(f"k is {self.k}; give 1 to {MAX_K:,}")
         if self.dense_weight is not None and not self.dense_weight >= 0:
             raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
+        if not 0 <= self.diversity <= 1:
+            raise ConfigError(f"diversity is {self.diversity}; give 0 (off) to 1")

@@ -88,6 +88,8 @@ class Space:
         mode: str = "hybrid",
         where: str | Filter | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
     ) -> list[Hit]:
         """The k best passages for a query.
 
@@ -104,6 +106,13 @@ class Space:
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
             words; None takes what the space was built with.
+        diversity : float
+            How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
+            relevance with λ = 1 - diversity, see `diversity`. Hits are in the order they are
+            chosen, which need not be that of their scores.
+        group : bool
+            Find k documents and not passages: each hit is the best passage of its document, and
+            has the others that were found in `more`.
 
         Returns
         -------
@@ -114,13 +123,13 @@ class Space:
         Raises
         ------
         ConfigError
-            If k or the mode cannot be.
+            If k, the mode, the weight or the diversity cannot be.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
-        return self.search_batch([query], k, mode, where, dense_weight)[0]
+        return self.search_batch([query], k, mode, where, dense_weight, diversity, group)[0]
 
     def search_batch(
         self,
@@ -129,9 +138,18 @@ class Space:
         mode: str = "hybrid",
         where: str | Filter | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
-        request = Request(k=k, mode=mode, where=where, dense_weight=dense_weight)
+        request = Request(
+            k=k,
+            mode=mode,
+            where=where,
+            dense_weight=dense_weight,
+            diversity=diversity,
+            group=group,
+        )
         return self.answer(queries, request)
 
     def answer(self, queries: Sequence[str], request: Request) -> list[list[Hit]]:
@@ -145,6 +163,7 @@ class Space:
                     queries,
                     request,
                     self.manifest.dense_weight if weight is None else weight,
+                    self.manifest.language,
                     lambda: encode_queries(self.encoder, list(queries)),
                 )
             except SpaceCorruptError:

@@ -270,6 +270,15 @@ class Store:
         rows = {row["_rowid"]: _to_row(row) for row in found.to_pylist()}
         return [rows[row_id] for row_id in row_ids.tolist()]
 
+    def documents_of(self, row_ids: RowIds) -> dict[int, str]:
+        """The document of each row."""
+        if not len(row_ids):
+            return {}
+        with _lance_errors(self.folder, "read passages", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            found = taken.select(["document_id"]).with_row_id().to_arrow()
+        return dict(zip(found["_rowid"].to_pylist(), found["document_id"].to_pylist(), strict=True))
+
     def lexical(
         self, query: str, k: int, predicate: str | None = None
     ) -> tuple[RowIds, NDArray[np.float32]]:
