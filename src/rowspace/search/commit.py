@@ -58,6 +58,8 @@ class Commit:
     """False while files of old versions are being removed, and may be missing."""
     files: dict[str, FileState]
     """Every file, by its path in the space."""
+    dense_weight: float | None = None
+    """How much meaning counts in a hybrid search, if it was set since the space was built."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:

@@ -67,6 +67,28 @@ def find_hits(
     return hits
 
 
+def rank_documents(
+    snapshot: Snapshot,
+    queries: Sequence[str],
+    request: Request,
+    weights: Sequence[float],
+    encode: Callable[[], NDArray[np.float32]],
+) -> list[list[list[str]]]:
+    """Each query's k best document ids at each weight of meaning; see `Space.rank_documents`."""
+    rankings = []
+    for candidates in Finder(snapshot, queries, request, encode).find(_depth(request)):
+        rows = [row_id for row_id, _ in (*candidates.dense, *candidates.lexical)]
+        documents = snapshot.store.documents_of(np.array(rows, np.uint64))
+        ranked = [candidates.ranked(request.mode, weight) for weight in weights]
+        rankings.append(
+            [
+                list(dict.fromkeys(documents[row_id] for row_id, _ in one))[: request.k]
+                for one in ranked
+            ]
+        )
+    return rankings
+
+
 def _wanted(request: Request) -> int:
     """How many passages or documents there are to choose from, at least."""
     return max(POOL, 5 * request.k) if request.diversity else request.k

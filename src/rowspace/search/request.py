@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rowspace.errors import ConfigError
@@ -35,7 +36,18 @@ class Request:
             raise ConfigError(f"mode is {self.mode!r}; give one of {', '.join(MODES)}")
         if not 1 <= self.k <= MAX_K:
             raise ConfigError(f"k is {self.k}; give 1 to {MAX_K:,}")
-        if self.dense_weight is not None and not self.dense_weight >= 0:
-            raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
+        check_dense_weight(self.dense_weight)
         if not 0 <= self.diversity <= 1:
             raise ConfigError(f"diversity is {self.diversity}; give 0 (off) to 1")
+
+
+def check_dense_weight(weight: float | None) -> None:
+    """See that a weight can be one, or is left to the space.
+
+    Raises
+    ------
+    ConfigError
+        If it is negative, infinite or no number.
+    """
+    if weight is not None and not 0 <= weight < math.inf:
+        raise ConfigError(f"dense_weight is {weight}; give 0 or more")

@@ -182,9 +182,13 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.count_rows(predicate))
 
-    def count_documents(self) -> int:
-        """How many documents there are."""
-        return self.count("position = 0")
+    def count_documents(self, among: Iterable[str] | None = None) -> int:
+        """How many documents there are, or how many of these ids are there."""
+        if among is None:
+            return self.count("position = 0")
+        ids = [clean(document_id) for document_id in among]
+        parts = (ids[start : start + 1000] for start in range(0, len(ids), 1000))
+        return sum(self.count(f"position = 0 AND {any_of('document_id', part)}") for part in parts)
 
     def count_unindexed(self) -> int:
         """How many passages the full text index does not cover; they are found all the same."""

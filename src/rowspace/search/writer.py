@@ -50,6 +50,7 @@ from rowspace.search.manifest import (
     check_kind,
     read_manifest,
 )
+from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
     Store,
     base_schema,
@@ -252,6 +253,13 @@ def delete_documents(
     return n_deleted
 
 
+def set_dense_weight(path: Path, weight: float | None, timeout: float) -> None:
+    """Change what meaning counts in a hybrid search. See `Space.set_dense_weight`."""
+    check_dense_weight(weight)
+    with disk_errors(path, "set the weight"), _writing(path, timeout) as (commit, _):
+        write_commit(path, replace(commit, dense_weight=weight))
+
+
 def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
     """Make Lance's own index of a column's vectors, or drop it, as one write."""
     with disk_errors(path, "index the vectors"), _writing(path, timeout) as (commit, store):
@@ -260,7 +268,15 @@ def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> No
         else:
             store.index_vectors(column)
         fields, known = commit.fields, commit.files
-        _publish(path, store, fields, known, commit.changed, commit.compact_bytes)
+        _publish(
+            path,
+            store,
+            fields,
+            known,
+            commit.changed,
+            commit.compact_bytes,
+            dense_weight=commit.dense_weight,
+        )
 
 
 @contextlib.contextmanager
@@ -308,7 +324,16 @@ def _finish(
     if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
         store.index_text(manifest.language)
         changed = 0
-    _publish(path, store, fields, commit.files, changed, commit.compact_bytes, compact)
+    _publish(
+        path,
+        store,
+        fields,
+        commit.files,
+        changed,
+        commit.compact_bytes,
+        compact,
+        commit.dense_weight,
+    )
 
 
 def _size(path: Path) -> int:
@@ -323,6 +348,7 @@ def _publish(
     changed: int,
     compact_bytes: int = 0,
     compact: bool = False,
+    dense_weight: float | None = None,
 ) -> None:
     commit = Commit(
         version=store.version,
@@ -333,6 +359,7 @@ def _publish(
         compact_bytes=compact_bytes,
         settled=not compact,
         files=flush_and_hash(path, dict(known)),
+        dense_weight=dense_weight,
     )
     write_commit(path, commit)
     if compact:
