@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from rowspace.cli.output import emit_json, json_option
-from rowspace.search.index.cached import IndexRecord
 from rowspace.search.index.config import KINDS, IndexConfig
 from rowspace.search.space import open_space
 
@@ -41,12 +40,9 @@ def index(context: click.Context, /, path: str, as_json: bool, **settings: Any) 
     if as_json:
         emit_json(None if record is None else {**asdict(record), "data": None, "files": None})
         return
-    click.echo(describe(record, space.status()["passages"]))
-    if (
-        record is not None
-        and record.recall is not None
-        and record.recall < IndexConfig(**record.config).recall - 0.01
-    ):
+    status = space.status()
+    click.echo(describe_status(status))
+    if status.get("index_recall") and status["index_recall"] < status["index_recall_asked"] - 0.01:
         click.echo(
             "rowspace: warning: the recall asked for was not reached; a larger --m and "
             "--ef-construction find more",
@@ -54,14 +50,11 @@ def index(context: click.Context, /, path: str, as_json: bool, **settings: Any) 
         )
 
 
-def describe(record: IndexRecord | None, n_passages: int) -> str:
-    """One line on an index."""
-    if record is None:
-        return f"exact: all {n_passages:,} vectors are compared, which needs no index"
-    if record.recall is None:
-        return f"{record.kind}: {record.n:,} vectors in {record.seconds:.0f} s"
+def describe_status(status: dict[str, Any]) -> str:
+    """One line on the index, from what `Space.status` tells."""
+    if status.get("index_recall") is None:
+        return f"{status['index']}: all {status['passages']:,} vectors are compared"
     return (
-        f"{record.kind}: {record.n:,} vectors in {record.seconds:.0f} s, recall@10 "
-        f"{record.recall:.3f} on {record.n_queries:,} queries held aside "
-        f"(asked {record.config['recall']:g}, effort {record.effort})"
+        f"{status['index']}: recall@10 {status['index_recall']:.3f} on queries held aside "
+        f"(asked {status['index_recall_asked']:g}, effort {status['index_effort']})"
     )

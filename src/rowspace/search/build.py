@@ -31,6 +31,7 @@ from rowspace.errors import (
 from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
 from rowspace.search.fields import FieldTypes
+from rowspace.search.index.cached import IndexRecord
 from rowspace.search.lexical import check_language
 from rowspace.search.manifest import MANIFEST
 from rowspace.search.space import Space, open_space
@@ -131,6 +132,8 @@ class BuildReport:
     """Length of a vector."""
     encoder: dict[str, Any] = field(default_factory=dict)
     """What the space tells of its encoder."""
+    index: IndexRecord | None = None
+    """What finds the nearest vectors, and how well; None where all are compared."""
 
 
 def build(
@@ -436,6 +439,9 @@ class _Build:
 
         space = open_space(self.out)
         started = time.monotonic()
+        index = space.index()
+        self.seconds["index"] = time.monotonic() - started
+        started = time.monotonic()
         probes = list(_evenly(self._staged(), read.n_passages, _PROBES))
         rates, n_probes = found_again(space, probes)
         self.seconds["measure"] = time.monotonic() - started
@@ -448,6 +454,7 @@ class _Build:
             seconds={"read": read.seconds, **self.seconds},
             found_again=rates,
             n_probes=n_probes,
+            index=index,
             dim=space.manifest.encoder.dim,
             encoder=dict(space.manifest.encoder.details),
         )

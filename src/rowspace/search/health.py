@@ -10,6 +10,7 @@ import numpy as np
 from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search.commit import Commit, find_damage, read_commit
+from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
@@ -30,6 +31,7 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         **{f"encoder_{name}": value for name, value in encoder.details.items()},
         "version": commit.version,
         "unindexed": snapshot.store.count_unindexed(),
+        **describe_index(snapshot.vectors),
         "fragments": snapshot.store.count_fragments(),
         "bytes": _bytes_of(path),
         "writer_active": _is_locked(path),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TABLE = "passages"
 BATCH_ROWS = 4096
+ROW_ID = "_rowid"  # an empty selection would be of all columns
 NEVER = timedelta(days=36_500)
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
@@ -245,13 +246,13 @@ class Store:
     def all_row_ids(self) -> RowIds:
         """(n,) row ids of all passages, ascending."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            rows = self._table.search().select([]).with_row_id(True).to_arrow()
+            rows = self._table.search().select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
     def row_ids(self, predicate: str) -> RowIds:
         """(n,) row ids of the passages that meet a predicate, ascending."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            rows = self._table.search().where(predicate).select([]).with_row_id(True).to_arrow()
+            rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
     def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
@@ -309,7 +310,7 @@ class Store:
                 search = search.refine_factor(refine)
             if predicate is not None:
                 search = search.where(predicate, prefilter=True)
-            rows = search.select([]).with_row_id(True).limit(k).to_arrow()
+            rows = search.select([ROW_ID]).limit(k).to_arrow()
         ids: RowIds = rows["_rowid"].to_numpy()
         return ids
 

@@ -44,8 +44,10 @@ class ApproximateIndex(Protocol):
         """An empty one for about n rows, of which (m, dim) `sample` are some to learn from."""
 
     @classmethod
-    def load(cls, file: Path, dim: int, n: int) -> ApproximateIndex:
+    def load(cls, file: Path, dim: int, n: int, *, to_grow: bool = False) -> ApproximateIndex:
         """One that was saved; `file` must be known to be whole.
+
+        It may be mapped from the file, and cannot take in rows then, unless it is `to_grow`.
 
         Raises
         ------

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import FormatError, MissingExtraError
 from rowspace.files import sha256, write_atomically, write_json
+from rowspace.machine import n_cores
 from rowspace.search.commit import Commit, FileState
 from rowspace.search.index.approximate import kind_of_index
 from rowspace.search.index.exact import normalize_rows
@@ -132,13 +134,20 @@ def check_files(folder: Path, record: IndexRecord) -> None:
     FormatError
         If one is not; it is named.
     """
-    for name, state in record.files.items():
-        file = folder / name
-        try:
-            if file.stat().st_size != state.size or sha256(file) != state.sha256:
-                raise FormatError(f"{file} is damaged (its SHA-256 is another)")
-        except OSError as error:
-            raise FormatError(f"{file} is not readable ({error.strerror})") from error
+    files = sorted(record.files, key=lambda name: -record.files[name].size)
+    with ThreadPoolExecutor(n_cores()) as pool:
+        for problem in pool.map(lambda name: _damage(folder / name, record.files[name]), files):
+            if problem is not None:
+                raise FormatError(problem)
+
+
+def _damage(file: Path, state: FileState) -> str | None:
+    try:
+        if file.stat().st_size != state.size or sha256(file) != state.sha256:
+            return f"{file} is damaged (its SHA-256 is another)"
+    except OSError as error:
+        return f"{file} is not readable ({error.strerror})"
+    return None
 
 
 def data_files(commit: Commit) -> dict[str, str]:
@@ -193,8 +202,8 @@ def match_rows(loaded: Loaded, commit: Commit, store: Store, column: str) -> Ope
         row_ids = mapped.row_ids.copy()
     current = store.all_row_ids()
     row_ids[~_among(row_ids, current)] = GONE
-    rest = np.setdiff1d(current, row_ids, assume_unique=False)
-    return Opened(loaded, replace(mapped, row_ids=row_ids), rest, moved)
+    here = replace(mapped, row_ids=row_ids)
+    return Opened(loaded, here, current[~here.has_node(current)], moved)
 
 
 def _among(ids: RowIds, ascending: RowIds) -> NDArray[np.bool_]:

@@ -39,11 +39,11 @@ class FaissHNSW:
         return cls(index)
 
     @classmethod
-    def load(cls, file: Path, dim: int, n: int) -> FaissHNSW:
-        """A graph that `save` wrote."""
+    def load(cls, file: Path, dim: int, n: int, *, to_grow: bool = False) -> FaissHNSW:
+        """A graph that `save` wrote; mapped from its file, unless it is to grow."""
         import faiss
 
-        return cls(read_index(file, faiss.IndexHNSWSQ, dim, n))
+        return cls(read_index(file, faiss.IndexHNSWSQ, dim, n, is_mapped=not to_grow))
 
     def save(self, file: Path) -> None:
         """Write the graph to a file."""
@@ -76,7 +76,7 @@ def select(allowed: Mask) -> Any:
     return selector
 
 
-def read_index(file: Path, wanted: Any, dim: int, n: int) -> Any:
+def read_index(file: Path, wanted: Any, dim: int, n: int, is_mapped: bool = False) -> Any:
     """A FAISS index from a file that is known to be whole.
 
     Raises
@@ -87,7 +87,7 @@ def read_index(file: Path, wanted: Any, dim: int, n: int) -> Any:
     import faiss
 
     try:
-        index = faiss.read_index(str(file))
+        index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC if is_mapped else 0)
     except RuntimeError as error:
         raise FormatError(f"{file} is no FAISS index ({str(error).splitlines()[0]})") from error
     if not isinstance(index, wanted) or (index.d, index.ntotal) != (dim, n):

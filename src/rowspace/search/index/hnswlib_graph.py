@@ -35,7 +35,7 @@ class HnswlibGraph:
         return cls(index)
 
     @classmethod
-    def load(cls, file: Path, dim: int, n: int) -> HnswlibGraph:
+    def load(cls, file: Path, dim: int, n: int, *, to_grow: bool = False) -> HnswlibGraph:
         """A graph that `save` wrote."""
         index = need("hnswlib", "hnswlib").Index(space="ip", dim=dim)
         try:

@@ -71,7 +71,7 @@ class IVFPQ(_Inverted):
         return cls(index)
 
     @classmethod
-    def load(cls, file: Path, dim: int, n: int) -> IVFPQ:
+    def load(cls, file: Path, dim: int, n: int, *, to_grow: bool = False) -> IVFPQ:
         """Lists that `save` wrote."""
         import faiss
 
@@ -101,7 +101,7 @@ class IVFRaBitQ(_Inverted):
         return cls(index)
 
     @classmethod
-    def load(cls, file: Path, dim: int, n: int) -> IVFRaBitQ:
+    def load(cls, file: Path, dim: int, n: int, *, to_grow: bool = False) -> IVFRaBitQ:
         """Lists that `save` wrote."""
         import faiss
 

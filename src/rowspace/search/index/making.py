@@ -223,7 +223,9 @@ def _make_graph(
     n, dim = units.shape
     graph, n_added = _saved_part(work, kind, dim)
     if graph is None and before is not None:
-        graph, n_added = before.mapped.approximate, len(before.mapped.row_ids)
+        n_added = len(before.mapped.row_ids)
+        file = before.loaded.folder / GRAPH
+        graph = kind_of_index(kind).load(file, dim, n_added, to_grow=True)
     if graph is None:
         chosen = np.linspace(0, n - 1, min(n, MOST_SAMPLED)).astype(np.int64)
         graph, n_added = kind_of_index(kind).new(dim, n, units[chosen], config), 0
@@ -262,7 +264,7 @@ def _saved_part(work: Path, kind: str, dim: int) -> tuple[ApproximateIndex | Non
         part = work / state["file"]
         if sha256(part) != state["sha256"]:
             return None, 0
-        return kind_of_index(kind).load(part, dim, state["n"]), state["n"]
+        return kind_of_index(kind).load(part, dim, state["n"], to_grow=True), state["n"]
     except (OSError, ValueError, KeyError, FormatError):
         return None, 0
 

@@ -6,6 +6,7 @@ is, is a list beside it; a node whose row is gone is dead and is left out of ans
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,13 +22,16 @@ EXACT_SHARE = 0.05
 EXACT_ROWS = 50_000
 """Up to so many allowed rows, or this share of them, all are compared."""
 
+LET_GO_ROWS = 10_000
+"""After so many vectors were looked at, what memory they took is given back."""
+
 
 @dataclass
 class MappedIndex:
     """Nodes, their vectors, and an approximate index of them where there is one."""
 
     row_ids: RowIds
-    """(n,) by node; `GONE` for a dead one."""
+    """(n,) by node; `GONE` for a dead one. Not to be changed."""
     units: NDArray[np.float32]
     """(n, dim) of unit length, mapped from a file."""
     approximate: ApproximateIndex | None = None
@@ -36,25 +40,38 @@ class MappedIndex:
     """Of the same units, where there is one already."""
     alive: Mask | None = field(init=False)
     """(n,) or None where no node is dead."""
+    _n_read: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         if self.exact is None:
             self.exact = ExactIndex(self.units, is_unit=True)
         dead = self.row_ids == GONE
         self.alive = ~dead if dead.any() else None
-        self._order = np.argsort(self.row_ids, kind="stable")
-        self._sorted = self.row_ids[self._order]
+        is_sorted = bool(np.all(self.row_ids[1:] >= self.row_ids[:-1]))
+        self._order = None if is_sorted else np.argsort(self.row_ids, kind="stable")
+        self._sorted = self.row_ids if self._order is None else self.row_ids[self._order]
 
     @property
     def n_alive(self) -> int:
         """Nodes that are not dead."""
         return len(self.row_ids) if self.alive is None else int(np.count_nonzero(self.alive))
 
+    def has_node(self, row_ids: RowIds) -> Mask:
+        """Which of some rows are a node."""
+        return self._places(row_ids)[1]
+
     def nodes_of(self, row_ids: RowIds) -> Positions:
         """The nodes of those of some rows that have one."""
-        places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
-        nodes: Positions = self._order[places[self._sorted[places] == row_ids]]
+        places, found = self._places(row_ids)
+        nodes: Positions = places[found] if self._order is None else self._order[places[found]]
         return nodes
+
+    def _places(self, row_ids: RowIds) -> tuple[Positions, Mask]:
+        """Where rows are among the sorted ones, and which are there."""
+        if not len(self._sorted):
+            return np.zeros(len(row_ids), np.int64), np.zeros(len(row_ids), bool)
+        places = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
+        return places, self._sorted[places] == row_ids
 
     def mask_of(self, row_ids: RowIds) -> Mask:
         """(n,) which nodes are those of some rows."""
@@ -94,7 +111,19 @@ class MappedIndex:
         depth = min(k * self.approximate.depth, len(self.row_ids))
         nodes = self.approximate.search(units, max(depth, k), effort, allowed)
         nodes[(nodes < 0) | (nodes >= len(self.units))] = -1
-        return _rank(self.units, units, nodes, k)
+        found = _rank(self.units, units, nodes, k)
+        self._let_go(nodes.size)
+        return found
+
+    def _let_go(self, n_read: int) -> None:
+        """Give back the memory of the vectors that were looked at, now and then.
+
+        They stay in the system's cache of files, which gives way where memory is wanted.
+        """
+        self._n_read += n_read
+        if self._n_read > LET_GO_ROWS and isinstance(self.units, np.memmap):
+            self._n_read = 0
+            self.units._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _rank(

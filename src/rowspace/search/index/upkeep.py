@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import WriterLock, write_folder_atomically
@@ -123,6 +126,27 @@ def index_in_files(
         lambda: held_aside_queries(vectors.store, encoder),
         before=opened if opened is not None and _can_grow(opened, kind, config) else None,
     )
+
+
+def describe_index(vectors: VectorColumn) -> dict[str, Any]:
+    """What `status` tells of a space's index; nothing is loaded, nor proved whole."""
+    try:
+        record = read_record(vectors.folder)
+        rows = np.load(vectors.folder / record.rows) if record and record.rows else None
+    except (FormatError, OSError, ValueError) as error:
+        return {"index": f"damaged ({error}); `rowspace index` makes it anew"}
+    if record is None or record.fingerprint != vectors.fingerprint:
+        return {"index": "exact"}
+    outside = 0
+    if rows is not None:
+        outside = len(np.setdiff1d(vectors.store.all_row_ids(), rows))
+    return {
+        "index": record.kind,
+        "index_recall_asked": record.config["recall"],
+        "index_recall": record.recall,
+        "index_effort": record.effort,
+        "outside_index": outside,
+    }
 
 
 def effort_in_store(vectors: VectorColumn) -> int:
