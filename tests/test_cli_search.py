@@ -145,3 +145,39 @@ def test_errors_are_ours(space: str, tmp_path: Path) -> None:
     assert run.stderr == (
         f"rowspace: there is no space at {tmp_path / 'no'}; make one with `rowspace build`\n"
     )
+
+
+def test_retrieve_prints_a_block_of_limited_tokens(space: str) -> None:
+    result = _run("retrieve", space, "heat", "--mode", "lexical", "-k", "1")
+    assert result.stdout.startswith("[1] Thermodynamics (s.txt)\nHeat flows from hot to cold.")
+    found = _json("retrieve", space, "heat", "--max-tokens", "40", "--mode", "lexical")
+    assert found["n_tokens"] <= 40
+    assert found["passages"][0]["is_cut"]
+    assert found["passages"][0]["passage_ids"] == ["heat#0"]
+    assert _run("retrieve", space, "zebra", "--mode", "lexical").stdout == "nothing found\n"
+    piped = _run("retrieve", space, "-", "--mode", "lexical", stdin="zebra\nwing\n").stdout
+    assert piped.splitlines()[:4] == ["> zebra", "nothing found", "", "> wing"]
+    assert "max_tokens is 0" in str(_run("retrieve", space, "x", "--max-tokens", "0").exception)
+
+
+def test_tune_prints_each_weight_and_saves_the_best(space: str, tmp_path: Path) -> None:
+    judged = tmp_path / "judged"
+    (judged / "qrels").mkdir(parents=True)
+    queries = [{"_id": "a", "text": "heat flows"}, {"_id": "b", "text": "supersonic wing"}]
+    (judged / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
+    lines = ["query-id\tcorpus-id\tscore", "a\theat\t1", "b\twing\t1", "b\tgone\t1"]
+    (judged / "qrels" / "test.tsv").write_text("\n".join(lines))
+    result = _run("tune", space, str(judged), "--weights", "0,0.5")
+    assert result.exit_code == 0, result.exception
+    shown = result.stdout.splitlines()
+    assert shown[0].split() == ["weight", "nDCG@10"]
+    assert [line.split()[0] for line in shown[1:4]] == ["0", "0.5", "1"]
+    assert "the space's" in shown[3]
+    assert shown[4].startswith("held out: 0.8")
+    assert "1 relevant documents are not in" in result.stderr
+    tuned = _json("tune", space, str(judged), "--weights", "0,0.5", "--save")
+    assert tuned["saved"]
+    assert open_space(space).dense_weight == tuned["best"] == 1
+    assert "give numbers" in str(_run("tune", space, str(judged), "--weights", "a").exception)
+    missing = _run("tune", space, str(judged), "--split", "dev").exception
+    assert "has no qrels/dev.tsv; it has test" in str(missing)

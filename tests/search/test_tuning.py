@@ -118,5 +118,5 @@ def test_a_weight_that_is_set_stays_and_can_be_taken_back(space: Space) -> None:
     assert open_space(space.path).dense_weight == 0.5
     assert scores() == before
     for weight in (-0.1, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="dense_weight is .*; give 0 or more"):
+        with pytest.raises(ConfigError, match=r"dense_weight is .*; give 0 or more"):
             space.set_dense_weight(weight)

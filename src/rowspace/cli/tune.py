@@ -40,7 +40,7 @@ def tune(
     save: bool,
     as_json: bool,
 ) -> None:
-    """Find how much meaning is to count in hybrid searches of SPACE, by the judged queries of JUDGED.
+    """Find how much meaning is to count in hybrid searches of SPACE, by queries that are judged.
 
     JUDGED is a folder in BEIR's layout: queries.jsonl and qrels/SPLIT.tsv, whose document ids are
     those of SPACE.

@@ -1,6 +1,7 @@
 """Ranking metrics: how good is one ranked list of document ids, given people's judgements?
 
-The numbers are those of trec_eval; nDCG is in `text.gain`. Every metric is NaN for a query without relevant documents.
+The numbers are those of trec_eval; nDCG is in `text.gain`. Every metric is NaN for a query without
+relevant documents.
 """
 
 from __future__ import annotations

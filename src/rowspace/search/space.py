@@ -417,7 +417,8 @@ class Space:
 
     def status(self) -> dict[str, Any]:
         """What the space holds and in which state it is."""
-        return status(self._current(), self.manifest)
+        snapshot = self._current()
+        return status(snapshot, self.manifest) | {"dense_weight": self._dense_weight(snapshot)}
 
     def verify(self) -> list[str]:
         """Check every byte of every file, and that passages and vectors are whole.
