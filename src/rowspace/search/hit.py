@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from rowspace.search.snippets import Match, QueryWords, Span, best_window, spans_of, windowed
+from rowspace.search.snippets import Match, QueryWords, best_window, spans_of, windowed
+from rowspace.search.words import Span
 
 _SHOWN = (
     "document_id",
