@@ -22,6 +22,8 @@ from rowspace.version import __version__
 _COMMANDS = {
     "build": ("rowspace.cli.build", "Turn text into a searchable space: the main job."),
     "search": ("rowspace.cli.search", "Find passages of a space."),
+    "retrieve": ("rowspace.cli.retrieve", "Passages with citations, for a prompt."),
+    "tune": ("rowspace.cli.tune", "How much meaning is to count in a hybrid search."),
     "add": ("rowspace.cli.search", "Add documents to a space."),
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),

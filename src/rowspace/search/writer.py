@@ -54,6 +54,7 @@ from rowspace.search.manifest import (
     is_space,
     read_manifest,
 )
+from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
     Store,
     base_schema,
@@ -271,6 +272,13 @@ def delete_documents(
         if n_deleted:
             _finish(path, manifest, commit, store, commit.fields, n_added=0)
     return n_deleted
+
+
+def set_dense_weight(path: Path, weight: float | None, timeout: float) -> None:
+    """Change what meaning counts in a hybrid search. See `Space.set_dense_weight`."""
+    check_dense_weight(weight)
+    with disk_errors(path, "set the weight"), _writing(path, timeout) as (commit, _):
+        write_commit(path, replace(commit, dense_weight=weight))
 
 
 def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
