@@ -15,12 +15,13 @@ from rowspace.text.corpus import Document
 from tests.search.stub import HashEncoder, document, make_space
 
 ODD = {"country": 7, "big": 2**70, "nan": float("nan"), "source": "inner"}
+NAMED = {"a name": "with space", "metadata": "m", "passage_id": 1}
 DOCUMENTS = [
     document("heat", "Heat flows from hot to cold. " * 8, "Thermodynamics", year=1850),
     document("wing", "A wing in a supersonic flow.", year=1958.5, country="Chad", good=True),
     document("odd", "Odd fields.", text=3, vector="v", position=9, tags=["a", {"b": 0}], no=None),
     Document("mixed", "", "More of them.", "s.txt", ODD),
-    document("unknown", "zzqx zzqy", **{"a name": "with space", "metadata": "m", "passage_id": 1}),
+    Document("unknown", "", "zzqx zzqy", "s.txt", NAMED),
 ]  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def _ids(path: Path) -> list[str]:
 def _queries() -> NDArray[np.float32]:
     rng = np.random.default_rng(1)
     rows = HashEncoder().encode([" ".join(rng.choice(WORDS, 4)) for _ in range(30)])
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    units: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return units
 
 
 def _nearest(space: Space, k: int) -> tuple[NDArray[np.float64], list[str]]:
