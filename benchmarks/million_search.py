@@ -176,6 +176,7 @@ def kinds(
     """What each kind takes and gives."""
     lines = ["kind       build s  graph MB  effort  recall   queries/s (all at once)"]
     for name in names:
+        shutil.rmtree(space.path / "index", ignore_errors=True)
         made = space.index(IndexConfig(kind=name))
         assert made is not None
         dense = space._current().dense

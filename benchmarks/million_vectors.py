@@ -73,8 +73,8 @@ def vectors(n: int = ROWS) -> NDArray[np.float32]:
         matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
         with write_atomically(path) as file:
             np.save(file, matrix)
-    matrix: NDArray[np.float32] = np.load(path, mmap_mode="r")
-    return matrix
+    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return mapped
 
 
 def distinct_sentences() -> Iterator[str]:

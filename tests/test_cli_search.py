@@ -181,3 +181,13 @@ def test_tune_prints_each_weight_and_saves_the_best(space: str, tmp_path: Path) 
     assert "give numbers" in str(_run("tune", space, str(judged), "--weights", "a").exception)
     missing = _run("tune", space, str(judged), "--split", "dev").exception
     assert "has no qrels/dev.tsv; it has test" in str(missing)
+
+
+def test_compact_tells_the_bytes_before_and_now(space: str) -> None:
+    _run("delete", space, "wing")
+    before = _json("status", space)["bytes"]
+    found = _json("compact", space)
+    assert found["bytes_before"] == before
+    assert found["bytes"] == _json("status", space)["bytes"] < before
+    assert _run("compact", space).stdout.endswith(" now\n")
+    assert _json("search", space, "heat")["hits"][0]["document_id"] == "heat"

@@ -63,10 +63,10 @@ def make_rankers(encoders: Mapping[str, Encoder], modes: Sequence[str]) -> dict[
 
 def is_space_of_texts(model: str) -> bool:
     """Whether it is a space with a sentence encoder, which has no vectors of words."""
-    from rowspace.search.manifest import MANIFEST, read_manifest
+    from rowspace.search.manifest import is_space, read_manifest
 
     path = Path(model)
-    return (path / MANIFEST).is_file() and read_manifest(path).encoder.kind == "sentence"
+    return is_space(path) and read_manifest(path).encoder.kind == "sentence"
 
 
 class _NoVectors:

@@ -1,4 +1,4 @@
-"""`rowspace search`, `add`, `delete`, `status` and `verify`: what is done with a finished space."""
+"""`search`, `add`, `delete`, `status`, `verify`, `compact`, `repair`: work on a finished space."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
+from rowspace.search.repair import repair as repair_space
 from rowspace.search.request import MODES
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
@@ -220,3 +221,44 @@ def verify(path: str, as_json: bool) -> None:
             click.echo(problem)
     if problems:
         raise SpaceCorruptError(f"{path} is damaged: {len(problems):,} problems")
+
+
+@click.command()
+@space_argument
+@_timeout
+@json_option
+def compact(path: str, timeout: float, as_json: bool) -> None:
+    """Write the store of SPACE anew, without deleted passages and older versions."""
+    space = open_space(path)
+    before = space.status()["bytes"]
+    space.compact(timeout)
+    after = space.status()["bytes"]
+    if as_json:
+        emit_json({"bytes_before": before, "bytes": after})
+    else:
+        click.echo(f"{before:,} bytes before, {after:,} now")
+
+
+@click.command()
+@space_argument
+@click.option(
+    "--from",
+    "sources",
+    metavar="FOLDER",
+    multiple=True,
+    help="Look for whole copies below it: a backup, or where the model came from. May be repeated.",
+)
+@_timeout
+@json_option
+def repair(path: str, sources: tuple[str, ...], timeout: float, as_json: bool) -> None:
+    """Put right what is damaged in SPACE: from a copy, or made anew where it can be."""
+    result = repair_space(path, sources, timeout)
+    if as_json:
+        emit_json(asdict(result))
+    else:
+        for name, how in [*result.repaired.items(), *result.left.items()]:
+            click.echo(f"{name}: {how}")
+        if not result.repaired and not result.left:
+            click.echo(f"{path} is whole")
+    if result.left:
+        raise SpaceCorruptError(f"{path} is still damaged: {len(result.left):,} files")

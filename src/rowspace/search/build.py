@@ -33,7 +33,7 @@ from rowspace.progress import track
 from rowspace.search.fields import FieldTypes
 from rowspace.search.index.cached import IndexRecord
 from rowspace.search.lexical import check_language
-from rowspace.search.manifest import MANIFEST
+from rowspace.search.manifest import is_space
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import content
 from rowspace.search.writer import create_space
@@ -205,7 +205,7 @@ class _Build:
                     f"{self.out} holds a build that did not finish; add --resume to go on with "
                     "it, or remove the folder to start anew"
                 )
-        if (self.out / MANIFEST).exists() and not self.work.exists():
+        if is_space(self.out) and not self.work.exists():
             raise SpaceError(
                 f"{self.out} is a space already; give another --out, or `rowspace add` to it"
             )
@@ -248,7 +248,7 @@ class _Build:
     def _run_with_sentence_encoder(self) -> Space:
         encoder = self._kept_encoder()
         read = self._read()
-        if not (self.out / MANIFEST).exists():
+        if not is_space(self.out):
             self._store_encoded(encoder, read)
         return self._report(read, None, None, [])
 
@@ -328,7 +328,7 @@ class _Build:
 
     def _encoder(self, vectors: Vectors) -> SIFEncoder:
         folder = self.out / "model"
-        if (folder / "encoder.json").exists() and (self.out / MANIFEST).exists():
+        if (folder / "encoder.json").exists() and is_space(self.out):
             return SIFEncoder.load(folder)
         encoder = SIFEncoder.from_vectors(vectors, self._sample_texts())
         encoder.save(folder)
@@ -396,7 +396,7 @@ class _Build:
         details: dict[str, Any],
     ) -> None:
         """Write the store; `encode` gets passages and the number of the first one of them."""
-        if (self.out / MANIFEST).exists():
+        if is_space(self.out):
             return
         started = time.monotonic()
         with track("storing", total=read.n_passages) as tracker:

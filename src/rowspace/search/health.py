@@ -9,11 +9,20 @@ import numpy as np
 
 from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
-from rowspace.search.commit import Commit, find_damage, read_commit
+from rowspace.search.commit import (
+    QUARANTINE,
+    Commit,
+    find_copied,
+    find_damage,
+    read_commit,
+    scan,
+)
 from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
+from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
+from rowspace.search.writer import is_due
 
 
 def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
@@ -33,7 +42,11 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "unindexed": snapshot.store.count_unindexed(),
         **describe_index(snapshot.vectors),
         "fragments": snapshot.store.count_fragments(),
+        "deleted_passages": commit.deleted,
         "bytes": _bytes_of(path),
+        "bytes_to_free": _bytes_to_free(snapshot),
+        "compaction_due": is_due(path, snapshot.store, commit),
+        "quarantined_files": sum(file.is_file() for file in (path / QUARANTINE).rglob("*")),
         "writer_active": _is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
@@ -61,7 +74,8 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
     while True:
         signature = signature_of(path)
         commit = read_commit(path)
-        problems = [str(error) for error in find_damage(path, commit, thorough=True)]
+        problems = [str(error) for error in find_copied(path, commit)]
+        problems += [str(damage.error) for damage in find_damage(path, commit, thorough=True)]
         if not problems or signature_of(path) == signature:
             return commit, problems
 
@@ -70,6 +84,20 @@ def _bytes_of(path: Path) -> int:
     """Of all its files but the lock, which holds the last writer's process id, however long."""
     files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
     return sum(file.stat().st_size for file in files)
+
+
+def _bytes_to_free(snapshot: Snapshot) -> int:
+    """Of the store's files, what the present version does not need."""
+    path, commit = snapshot.path, snapshot.commit
+    indexes = snapshot.store.index_ids()
+    needed = {Piece.LIST, Piece.DELETIONS, Piece.ROWS}
+    free = 0
+    for name, size in scan(path):
+        piece = piece_of(path, name, commit.version, commit.files)
+        is_used = piece is Piece.INDEX and not indexes.isdisjoint(Path(name).parts)
+        if name.startswith("store/") and piece not in needed and not is_used:
+            free += size
+    return free
 
 
 def _is_locked(path: Path) -> bool:

@@ -3,6 +3,7 @@
 docs.space/
   space.json    format, encoder, language: fixed when the space is built
   commit.json   the last finished write: version, fields, size and SHA-256 of every file
+  commit.copy.json  the same once more
   model/        the encoder
   store/        passages and vectors, in LanceDB
   lock          held by the process that writes
@@ -19,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError, SpaceVersionError
-from rowspace.search.commit import damaged
+from rowspace.search.commit import MANIFEST as MANIFEST
+from rowspace.search.commit import damaged, manifest_text
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
-MANIFEST = "space.json"
 
 ENCODERS = {
     "sif": "rowspace.static.sif:SIFEncoder.load",
@@ -57,7 +58,7 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of the space at `path`.
+    """The manifest of the space at `path`; where `space.json` is damaged, what the commit kept.
 
     Raises
     ------
@@ -68,17 +69,22 @@ def read_manifest(path: Path) -> Manifest:
     SpaceCorruptError
         If the file is damaged.
     """
-    file = path / MANIFEST
-    if not file.is_file():
+    text = manifest_text(path)
+    if text is None:
         raise _no_space(path)
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(text)
         format_ = content.pop("format")
         if format_ != FORMAT:
             raise _other_format(path, format_)
         return Manifest(encoder=EncoderInfo(**content.pop("encoder")), **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(file, "not readable") from error
+        raise damaged(path, MANIFEST, "not readable") from error
+
+
+def is_space(path: Path) -> bool:
+    """Whether a finished space is there, damaged or not."""
+    return manifest_text(path) is not None
 
 
 def _no_space(path: Path) -> SpaceError:
@@ -89,7 +95,7 @@ def _no_space(path: Path) -> SpaceError:
     if not path.exists():
         return SpaceError(f"there is no space at {path}; make one with `rowspace build`")
     if (path / "commit.json").exists():
-        return damaged(path / MANIFEST, "missing")
+        return damaged(path, MANIFEST, "missing")
     return SpaceError(
         f"{path} is not a space (no {MANIFEST} in it); make one with `rowspace build`"
     )

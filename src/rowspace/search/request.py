@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from rowspace.errors import ConfigError
-from rowspace.search.filters import Filter
+from rowspace.search.filters import Given
 
 MODES = ("hybrid", "dense", "lexical")
 MAX_K = 10_000
@@ -20,8 +20,8 @@ class Request:
     """How many hits."""
     mode: str = "hybrid"
     """By meaning (dense), by words (lexical), or by both, fused by rank (hybrid)."""
-    where: str | Filter | None = None
-    """What a passage must meet."""
+    where: Given | None = None
+    """What a passage must meet; of a sequence, all."""
     dense_weight: float | None = None
     """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words;
     None takes what the space was built with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,14 +10,25 @@ from pathlib import Path
 
 from rowspace.errors import SpaceCorruptError, SpaceLockedError
 from rowspace.files import WriterLock
-from rowspace.search.commit import COMMIT, Commit, find_damage, read_commit, remove_leftovers
+from rowspace.search.commit import (
+    COMMIT,
+    COPY,
+    Commit,
+    find_copied,
+    find_damage,
+    put_right,
+    read_commit,
+    remove_leftovers,
+)
 from rowspace.search.index.cached import Loaded
 from rowspace.search.index.dense import Dense, DenseIndex
 from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.index.upkeep import VectorColumn, effort_in_store
 from rowspace.search.store import Store
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, ...]
+
+_logger = logging.getLogger("rowspace")
 
 
 @dataclass
@@ -76,8 +88,10 @@ def take_snapshot(path: Path, fingerprint: str, before: Snapshot | None = None) 
         signature = signature_of(path)
         commit = read_commit(path)
         try:
-            for error in find_damage(path, commit):
-                raise error
+            for damage in find_damage(path, commit):
+                raise damage.error
+            for copied in find_copied(path, commit):
+                _logger.warning("%s", copied)
             return Snapshot(path, commit, signature, _open_store(path, commit), fingerprint, before)
         except SpaceCorruptError:
             if signature_of(path) == signature:
@@ -86,12 +100,16 @@ def take_snapshot(path: Path, fingerprint: str, before: Snapshot | None = None) 
 
 
 def signature_of(path: Path) -> Signature:
-    """Changes with each commit, which replaces the file."""
-    try:
-        state = (path / COMMIT).stat()
-    except OSError:
-        return (0, 0, 0)
-    return (state.st_ino, state.st_mtime_ns, state.st_size)
+    """Changes with each commit, which replaces the two files."""
+    signature: list[int] = []
+    for name in (COMMIT, COPY):
+        try:
+            state = (path / name).stat()
+        except OSError:
+            signature += (0, 0, 0)
+        else:
+            signature += (state.st_ino, state.st_mtime_ns, state.st_size)
+    return tuple(signature)
 
 
 def _open_store(path: Path, commit: Commit) -> Store:
@@ -106,6 +124,7 @@ def _open_store(path: Path, commit: Commit) -> Store:
         try:
             with WriterLock(path / "lock", 0.0, str(path)):
                 if read_commit(path) == commit:
+                    put_right(path, commit)
                     remove_leftovers(path, commit)
         except (SpaceLockedError, OSError):
             raise error from None

@@ -7,6 +7,7 @@ takes that version up first. Vectors are held in memory, texts are read when a h
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,7 +22,7 @@ from rowspace.errors import (
     SpaceLockedError,
 )
 from rowspace.search.commit import Commit
-from rowspace.search.filters import Filter, compile_filter
+from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
 from rowspace.search.index.cached import IndexRecord
@@ -36,6 +37,7 @@ from rowspace.search.index.upkeep import (
 )
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
 from rowspace.search.ranking import find_hits, rank_documents
+from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
@@ -44,6 +46,7 @@ from rowspace.search.writer import (
     LOCK_TIMEOUT,
     Added,
     add_documents,
+    compact_space,
     delete_documents,
     index_in_store,
     set_dense_weight,
@@ -59,7 +62,8 @@ T = TypeVar("T")
 class Space:
     """Passages with vectors and words, open for searching and writing. Use `open_space`.
 
-    It may be used from several threads, and other processes may write to it meanwhile.
+    It may be used from several threads, and other processes may write to it meanwhile. A process
+    that was forked from this one must open it anew.
     """
 
     def __init__(self, path: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
@@ -68,6 +72,7 @@ class Space:
         self._encoder = encoder and check_encoder(path, manifest.encoder, encoder)
         self._snapshot: Snapshot | None = None
         self._lock = threading.RLock()
+        self._process = os.getpid()
 
     @property
     def encoder(self) -> Encoder:
@@ -95,7 +100,7 @@ class Space:
         query: str,
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
@@ -109,9 +114,11 @@ class Space:
         k : int
         mode : {"hybrid", "dense", "lexical"}
             By meaning (dense), by words (lexical), or by both, fused by rank.
-        where : str or Filter or None
+        where : str or Filter or sequence of these, or None
             A filter, as in `year >= 1990 and country = "Chad"`; see `filters`. k passages that
-            meet it are found where there are as many.
+            meet it are found where there are as many. All of a sequence must hold, and each is
+            parsed by itself: `where=['tenant = "a"', what_a_user_typed]` never shows another
+            tenant's passages.
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
             words; None takes the space's own.
@@ -145,7 +152,7 @@ class Space:
         queries: Sequence[str],
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
@@ -167,7 +174,7 @@ class Space:
         k: int = 10,
         max_tokens: int = 2000,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
         diversity: float = 0.0,
         count_tokens: CountTokens | None = None,
@@ -261,6 +268,7 @@ class Space:
 
     def _current(self) -> Snapshot:
         """The last finished write; read anew only if there was one since."""
+        self._check_process()
         with self._lock:
             signature = signature_of(self.path)
             if self._snapshot is None or self._snapshot.signature != signature:
@@ -270,6 +278,14 @@ class Space:
                 fingerprint = self.manifest.encoder.fingerprint
                 self._snapshot = take_snapshot(self.path, fingerprint, before)
             return self._snapshot
+
+    def _check_process(self) -> None:
+        """LanceDB's threads do not survive a fork: what was opened before it would hang."""
+        if os.getpid() != self._process:
+            raise SpaceError(
+                f"{self.path} was opened before this process was forked; open it anew here, or "
+                "start processes by multiprocessing's 'spawn'"
+            )
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -293,6 +309,7 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
+        self._check_process()
         added = add_documents(self.path, self.manifest, self.encoder, documents, timeout)
         self._keep_index()
         return added
@@ -301,7 +318,7 @@ class Space:
         self,
         document_ids: Iterable[str] | None = None,
         *,
-        where: str | Filter | None = None,
+        where: Given | None = None,
         timeout: float = LOCK_TIMEOUT,
     ) -> int:
         """Delete documents by id, or those that meet a filter; returns how many there were.
@@ -322,6 +339,7 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
+        self._check_process()
         n_deleted = delete_documents(
             self.path,
             self.manifest,
@@ -380,6 +398,7 @@ class Space:
         SpaceError
             If the disk is full. The index there was stays.
         """
+        self._check_process()
         vectors = self._current().vectors
         config = config or settings_of(vectors)
         kind = kind_for(vectors, config)
@@ -429,6 +448,37 @@ class Space:
             What is wrong, one line each; empty if all is well.
         """
         return verify(self.path)
+
+    def compact(self, timeout: float = LOCK_TIMEOUT) -> None:
+        """Write the store anew: in few pieces, without deleted passages and older versions.
+
+        A write does so by itself when it is due; `status` tells. It needs as much room on the
+        disk as the store has now, and takes at most `store.COMPACT_MEMORY_SHARE` of the free
+        memory.
+
+        Raises
+        ------
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full; then the space is as it was.
+        """
+        self._check_process()
+        compact_space(self.path, self.manifest, timeout)
+        self._keep_index()
+
+    def repair(self, sources: Sequence[Path | str] = (), timeout: float = LOCK_TIMEOUT) -> Repaired:
+        """Put right what is damaged; `repair.repair` does it for a space that does not open.
+
+        Parameters
+        ----------
+        sources : sequence of path
+            Folders in which to look for whole copies of damaged files, at any depth.
+        timeout : float
+            Seconds to wait for another process that writes.
+        """
+        self._check_process()
+        return repair(self.path, sources, timeout)
 
 
 def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
+import platform
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rowspace.errors import CorpusError, RowspaceError, SpaceCorruptError, SpaceError
+from rowspace.machine import available_memory, processor_flags, return_free_memory
+from rowspace.progress import track
 from rowspace.search.fields import Field, clean, typed_columns
 from rowspace.search.filters import any_of
 from rowspace.search.lexical import analyzer, bm25
@@ -34,7 +39,13 @@ if TYPE_CHECKING:
 TABLE = "passages"
 BATCH_ROWS = 4096
 ROW_ID = "_rowid"  # an empty selection would be of all columns
-NEVER = timedelta(days=36_500)
+COMPACT_MEMORY_SHARE = 0.25
+"""Of the memory that is free: what a compaction and a build of the text index may take."""
+PART_COST = 4
+"""Bytes of memory for a byte of a part that is written; see docs/decisions/compaction.md."""
+MIN_INDEX_MEMORY = 1 << 26
+ASSUMED_MEMORY = 1 << 31
+"""Where the system does not say what is free."""
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
 _TEXT_COLUMNS = ("passage_id", "document_id", "title", "content", "source", "metadata")
@@ -202,6 +213,23 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
+    def index_ids(self) -> set[str]:
+        """The folders of the indexes that this version has."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return {str(index.index_uuid) for index in self._table.list_indices()}
+
+    def indexed_vectors(self) -> list[str]:
+        """The columns of vectors that have an index in the store."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            columns = {name for index in self._table.list_indices() for name in index.columns}
+        return sorted(columns - {"content"})
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return self._table.schema
+
     def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
         """All vectors of a column: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
@@ -323,14 +351,31 @@ class Store:
 
     def append(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows from a stream of batches; an error in the stream is raised as it is."""
+        self._write(batches, schema, "append")
+
+    def rewrite(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+        """Put a stream of batches in place of all rows, as a new version; older ones stay.
+
+        The columns may be others than before. The full text index is gone: build it anew. An
+        error in the stream is raised as it is, and then the table is as it was.
+        """
+        self._write(batches, schema, "overwrite")
+
+    def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
         stream = _Stream(batches)
         try:
             with _lance_errors(self.folder, "write the store"):
-                self._table.add(pa.RecordBatchReader.from_batches(schema, stream))
+                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
         except RowspaceError:
             if stream.error is not None:
                 raise stream.error from None
             raise
+
+    def batches(self, start: int = 0, n: int | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows with all columns, or n of them from `start` on, a few thousand at a time."""
+        scan = self._table.search().offset(start)
+        with _lance_errors(self.folder, "read the store", reading=True):
+            yield from (scan if n is None else scan.limit(n)).to_batches(BATCH_ROWS)
 
     def delete(self, predicate: str) -> None:
         """Delete the passages that meet a predicate."""
@@ -358,9 +403,11 @@ class Store:
                 self._table.add_columns(new)
 
     def index_text(self, language: str | None) -> None:
-        """Build the full text index anew over all passages."""
+        """Build the full text index anew over all passages, in a share of the memory."""
+        settings = analyzer(language)
+        settings.memory_limit = max(MIN_INDEX_MEMORY, _memory_share()) >> 20  # MiB
         with _lance_errors(self.folder, "index the text"):
-            self._table.create_index("content", config=analyzer(language), replace=True)
+            self._table.create_index("content", config=settings, replace=True)
 
     def index_vectors(self, column: str = "vector") -> None:
         """Build Lance's index of a column's vectors anew over all passages."""
@@ -378,18 +425,33 @@ class Store:
                     self._table.drop_index(index.name)
 
     def compact(self) -> None:
-        """Join the table's pieces and drop deleted rows; older versions stay."""
-        with _lance_errors(self.folder, "compact the store"):
-            for _ in range(3):  # a round can leave new work: index first, then join
-                before = self._table.version
-                self._table.optimize(cleanup_older_than=NEVER)
-                if self._table.version == before:
-                    return
+        """Write all passages anew without the deleted ones, in a share of the memory.
 
-    def remove_old_versions(self) -> None:
-        """Remove the files that only older versions need."""
-        with _lance_errors(self.folder, "clean the store"):
-            self._table.optimize(cleanup_older_than=timedelta(milliseconds=1))
+        The pieces are as large as that allows. Older versions stay; the text index is gone.
+        """
+        old = Store.open(self.folder, self.version)
+        n, schema = self.count(), self.schema
+        n_part = self._rows_in_a_part()
+        with track("compacting", total=n) as tracker:
+            for start in range(0, max(n, 1), n_part):
+                part = old.batches(start, n_part)
+                if start == 0:
+                    self.rewrite(part, schema)
+                else:
+                    self.append(schema, part)
+                return_free_memory()
+                tracker.set(min(n, start + n_part))
+
+    def _rows_in_a_part(self) -> int:
+        with _lance_errors(self.folder, "read the store", reading=True):
+            statistics = self._table.stats()
+        row_bytes = int(statistics["total_bytes"]) // max(1, int(statistics["num_rows"]))
+        return max(BATCH_ROWS, _memory_share() // (PART_COST * max(1, row_bytes)))
+
+
+def _memory_share() -> int:
+    """Bytes that a compaction and a build of the text index may take."""
+    return int(COMPACT_MEMORY_SHARE * (available_memory() or ASSUMED_MEMORY))
 
 
 def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArray[np.float32]]:
@@ -431,7 +493,31 @@ class _Stream:
             raise
 
 
+@functools.cache
+def check_processor() -> None:
+    """See that the processor can run LanceDB, which it would otherwise end with SIGILL.
+
+    Raises
+    ------
+    SpaceError
+        If it is an x86 without AVX2. Where the system does not tell, a process tries.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return
+    flags = processor_flags()
+    if flags is None:
+        can = subprocess.run([sys.executable, "-c", "import lancedb"], check=False).returncode >= 0
+    else:
+        can = "avx2" in flags
+    if not can:
+        raise SpaceError(
+            "this processor has no AVX2, which LanceDB needs to read a space; use a machine with "
+            "one (x86 from 2013 on, or Arm)"
+        )
+
+
 def _connect(folder: Path) -> Any:
+    check_processor()
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would write warnings to stderr
     import lancedb
 

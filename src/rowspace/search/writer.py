@@ -27,9 +27,12 @@ from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
 from rowspace.search.commit import (
     Commit,
+    find_damage,
     flush_and_hash,
+    put_right,
     read_commit,
     remove_leftovers,
+    scan,
     store_bytes,
     write_commit,
 )
@@ -48,6 +51,7 @@ from rowspace.search.manifest import (
     EncoderInfo,
     Manifest,
     check_kind,
+    is_space,
     read_manifest,
 )
 from rowspace.search.request import check_dense_weight
@@ -140,7 +144,7 @@ def create_space(
         If the language or the kind is not known.
     """
     path = Path(path)
-    if (path / MANIFEST).exists():
+    if is_space(path):
         raise SpaceError(f"{path} is a space already; give another folder, or `rowspace add` to it")
     manifest = Manifest(
         rowspace=__version__,
@@ -180,7 +184,8 @@ def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Fi
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
-    _publish(path, store, fields, known={}, changed=0, compact=True)
+    empty = Commit(version=0, passages=0, documents=0, fields=fields, files={})
+    write_commit(path, _compacted(publish(path, store, empty), store))
 
 
 def _rows(batches: Batches, fields: Mapping[str, Field], dim: int) -> Iterator[pa.RecordBatch]:
@@ -267,16 +272,7 @@ def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> No
             store.drop_vector_index(column)
         else:
             store.index_vectors(column)
-        fields, known = commit.fields, commit.files
-        _publish(
-            path,
-            store,
-            fields,
-            known,
-            commit.changed,
-            commit.compact_bytes,
-            dense_weight=commit.dense_weight,
-        )
+        publish(path, store, commit)
 
 
 @contextlib.contextmanager
@@ -285,6 +281,9 @@ def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
         commit = read_commit(path)
+        put_right(path, commit)
+        for damage in find_damage(path, commit):
+            raise damage.error
         remove_leftovers(path, commit)
         try:
             store = Store.open(path / "store")
@@ -316,66 +315,83 @@ def _finish(
     n = store.count()
     n_deleted = commit.passages + n_added - n
     changed = commit.changed + n_added + n_deleted
-    compact = store.count_fragments() > MAX_FRAGMENTS or (
-        _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
-    )
-    if compact:
-        store.compact()
-    if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
+    state = replace(commit, fields=fields, changed=changed, deleted=commit.deleted + n_deleted)
+    if is_due(path, store, commit):
+        _compact(path, manifest, state, store)
+        return
+    if changed > (0 if n < 10_000 else min(2_000, n // 100)):
         store.index_text(manifest.language)
-        changed = 0
-    _publish(
-        path,
-        store,
-        fields,
-        commit.files,
-        changed,
-        commit.compact_bytes,
-        compact,
-        commit.dense_weight,
-    )
+        state = replace(state, changed=0)
+    publish(path, store, state)
+
+
+def is_due(path: Path, store: Store, commit: Commit) -> bool:
+    """Whether a compaction would pay: many pieces, or a store twice as large as after the last."""
+    n_new = store.count_fragments() - commit.compact_fragments + 1
+    return n_new > MAX_FRAGMENTS or _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
 
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
 
 
-def _publish(
-    path: Path,
-    store: Store,
-    fields: dict[str, Field],
-    known: Mapping[str, Any],
-    changed: int,
-    compact_bytes: int = 0,
-    compact: bool = False,
-    dense_weight: float | None = None,
-) -> None:
-    commit = Commit(
+def publish(path: Path, store: Store, state: Commit) -> Commit:
+    """Commit what the store holds now: `state` with its version, its counts and all files."""
+    commit = replace(
+        state,
         version=store.version,
         passages=store.count(),
         documents=store.count_documents(),
-        fields=fields,
-        changed=changed,
-        compact_bytes=compact_bytes,
-        settled=not compact,
-        files=flush_and_hash(path, dict(known)),
-        dense_weight=dense_weight,
+        files=flush_and_hash(path, state.files),
     )
     write_commit(path, commit)
-    if compact:
-        # Only now: until the commit above, the old version was the one that counts.
-        store.remove_old_versions()
-        files = flush_and_hash(path, commit.files)
-        write_commit(
-            path,
-            replace(
-                commit,
-                version=store.version,
-                settled=True,
-                files=files,
-                compact_bytes=store_bytes(files),
-            ),
-        )
+    return commit
+
+
+# --- Compaction ----------------------------------------------------------------------------------
+
+
+def compact_space(path: Path, manifest: Manifest, timeout: float) -> None:
+    """Write the store anew, without what no search needs. See `Space.compact`."""
+    with disk_errors(path, "compact the space"), _writing(path, timeout) as (commit, store):
+        _compact(path, manifest, commit, store)
+
+
+def _compact(path: Path, manifest: Manifest, state: Commit, store: Store) -> None:
+    old = [name for name, _ in scan(path) if name.startswith("store/")]
+    columns = store.indexed_vectors()
+    store.compact()
+    index_anew(store, manifest.language, columns)
+    commit = publish(path, store, replace(state, changed=0, settled=False))
+    # Only now: until the commit above, the old version was the one that counts.
+    remove_old_files(path, old)
+    files = {name: kept for name, kept in commit.files.items() if name not in set(old)}
+    write_commit(path, _compacted(replace(commit, settled=True, files=files), store))
+
+
+def index_anew(store: Store, language: str | None, columns: Iterable[str]) -> None:
+    """Build all indexes in the store: of the text, and of these columns' vectors."""
+    store.index_text(language)
+    for column in columns if store.count() else ():
+        store.index_vectors(column)
+
+
+def _compacted(commit: Commit, store: Store) -> Commit:
+    return replace(
+        commit,
+        compact_bytes=store_bytes(commit.files),
+        compact_fragments=store.count_fragments(),
+        deleted=0,
+    )
+
+
+def remove_old_files(path: Path, names: Iterable[str]) -> None:
+    """Remove files of versions before a compaction, and the folders that this leaves empty."""
+    for name in names:
+        (path / name).unlink(missing_ok=True)
+    for folder in {(path / name).parent for name in names}:
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 # --- Encoding ahead ------------------------------------------------------------------------------

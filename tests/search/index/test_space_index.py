@@ -17,7 +17,6 @@ from rowspace.errors import SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search import writer
 from rowspace.search.index import cached, making, mapped, upkeep
-from rowspace.search.index.approximate import ApproximateIndex
 from rowspace.search.index.config import IndexConfig
 from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.hnsw import FaissHNSW
@@ -187,11 +186,14 @@ def test_new_rows_are_added_to_the_graph_when_they_are_many(path: Path) -> None:
 def test_only_the_effort_changes_with_the_recall_asked_for(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    added = []
+    added: list[int] = []
     add = FaissHNSW.add
-    monkeypatch.setattr(
-        FaissHNSW, "add", lambda self, rows: (added.append(len(rows)), add(self, rows))
-    )
+
+    def counted(self: FaissHNSW, rows: Any) -> None:
+        added.append(len(rows))
+        add(self, rows)
+
+    monkeypatch.setattr(FaissHNSW, "add", counted)
     low = open_space(path).index(IndexConfig(kind="hnsw", recall=0.5))
     high = open_space(path).index(IndexConfig(kind="hnsw", recall=1.0))
     assert low is not None
@@ -285,12 +287,12 @@ def test_making_goes_on_where_it_was_stopped(path: Path, monkeypatch: pytest.Mon
     added: list[int] = []
     add = FaissHNSW.add
 
-    def stops(self: ApproximateIndex, rows: Any) -> None:
+    def stops(self: FaissHNSW, rows: Any) -> None:
         if len(added) == 3:
             added.append(0)
             raise KeyboardInterrupt
         added.append(len(rows))
-        add(self, rows)  # type: ignore[arg-type]
+        add(self, rows)
 
     monkeypatch.setattr(FaissHNSW, "add", stops)
     space = open_space(path)
@@ -309,11 +311,11 @@ def test_a_damaged_part_is_begun_anew(path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(making, "ADDED_AT_ONCE", 500)
     add, calls = FaissHNSW.add, []
 
-    def stops(self: ApproximateIndex, rows: Any) -> None:
+    def stops(self: FaissHNSW, rows: Any) -> None:
         calls.append(len(rows))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        add(self, rows)  # type: ignore[arg-type]
+        add(self, rows)
 
     monkeypatch.setattr(FaissHNSW, "add", stops)
     space = open_space(path)
