@@ -21,6 +21,8 @@ from rowspace.search.repair import repair as repair_space
 from rowspace.search.request import MODES
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
+from rowspace.text.corpus import TABLE_SUFFIXES
+from rowspace.text.tables import about_space, open_table
 
 MAX_WIDTH = 100
 INDENT = 5
@@ -123,6 +125,12 @@ def highlighted_lines(text: str, spans: Sequence[Span]) -> list[str]:
 @space_argument
 @click.argument("corpus", nargs=-1, required=True)
 @corpus_options
+@click.option(
+    "--fingerprint",
+    metavar="HEX",
+    help="Take the vectors that CORPUS, a .parquet or .arrow file, has: they are of the encoder "
+    "with this fingerprint. The file of an export tells it itself.",
+)
 @_timeout
 @json_option
 def add(
@@ -131,12 +139,17 @@ def add(
     documents: str,
     encoding: str,
     errors: str,
+    fingerprint: str | None,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Add the documents of CORPUS to SPACE; one whose id is there already replaces it."""
-    read = make_corpus(corpus, documents, encoding, errors)
-    added = open_space(path).add(read, timeout)
+    space = open_space(path)
+    if _has_vectors_for(space, corpus, fingerprint):
+        with open_table(corpus[0]) as table:
+            added = space.add_arrow(table, fingerprint=fingerprint, timeout=timeout)
+    else:
+        added = space.add(make_corpus(corpus, documents, encoding, errors), timeout)
     if as_json:
         emit_json(asdict(added))
         return
@@ -152,6 +165,20 @@ def add(
             "than the model reads, and their ends are found by their words alone",
             err=True,
         )
+
+
+def _has_vectors_for(space: Space, corpus: tuple[str, ...], fingerprint: str | None) -> bool:
+    """Whether the corpus is a table whose vectors are of the space's encoder."""
+    is_table = len(corpus) == 1 and Path(corpus[0]).suffix in TABLE_SUFFIXES
+    if fingerprint is not None:
+        if not is_table:
+            raise ConfigError("--fingerprint goes with one .parquet or .arrow file; leave it out")
+        return True
+    if not is_table or not Path(corpus[0]).is_file():
+        return False
+    with open_table(corpus[0]) as table:
+        found = about_space(table.schema).get("fingerprint")
+        return "vector" in table.schema.names and found == space.manifest.encoder.fingerprint
 
 
 def _shorten(names: list[str], n: int = 5) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
 from rowspace.errors import (
     ConfigError,
     MissingExtraError,
@@ -21,7 +23,9 @@ from rowspace.errors import (
     SpaceError,
     SpaceLockedError,
 )
+from rowspace.search.arrow import as_reader, check_fingerprint, read_passages, table_passages
 from rowspace.search.commit import Commit
+from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
@@ -46,6 +50,7 @@ from rowspace.search.writer import (
     LOCK_TIMEOUT,
     Added,
     add_documents,
+    add_passages,
     compact_space,
     delete_documents,
     index_in_store,
@@ -53,6 +58,7 @@ from rowspace.search.writer import (
 )
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
+from rowspace.text.tables import holds_passages, table_documents
 
 _logger = logging.getLogger("rowspace")
 
@@ -314,6 +320,46 @@ class Space:
         self._keep_index()
         return added
 
+    def add_arrow(
+        self, table: Any, *, fingerprint: str | None = None, timeout: float = LOCK_TIMEOUT
+    ) -> Added:
+        """Add the rows of an Arrow table; a document whose id is there already is replaced.
+
+        Parameters
+        ----------
+        table : pyarrow.Table, pyarrow.RecordBatchReader, or a data frame with an Arrow stream
+            Columns `document_id`, `text`, and optionally `title` and `source`; every other one
+            is metadata, in which nulls are missing. A row is a document, which is cut into
+            passages. With `vector`, or with `passage_id` and `position`, a row is a passage and
+            stays as it is; those of one document follow each other. Vectors are taken as given.
+        fingerprint : str or None
+            Of the encoder that made the vectors; it must be this space's. What `to_arrow` gives
+            brings its own.
+        timeout : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        CorpusError
+            If a column is missing or holds what it cannot, two documents have one id, or a value
+            does not fit its field's type.
+        ConfigError
+            If the vectors are of another encoder, or of an unknown one.
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full. In each case the space is as it was.
+        """
+        reader = as_reader(table)
+        check_fingerprint(reader.schema, self.manifest.encoder, fingerprint)
+        if not holds_passages(reader.schema):
+            return self.add(table_documents(reader), timeout)
+        passages = table_passages(reader, self.manifest.encoder.dim)
+        self._check_process()
+        added = add_passages(self.path, self.manifest, lambda: self.encoder, passages, timeout)
+        self._keep_index()
+        return added
+
     def delete(
         self,
         document_ids: Iterable[str] | None = None,
@@ -431,6 +477,76 @@ class Space:
             pass  # whoever makes it will do
         except (SpaceError, MissingExtraError) as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
+
+    # --- Handing on ------------------------------------------------------------------------------
+
+    def to_arrow(
+        self, columns: Sequence[str] | None = None, where: Given | None = None
+    ) -> pa.RecordBatchReader:
+        """The passages as an Arrow table, streamed, all of one version of the space.
+
+        Parameters
+        ----------
+        columns : sequence of str or None
+            Some of `document_id`, `passage_id`, `position`, `title`, `text`, `source`, the
+            metadata fields by their names, `metadata` (JSON of what no field's column holds as it
+            was), and `vector` (float32, of any length, as the encoder gave it). None gives all.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            Its schema's metadata names the encoder, which `add_arrow` looks at. Reading on raises
+            SpaceError if another process compacted the space meanwhile.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such column.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        """
+        return read_passages(self._current(), self.manifest.encoder, columns, where)
+
+    def export(
+        self,
+        path: Path | str,
+        *,
+        where: Given | None = None,
+        config: ExportConfig | None = None,
+        **settings: Any,
+    ) -> Exported:
+        """Write the passages to a file for other programs, all of one version of the space.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix tells the format: .parquet and .arrow are tables as of `to_arrow`; .faiss
+            and .hnsw are indexes of FAISS and hnswlib. An index numbers the passages, and which
+            they are is in a file beside it, with `.ids.jsonl` after its name.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        config : ExportConfig, optional
+        **settings
+            Fields of ExportConfig, instead of `config`.
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is not known, or a setting does not go with the format.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        SpaceError
+            If there is no such passage, or the file cannot be written.
+        MissingExtraError
+            If hnswlib is wanted and not installed.
+        """
+        if config is None:
+            config = ExportConfig(**settings)
+        elif settings:
+            raise ConfigError("give a config or settings, not both")
+        return export_passages(self._current, self.manifest.encoder, Path(path), where, config)
 
     # --- Looking after ---------------------------------------------------------------------------
 

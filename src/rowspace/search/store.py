@@ -283,14 +283,20 @@ class Store:
             rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
-    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
-        """The values of a string column, batch by batch."""
-        scan = self._table.search().select([column])
+    def scan(
+        self, columns: Sequence[str], predicate: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Some columns of all passages, or of those that meet a predicate, batch by batch."""
+        scan = self._table.search().select(list(columns))
         if predicate is not None:
             scan = scan.where(predicate)
         with _lance_errors(self.folder, "read the store", reading=True):
-            for batch in scan.to_batches(BATCH_ROWS):
-                yield from batch[column].to_pylist()
+            yield from scan.to_batches(BATCH_ROWS)
+
+    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
+        """The values of a string column, batch by batch."""
+        for batch in self.scan([column], predicate):
+            yield from batch[column].to_pylist()
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""

@@ -220,8 +220,24 @@ def add_documents(
     path: Path, manifest: Manifest, encoder: Encoder, documents: Iterable[Document], timeout: float
 ) -> Added:
     """Add documents, each replacing the one with its id. See `Space.add`."""
+    return _add(path, manifest, timeout, lambda spool: _encode(documents, manifest, encoder, spool))
+
+
+def add_passages(
+    path: Path,
+    manifest: Manifest,
+    encoder: Callable[[], Encoder],
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    timeout: float,
+) -> Added:
+    """Add passages as they are, all of one document in a row; those without vectors are encoded."""
+    return _add(path, manifest, timeout, lambda spool: _take(batches, encoder, spool))
+
+
+def _add(path: Path, manifest: Manifest, timeout: float, fill: Callable[[_Spool], None]) -> Added:
+    """Add what `fill` puts into the spool, before the lock is taken."""
     with disk_errors(path, "add documents"), _Spool(path) as spool:
-        _encode(documents, manifest, encoder, spool)
+        fill(spool)
         with _writing(path, timeout) as (commit, store):
             fields = extend_fields(commit.fields, spool.types)
             replaced = store.delete_documents(spool.document_ids)
@@ -456,7 +472,27 @@ def _encode(
             _write_encoded(waiting, encoder, spool)
 
 
-def _note(document: Document, spool: _Spool) -> None:
+def _take(
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    encoder: Callable[[], Encoder],
+    spool: _Spool,
+) -> None:
+    last = None
+    with track("reading passages") as tracker:
+        for passages, vectors in batches:
+            for passage in passages:
+                if passage.document_id != last:
+                    last = passage.document_id
+                    _note(passage, spool)
+                spool.types.observe(passage.document_id, passage.metadata)
+            if vectors is None:
+                _write_encoded(passages, encoder(), spool)
+            elif passages:
+                spool.write(passages, vectors)
+            tracker.advance(len(passages))
+
+
+def _note(document: Document | Passage, spool: _Spool) -> None:
     document_id = clean(document.document_id)
     if document_id in spool.document_ids:
         raise CorpusError(
