@@ -25,4 +25,4 @@ def test_nothing_acknowledged_is_lost_to_kills_at_random_moments(tmp_path: Path)
 def test_two_writers_and_two_readers_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.space"
     new_space(path)
-    assert crowd_trial(path, seed=0, n_steps=20, seconds=3.0) > 4
+    assert crowd_trial(path, Known(), seed=0, n_steps=20, seconds=3.0) > 4

@@ -10,6 +10,7 @@ import pytest
 
 from rowspace.search import store as store_module
 from rowspace.search.store import Store
+from rowspace.search.writer import index_anew
 
 SCHEMA = pa.schema([("passage_id", pa.string()), ("content", pa.string())])
 
@@ -87,3 +88,20 @@ def test_parts_and_the_index_keep_to_their_share_of_memory(
         monkeypatch.setattr(store_module, "available_memory", lambda free=free: free)
         rows = store._rows_in_a_part()
         assert rows == 1 or rows * row_bytes * 4 <= free / 4 < (rows + 1) * row_bytes * 4
+
+
+def test_the_columns_with_an_index_of_vectors_are_told(tmp_path: Path) -> None:
+    schema = pa.schema([("content", pa.string()), ("vector", pa.list_(pa.float32(), 8))])
+    vectors = [[float(i == j) + i / 300 for j in range(8)] for i in range(300)]
+    batch = pa.RecordBatch.from_pydict(
+        {"content": [f"w{i}" for i in range(300)], "vector": vectors}, schema=schema
+    )
+    store = Store.create(tmp_path, schema, [batch])
+    store.index_text(None)
+    assert store.indexed_vectors() == []
+    store.index_vectors()
+    assert store.indexed_vectors() == ["vector"]
+    index_anew(store, None, store.indexed_vectors())
+    assert store.indexed_vectors() == ["vector"]
+    store.compact()
+    assert store.indexed_vectors() == []

@@ -72,6 +72,8 @@ class Commit:
     """Rises with every commit."""
     manifest: str | None = None
     """The text of `space.json`, where that is written."""
+    dense_weight: float | None = None
+    """How much meaning counts in a hybrid search, if it was set since the space was built."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:
@@ -168,7 +170,7 @@ def damaged(path: Path, name: str, how: str, piece: Piece = Piece.SETTINGS) -> S
 _FROM_BACKUP = "takes it from a backup with --from FOLDER; or build the space again"
 _REMEDIES = {
     Piece.MODEL: "takes it from a backup, or from where the model came from, with --from FOLDER",
-    Piece.INDEX: "builds the index of the text anew",
+    Piece.INDEX: "builds the index anew",
     Piece.OLD: "sets it aside, only older versions need it",
 }
 

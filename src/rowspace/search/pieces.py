@@ -18,7 +18,7 @@ class Piece(Enum):
     """The use of a file: what is lost with it where it has no other copy."""
 
     MODEL = "a part of the encoder: without it nothing is added or found by meaning"
-    INDEX = "a part of the text index"
+    INDEX = "a part of an index"
     OLD = "of an older version, which nothing reads"
     LIST = "the list of the store's pieces: without it no passage can be read"
     DELETIONS = "the list of deleted passages: without it they would come back"

@@ -33,7 +33,7 @@ from rowspace.search.commit import (
 from rowspace.search.manifest import read_manifest
 from rowspace.search.pieces import Piece, version_on_disk
 from rowspace.search.store import Store, disk_errors
-from rowspace.search.writer import LOCK_TIMEOUT, publish
+from rowspace.search.writer import LOCK_TIMEOUT, index_anew, publish
 
 
 @dataclass(frozen=True)
@@ -197,9 +197,9 @@ def _index_anew(path: Path, damage: list[Damage], result: Repaired) -> list[Dama
     for one in index:
         set_aside(path, one.name)
     store = Store.open(path / "store")
-    with track("indexing the text"):
-        store.index_text(read_manifest(path).language)
+    with track("indexing"):
+        index_anew(store, read_manifest(path).language, store.indexed_vectors())
     known = {name: state for name, state in commit.files.items() if (path / name).exists()}
     publish(path, store, replace(commit, files=known, changed=0))
-    result.repaired.update({one.name: "the text index is built anew" for one in index})
+    result.repaired.update({one.name: "the index is built anew" for one in index})
     return lost
