@@ -198,10 +198,10 @@ class Store:
         """How many documents there are."""
         return self.count("position = 0")
 
-    def count_unindexed(self) -> int:
-        """How many passages the full text index does not cover; they are found all the same."""
+    def count_unindexed(self, column: str = "content") -> int:
+        """How many passages a column's index does not cover; they are found all the same."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            statistics = self._table.index_stats("content_idx")
+            statistics = self._table.index_stats(f"{column}_idx")
         return int(statistics.num_unindexed_rows) if statistics else self.count()
 
     def count_fragments(self) -> int:
