@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 import rowspace as rs
 from benchmarks.common import CACHE, in_process, record
-from benchmarks.million_vectors import DIM, ROWS, distinct_sentences, encoder, sentences, vectors
+from benchmarks.million_vectors import DIM, ROWS, distinct_sentences, encoder, sentences
 from rowspace.search.index.config import IndexConfig
 from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.exact import ExactIndex
@@ -55,12 +55,13 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=2)
     parser.add_argument("--kinds", default="hnsw,ivfpq,rabitq,hnswlib")
     arguments = parser.parse_args()
-    space, rows, queries = the_space(arguments.rows), vectors(arguments.rows), the_queries()
-    truth = ExactIndex(np.array(rows)).search(queries, K)[1]
+    space, queries = the_space(arguments.rows), the_queries()
+    row_ids, rows = space._current().store.vectors()
+    truth = row_ids[ExactIndex(rows).search(queries, K)[1]].astype(np.int64)
     lines = [f"{len(rows):,} x {DIM}, {len(queries):,} queries, recall@{K} against all compared"]
     raw_file = CACHE / f"hnsw-{len(rows)}.faiss"
     lines += builds(space, rows, raw_file, arguments.builds)
-    lines += speeds(space, raw_file, queries, truth, arguments.rounds)
+    lines += speeds(space, raw_file, row_ids, queries, truth, arguments.rounds)
     lines += memory(space, raw_file)
     lines += kinds(space, queries, truth, arguments.kinds.split(","))
     record("A million vectors: the index", lines, peers=["faiss-cpu"])
@@ -89,12 +90,12 @@ def builds(space: Space, rows: Floats, raw_file: Path, n_rounds: int) -> list[st
     """Seconds of each by turns; leaves both indexes behind."""
     import faiss
 
-    matrix, ours, theirs = np.array(rows), [], []
+    ours, theirs = [], []
     for _ in range(n_rounds):
         started = time.monotonic()
         raw = faiss.IndexHNSWFlat(DIM, M, faiss.METRIC_INNER_PRODUCT)
         raw.hnsw.efConstruction = EF_CONSTRUCTION
-        raw.add(matrix)
+        raw.add(rows)
         theirs.append(time.monotonic() - started)
         faiss.write_index(raw, str(raw_file))
         del raw
@@ -110,7 +111,12 @@ def builds(space: Space, rows: Floats, raw_file: Path, n_rounds: int) -> list[st
 
 
 def speeds(
-    space: Space, raw_file: Path, queries: Floats, truth: NDArray[np.int64], n_rounds: int
+    space: Space,
+    raw_file: Path,
+    row_ids: NDArray[np.uint64],
+    queries: Floats,
+    truth: NDArray[np.int64],
+    n_rounds: int,
 ) -> list[str]:
     """Queries/s at our recall, by turns."""
     import faiss
@@ -153,10 +159,10 @@ def raw_search(raw: Any, ef: int) -> Callable[[Floats], object]:
 
 
 def rows_of(dense: DenseIndex, queries: Floats) -> NDArray[np.int64]:
-    """(n_queries, K) rows found. A store that was never changed has row n at row id n."""
+    """(n_queries, K) row ids found."""
     found = np.full((len(queries), K), -1, np.int64)
     for row, ranking in zip(found, dense.search(queries, K), strict=True):
-        ids = [row_id & 0xFFFFFFFF for row_id, _ in ranking]
+        ids = [row_id for row_id, _ in ranking]
         row[: len(ids)] = ids
     return found
 
@@ -194,7 +200,7 @@ def kinds(
 def exact(rows: Floats, queries: Floats, n_rounds: int) -> list[str]:
     """Seconds of all compared, against the plain product."""
     matrix = np.array(rows)
-    index = ExactIndex(matrix)
+    index = ExactIndex(rows)
     index.search(queries[:2], K)  # makes what it keeps
     lines = [f"{len(matrix):,} x {DIM}; `product` is queries @ rows.T in blocks, nothing chosen"]
     for n in (1, 16, 256):

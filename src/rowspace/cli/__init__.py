@@ -22,19 +22,16 @@ from rowspace.version import __version__
 _COMMANDS = {
     "build": ("rowspace.cli.build", "Turn text into a searchable space: the main job."),
     "search": ("rowspace.cli.search", "Find passages of a space."),
+    "retrieve": ("rowspace.cli.retrieve", "Passages with citations, for a prompt."),
+    "tune": ("rowspace.cli.tune", "How much meaning is to count in a hybrid search."),
     "add": ("rowspace.cli.search", "Add documents to a space."),
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
+    "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
-<<<<<<< HEAD
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "compact": ("rowspace.cli.search", "A space's store in few pieces, without what is deleted."),
     "repair": ("rowspace.cli.search", "Put right what is damaged in a space."),
-=======
-    "compact": ("rowspace.cli.search", "A space's store in few pieces, without what is deleted."),
-    "repair": ("rowspace.cli.search", "Put right what is damaged in a space."),
-    "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
->>>>>>> wt-durable
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),

@@ -72,6 +72,8 @@ class Commit:
     """Rises with every commit."""
     manifest: str | None = None
     """The text of `space.json`, where that is written."""
+    dense_weight: float | None = None
+    """How much meaning counts in a hybrid search, if it was set since the space was built."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:

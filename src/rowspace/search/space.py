@@ -10,9 +10,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from rowspace.errors import (
     ConfigError,
@@ -21,7 +23,9 @@ from rowspace.errors import (
     SpaceError,
     SpaceLockedError,
 )
+from rowspace.search.arrow import as_reader, check_fingerprint, read_passages, table_passages
 from rowspace.search.commit import Commit
+from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
@@ -36,23 +40,29 @@ from rowspace.search.index.upkeep import (
     settings_of,
 )
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
-from rowspace.search.ranking import find_hits
+from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
+from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
 from rowspace.search.store import disk_errors
 from rowspace.search.writer import (
     LOCK_TIMEOUT,
     Added,
     add_documents,
+    add_passages,
     compact_space,
     delete_documents,
     index_in_store,
+    set_dense_weight,
 )
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
+from rowspace.text.tables import holds_passages, table_documents
 
 _logger = logging.getLogger("rowspace")
+
+T = TypeVar("T")
 
 
 class Space:
@@ -80,6 +90,11 @@ class Space:
             return self._encoder
 
     @property
+    def dense_weight(self) -> float:
+        """How much the ranking by meaning counts in a hybrid search, beside 1 for words."""
+        return self._dense_weight(self._current())
+
+    @property
     def fields(self) -> dict[str, str]:
         """The metadata fields that a filter can use, with their types."""
         return {name: field.type for name, field in self._current().commit.fields.items()}
@@ -93,6 +108,8 @@ class Space:
         mode: str = "hybrid",
         where: Given | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
     ) -> list[Hit]:
         """The k best passages for a query.
 
@@ -110,7 +127,14 @@ class Space:
             tenant's passages.
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
-            words; None takes what the space was built with.
+            words; None takes the space's own.
+        diversity : float
+            How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
+            relevance with λ = 1 - diversity, see `diversity`. Hits are in the order they are
+            chosen, which need not be that of their scores.
+        group : bool
+            Find k documents and not passages: each hit is the best passage of its document, and
+            has the others that were found in `more`.
 
         Returns
         -------
@@ -121,13 +145,13 @@ class Space:
         Raises
         ------
         ConfigError
-            If k or the mode cannot be.
+            If k, the mode, the weight or the diversity cannot be.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
-        return self.search_batch([query], k, mode, where, dense_weight)[0]
+        return self.search_batch([query], k, mode, where, dense_weight, diversity, group)[0]
 
     def search_batch(
         self,
@@ -136,28 +160,117 @@ class Space:
         mode: str = "hybrid",
         where: Given | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
-        request = Request(k=k, mode=mode, where=where, dense_weight=dense_weight)
+        request = Request(
+            k=k,
+            mode=mode,
+            where=where,
+            dense_weight=dense_weight,
+            diversity=diversity,
+            group=group,
+        )
         return self.answer(queries, request)
+
+    def retrieve(
+        self,
+        query: str,
+        k: int = 10,
+        max_tokens: int = 2000,
+        mode: str = "hybrid",
+        where: Given | None = None,
+        dense_weight: float | None = None,
+        diversity: float = 0.0,
+        count_tokens: CountTokens | None = None,
+    ) -> Retrieved:
+        """Passages with numbered citations for a prompt that has room for `max_tokens`.
+
+        Passages of one document that follow each other are joined. The last one is cut at the end
+        of a sentence if it does not fit whole, or left out.
+
+        Parameters
+        ----------
+        query : str
+        k : int
+            Passages to take, at most.
+        max_tokens : int
+            Of the whole block, with citations and separators.
+        mode, where, dense_weight, diversity
+            As in `search`.
+        count_tokens : callable or None
+            Text to its number of tokens, by the language model's own tokenizer at best. None
+            takes the sentence encoder's; with word vectors, `retrieval.estimate_tokens`, which
+            counts more rather than fewer.
+
+        Returns
+        -------
+        Retrieved
+            `text` for the prompt, `passages` with title, source and ids, `n_tokens`.
+
+        Examples
+        --------
+        >>> found = space.retrieve("Which lakes shrink?", max_tokens=500)
+        >>> prompt = f"{found.text}\n\nAnswer from these, with their numbers: Which lakes shrink?"
+        """
+        hits = self.search(query, k, mode, where, dense_weight, diversity)
+        return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
     def answer(self, queries: Sequence[str], request: Request) -> list[list[Hit]]:
         """`search_batch` of what a `Request` asks for."""
-        weight = request.dense_weight
+
+        def hits(snapshot: Snapshot) -> list[list[Hit]]:
+            weight = request.dense_weight
+            return find_hits(
+                snapshot,
+                queries,
+                request,
+                self._dense_weight(snapshot) if weight is None else weight,
+                self.manifest.language,
+                lambda: encode_queries(self.encoder, list(queries)),
+            )
+
+        return self._in_one_version(hits)
+
+    def rank_documents(
+        self, queries: Sequence[str], request: Request, weights: Sequence[float]
+    ) -> list[list[list[str]]]:
+        """Each query's k best document ids at each of several weights of meaning.
+
+        Both engines are asked once a query. A document ranks as its best passage does.
+        """
+
+        def rankings(snapshot: Snapshot) -> list[list[list[str]]]:
+            return rank_documents(
+                snapshot,
+                queries,
+                request,
+                weights,
+                lambda: encode_queries(self.encoder, list(queries)),
+            )
+
+        return self._in_one_version(rankings)
+
+    def count_missing(self, document_ids: Collection[str]) -> int:
+        """How many of the documents are not in the space."""
+        ids = sorted(document_ids)
+        return self._in_one_version(lambda snapshot: len(ids) - snapshot.store.count_documents(ids))
+
+    def _in_one_version(self, ask: Callable[[Snapshot], T]) -> T:
+        """What the last finished write answers."""
         while True:
             snapshot = self._current()
             try:
-                return find_hits(
-                    snapshot,
-                    queries,
-                    request,
-                    self.manifest.dense_weight if weight is None else weight,
-                    lambda: encode_queries(self.encoder, list(queries)),
-                )
+                return ask(snapshot)
             except SpaceCorruptError:
                 # A writer may have removed the files of this version under us: take the newer.
                 if signature_of(self.path) == snapshot.signature:
                     raise
+
+    def _dense_weight(self, snapshot: Snapshot) -> float:
+        weight = snapshot.commit.dense_weight
+        return self.manifest.dense_weight if weight is None else weight
 
     def _current(self) -> Snapshot:
         """The last finished write; read anew only if there was one since."""
@@ -207,6 +320,46 @@ class Space:
         self._keep_index()
         return added
 
+    def add_arrow(
+        self, table: Any, *, fingerprint: str | None = None, timeout: float = LOCK_TIMEOUT
+    ) -> Added:
+        """Add the rows of an Arrow table; a document whose id is there already is replaced.
+
+        Parameters
+        ----------
+        table : pyarrow.Table, pyarrow.RecordBatchReader, or a data frame with an Arrow stream
+            Columns `document_id`, `text`, and optionally `title` and `source`; every other one
+            is metadata, in which nulls are missing. A row is a document, which is cut into
+            passages. With `vector`, or with `passage_id` and `position`, a row is a passage and
+            stays as it is; those of one document follow each other. Vectors are taken as given.
+        fingerprint : str or None
+            Of the encoder that made the vectors; it must be this space's. What `to_arrow` gives
+            brings its own.
+        timeout : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        CorpusError
+            If a column is missing or holds what it cannot, two documents have one id, or a value
+            does not fit its field's type.
+        ConfigError
+            If the vectors are of another encoder, or of an unknown one.
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full. In each case the space is as it was.
+        """
+        reader = as_reader(table)
+        check_fingerprint(reader.schema, self.manifest.encoder, fingerprint)
+        if not holds_passages(reader.schema):
+            return self.add(table_documents(reader), timeout)
+        passages = table_passages(reader, self.manifest.encoder.dim)
+        self._check_process()
+        added = add_passages(self.path, self.manifest, lambda: self.encoder, passages, timeout)
+        self._keep_index()
+        return added
+
     def delete(
         self,
         document_ids: Iterable[str] | None = None,
@@ -242,6 +395,26 @@ class Space:
         )
         self._keep_index()
         return n_deleted
+
+    def set_dense_weight(self, weight: float | None, timeout: float = LOCK_TIMEOUT) -> None:
+        """Let meaning count so much in hybrid searches that say nothing else; kept in the space.
+
+        Parameters
+        ----------
+        weight : float or None
+            0 or more, beside 1 for words; None for what the space was built with.
+            `tuning.tune_dense_weight` finds the best one for judged queries.
+        timeout : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        ConfigError
+            If the weight is negative.
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        """
+        set_dense_weight(self.path, weight, timeout)
 
     def index(
         self, config: IndexConfig | None = None, timeout: float = LOCK_TIMEOUT
@@ -310,11 +483,82 @@ class Space:
         except RowspaceError as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
 
+    # --- Handing on ------------------------------------------------------------------------------
+
+    def to_arrow(
+        self, columns: Sequence[str] | None = None, where: Given | None = None
+    ) -> pa.RecordBatchReader:
+        """The passages as an Arrow table, streamed, all of one version of the space.
+
+        Parameters
+        ----------
+        columns : sequence of str or None
+            Some of `document_id`, `passage_id`, `position`, `title`, `text`, `source`, the
+            metadata fields by their names, `metadata` (JSON of what no field's column holds as it
+            was), and `vector` (float32, of any length, as the encoder gave it). None gives all.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            Its schema's metadata names the encoder, which `add_arrow` looks at. Reading on raises
+            SpaceError if another process compacted the space meanwhile.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such column.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        """
+        return read_passages(self._current(), self.manifest.encoder, columns, where)
+
+    def export(
+        self,
+        path: Path | str,
+        *,
+        where: Given | None = None,
+        config: ExportConfig | None = None,
+        **settings: Any,
+    ) -> Exported:
+        """Write the passages to a file for other programs, all of one version of the space.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix tells the format: .parquet and .arrow are tables as of `to_arrow`; .faiss
+            and .hnsw are indexes of FAISS and hnswlib. An index numbers the passages, and which
+            they are is in a file beside it, with `.ids.jsonl` after its name.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        config : ExportConfig, optional
+        **settings
+            Fields of ExportConfig, instead of `config`.
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is not known, or a setting does not go with the format.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        SpaceError
+            If there is no such passage, or the file cannot be written.
+        MissingExtraError
+            If hnswlib is wanted and not installed.
+        """
+        if config is None:
+            config = ExportConfig(**settings)
+        elif settings:
+            raise ConfigError("give a config or settings, not both")
+        return export_passages(self._current, self.manifest.encoder, Path(path), where, config)
+
     # --- Looking after ---------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """What the space holds and in which state it is."""
-        return status(self._current(), self.manifest)
+        snapshot = self._current()
+        return status(snapshot, self.manifest) | {"dense_weight": self._dense_weight(snapshot)}
 
     def verify(self) -> list[str]:
         """Check every byte of every file, and that passages and vectors are whole.

@@ -194,9 +194,13 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.count_rows(predicate))
 
-    def count_documents(self) -> int:
-        """How many documents there are."""
-        return self.count("position = 0")
+    def count_documents(self, among: Iterable[str] | None = None) -> int:
+        """How many documents there are, or how many of these ids are there."""
+        if among is None:
+            return self.count("position = 0")
+        ids = [clean(document_id) for document_id in among]
+        parts = (ids[start : start + 1000] for start in range(0, len(ids), 1000))
+        return sum(self.count(f"position = 0 AND {any_of('document_id', part)}") for part in parts)
 
     def count_unindexed(self, column: str = "content") -> int:
         """How many passages a column's index does not cover; they are found all the same."""
@@ -279,14 +283,20 @@ class Store:
             rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
-    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
-        """The values of a string column, batch by batch."""
-        scan = self._table.search().select([column])
+    def scan(
+        self, columns: Sequence[str], predicate: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Some columns of all passages, or of those that meet a predicate, batch by batch."""
+        scan = self._table.search().select(list(columns))
         if predicate is not None:
             scan = scan.where(predicate)
         with _lance_errors(self.folder, "read the store", reading=True):
-            for batch in scan.to_batches(BATCH_ROWS):
-                yield from batch[column].to_pylist()
+            yield from scan.to_batches(BATCH_ROWS)
+
+    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
+        """The values of a string column, batch by batch."""
+        for batch in self.scan([column], predicate):
+            yield from batch[column].to_pylist()
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""
@@ -298,6 +308,15 @@ class Store:
             found = taken.select(columns).with_row_id().to_arrow()
         rows = {row["_rowid"]: _to_row(row) for row in found.to_pylist()}
         return [rows[row_id] for row_id in row_ids.tolist()]
+
+    def documents_of(self, row_ids: RowIds) -> dict[int, str]:
+        """The document of each row."""
+        if not len(row_ids):
+            return {}
+        with _lance_errors(self.folder, "read passages", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            found = taken.select(["document_id"]).with_row_id().to_arrow()
+        return dict(zip(found["_rowid"].to_pylist(), found["document_id"].to_pylist(), strict=True))
 
     def lexical(
         self, query: str, k: int, predicate: str | None = None

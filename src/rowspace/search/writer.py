@@ -54,6 +54,7 @@ from rowspace.search.manifest import (
     is_space,
     read_manifest,
 )
+from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
     Store,
     base_schema,
@@ -219,8 +220,24 @@ def add_documents(
     path: Path, manifest: Manifest, encoder: Encoder, documents: Iterable[Document], timeout: float
 ) -> Added:
     """Add documents, each replacing the one with its id. See `Space.add`."""
+    return _add(path, manifest, timeout, lambda spool: _encode(documents, manifest, encoder, spool))
+
+
+def add_passages(
+    path: Path,
+    manifest: Manifest,
+    encoder: Callable[[], Encoder],
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    timeout: float,
+) -> Added:
+    """Add passages as they are, all of one document in a row; those without vectors are encoded."""
+    return _add(path, manifest, timeout, lambda spool: _take(batches, encoder, spool))
+
+
+def _add(path: Path, manifest: Manifest, timeout: float, fill: Callable[[_Spool], None]) -> Added:
+    """Add what `fill` puts into the spool, before the lock is taken."""
     with disk_errors(path, "add documents"), _Spool(path) as spool:
-        _encode(documents, manifest, encoder, spool)
+        fill(spool)
         with _writing(path, timeout) as (commit, store):
             fields = extend_fields(commit.fields, spool.types)
             replaced = store.delete_documents(spool.document_ids)
@@ -255,6 +272,13 @@ def delete_documents(
         if n_deleted:
             _finish(path, manifest, commit, store, commit.fields, n_added=0)
     return n_deleted
+
+
+def set_dense_weight(path: Path, weight: float | None, timeout: float) -> None:
+    """Change what meaning counts in a hybrid search. See `Space.set_dense_weight`."""
+    check_dense_weight(weight)
+    with disk_errors(path, "set the weight"), _writing(path, timeout) as (commit, _):
+        write_commit(path, replace(commit, dense_weight=weight))
 
 
 def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
@@ -448,7 +472,27 @@ def _encode(
             _write_encoded(waiting, encoder, spool)
 
 
-def _note(document: Document, spool: _Spool) -> None:
+def _take(
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    encoder: Callable[[], Encoder],
+    spool: _Spool,
+) -> None:
+    last = None
+    with track("reading passages") as tracker:
+        for passages, vectors in batches:
+            for passage in passages:
+                if passage.document_id != last:
+                    last = passage.document_id
+                    _note(passage, spool)
+                spool.types.observe(passage.document_id, passage.metadata)
+            if vectors is None:
+                _write_encoded(passages, encoder(), spool)
+            elif passages:
+                spool.write(passages, vectors)
+            tracker.advance(len(passages))
+
+
+def _note(document: Document | Passage, spool: _Spool) -> None:
     document_id = clean(document.document_id)
     if document_id in spool.document_ids:
         raise CorpusError(

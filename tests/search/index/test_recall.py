@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rowspace.search.index.recall import least_effort, recall_at_k
+from rowspace.search.index.recall import least_effort, recall_at_k, without
 
 
 def test_recall_is_the_share_of_the_truth_that_is_found() -> None:
@@ -27,3 +27,9 @@ def test_the_least_effort_that_is_enough_is_taken(target: float, effort: int) ->
         return found
 
     assert least_effort(search, truth, (1, 2, 4, 8, 16), target) == effort
+
+
+def test_a_querys_own_passage_is_left_out() -> None:
+    found = np.array([[3, 5, 7], [5, 3, 7], [5, 7, 9], [5, -1, -1], [-1, -1, -1]])
+    own = np.array([3, 3, 3, -1, -1])
+    assert without(found, own).tolist() == [[5, 7], [5, 7], [5, 7], [5, -1], [-1, -1]]

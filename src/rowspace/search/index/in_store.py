@@ -8,13 +8,15 @@ version, so making it is a write.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.search.index.dense import Ranking, Where
 from rowspace.search.index.exact import ExactIndex, normalize_rows
-from rowspace.search.index.recall import least_effort, recall_at_k
+from rowspace.search.index.queries import HeldAside
+from rowspace.search.index.recall import least_effort, recall_at_k, without
 from rowspace.search.store import RowIds, Store
 
 EFFORTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -80,22 +82,24 @@ class StoreIndex:
 
 
 def tune(
-    index: StoreIndex, queries: NDArray[np.float32], k: int, target: float
+    index: StoreIndex, queries: HeldAside, k: int, target: float
 ) -> tuple[int, float | None, int]:
     """(effort, recall of the queries that it was not tuned on, how many these are)."""
-    units = np.array(queries, np.float32)
+    units = np.array(queries.vectors, np.float32)
     normalize_rows(units)
-    truth = nearest_in_batches(index.store.vector_batches(index.column), units, k)
+    own = queries.passages.astype(np.int64)
+    nearest = nearest_in_batches(index.store.vector_batches(index.column), units, k + 1)
+    truth = without(nearest, own)
 
     def found(which: slice, effort: int) -> NDArray[np.int64]:
-        rows = np.full((len(units[which]), k), -1, np.int64)
+        rows = np.full((len(units[which]), k + 1), -1, np.int64)
         for row, unit in zip(rows, units[which], strict=True):
-            ids = index.propose(unit, k, effort)
+            ids = index.propose(unit, k + 1, effort)
             row[: len(ids)] = ids.astype(np.int64)
-        return rows
+        return without(rows, own[which])
 
     tuned, aside = slice(0, None, 2), slice(1, None, 2)
-    effort = least_effort(lambda e: found(tuned, e), truth[tuned], EFFORTS, target)
+    effort = least_effort(partial(found, tuned), truth[tuned], EFFORTS, target)
     n = len(units[aside])
     return effort, recall_at_k(found(aside, effort), truth[aside]) if n else None, n
 

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ from rowspace.search.index.cached import (
 from rowspace.search.index.config import IndexConfig
 from rowspace.search.index.exact import ExactIndex, normalize_rows
 from rowspace.search.index.mapped import MappedIndex
-from rowspace.search.index.recall import least_effort, recall_at_k
+from rowspace.search.index.queries import HeldAside
+from rowspace.search.index.recall import least_effort, recall_at_k, without
 from rowspace.search.store import RowIds, Store
 from rowspace.space.growing import GrowingFiles, Rows
 from rowspace.version import __version__
@@ -72,7 +74,7 @@ def make_index(
     fingerprint: str,
     kind: str,
     config: IndexConfig,
-    queries: Callable[[], NDArray[np.float32]],
+    queries: Callable[[], HeldAside],
     before: Callable[[], Opened | None] = lambda: None,
 ) -> IndexRecord:
     """Make the index of one version in `folder`, in place of what is there.
@@ -89,8 +91,8 @@ def make_index(
         A key of `HOMES`, or "exact".
     config : IndexConfig
     queries : callable
-        Gives (n_queries, dim) float32 vectors to measure recall with. The effort is tuned on
-        every other of them, and measured on the rest.
+        Gives queries to measure recall with. The effort is tuned on every other of them, and
+        measured on the rest.
     before : callable
         Gives an index of the same kind that only lacks some rows, which are added to it, or None.
         It is asked when no other process makes an index any more.
@@ -273,30 +275,29 @@ def _saved_part(work: Path, kind: str, dim: int) -> tuple[ApproximateIndex | Non
 # --- Recall --------------------------------------------------------------------------------------
 
 
-def _tune(
-    mapped: MappedIndex, queries: NDArray[np.float32], target: float
-) -> tuple[float | None, int]:
+def _tune(mapped: MappedIndex, queries: HeldAside, target: float) -> tuple[float | None, int]:
     """Set the effort; returns the recall of queries that it was not tuned on, and how many."""
-    if mapped.approximate is None or not len(queries) or not mapped.n_alive:
+    k = min(RECALL_AT, mapped.n_alive - 1)
+    if mapped.approximate is None or not len(queries.vectors) or k < 1:
         return None, 0
-    k = min(RECALL_AT, mapped.n_alive)
-    units = np.array(queries, np.float32)
+    units = np.array(queries.vectors, np.float32)
     normalize_rows(units)
+    own = np.full(len(units), -1, np.int64)
+    has_node = mapped.has_node(queries.passages)
+    own[has_node] = mapped.nodes_of(queries.passages)
+    tuned, aside = slice(0, None, 2), slice(1, None, 2)
+
+    def found(which: slice, effort: int) -> NDArray[np.int64]:
+        _, nodes = mapped.propose(units[which], k + 1, effort, mapped.alive)
+        return without(nodes, own[which])
+
     with track("measuring recall"):
         exact = ExactIndex(mapped.units, is_unit=True)
-        truth = exact.search(units, k, mapped.alive)[1]
+        truth = without(exact.search(units, k + 1, mapped.alive)[1], own)
         efforts = mapped.approximate.efforts
-        tuned, aside = np.arange(len(units)) % 2 == 0, np.arange(len(units)) % 2 == 1
-
-        def found(which: NDArray[np.bool_], effort: int) -> NDArray[np.int64]:
-            return mapped.propose(units[which], k, effort, mapped.alive)[1]
-
-        mapped.effort = least_effort(
-            lambda effort: found(tuned, effort), truth[tuned], efforts, target
-        )
-        if not aside.any():
-            return None, 0
-        return recall_at_k(found(aside, mapped.effort), truth[aside]), int(aside.sum())
+        mapped.effort = least_effort(partial(found, tuned), truth[tuned], efforts, target)
+        n = len(units[aside])
+        return (recall_at_k(found(aside, mapped.effort), truth[aside]) if n else None), n
 
 
 # --- The end -------------------------------------------------------------------------------------

@@ -35,6 +35,19 @@ def recall_at_k(found: Positions, truth: Positions) -> float:
     return float(np.mean(shares)) if shares else float("nan")
 
 
+def without(found: Positions, own: Positions) -> Positions:
+    """(n_queries, k) of (n_queries, k + 1) rows found, best first: without each query's own.
+
+    Where it is not among them, the last one goes.
+    """
+    kept = found != own[:, None]
+    kept[kept.all(axis=1), -1] = False
+    # A row that is found twice, or an own of -1 where nothing is found, would leave too few.
+    order = np.argsort(~kept, axis=1, kind="stable")[:, : found.shape[1] - 1]
+    result: Positions = np.take_along_axis(np.where(kept, found, -1), order, axis=1)
+    return result
+
+
 def least_effort(search: Search, truth: Positions, efforts: Sequence[int], target: float) -> int:
     """The least effort that reaches the target, the largest if none does.
 
