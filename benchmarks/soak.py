@@ -35,6 +35,7 @@ from rowspace.search.store import Store
 OFFSETS = 8
 """Places in each file at which a bit is flipped."""
 FILTERS = 10_000
+"""That are well formed, and so are run."""
 DISK_BYTES = 2 << 20
 
 
@@ -52,7 +53,7 @@ class Until:
 
 
 def kills(folder: Path, trials: Until, seed: int) -> str:
-    """SIGKILL at random moments of add, delete, compact."""
+    """SIGKILL at random moments of add, delete, compact, index."""
     path = folder / "kills.space"
     new_space(path)
     known, rng, n = Known(), random.Random(seed), 0
@@ -138,13 +139,15 @@ def filters(folder: Path, trials: Until, seed: int) -> str:
     commit = read_commit(path)
     store = Store.open(path / "store", commit.version)
     n = n_run = 0
-    for _, typed in zip(trials, hostile_filters(FILTERS, seed), strict=False):
-        n += 1
+    until, typed = iter(trials), hostile_filters(1 << 30, seed)
+    for n, text in enumerate(typed, 1):
         with contextlib.suppress(FilterError):
-            predicate = compile_filter([Comparison("tenant", "=", "a"), typed], commit.fields)
+            predicate = compile_filter([Comparison("tenant", "=", "a"), text], commit.fields)
+            if next(until, None) is None:
+                break
             ids = list(store.texts("document_id", predicate))
             if not all(name.startswith("a") for name in ids):
-                raise AssertionError(f"{typed!r} shows {ids}")
+                raise AssertionError(f"{text!r} shows {ids}")
             n_run += 1
     return f"{n:,} typed filters, {n_run:,} of them run, none showed another tenant's row"
 
