@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.search.damage import HARMS, check_damage, flip
+from tests.search.damage import HARMS, check_damage, check_index_damage, flip
 from tests.search.faults import Known, crowd_trial, full_disk_trial, kill_trial, new_space
 from tests.search.hostile import hostile_filters
 from tests.search.stub import document, make_space
@@ -30,6 +30,7 @@ from tests.search.stub import document, make_space
 from rowspace.errors import FilterError
 from rowspace.search.commit import read_commit
 from rowspace.search.filters import Comparison, compile_filter
+from rowspace.search.index.config import IndexConfig
 from rowspace.search.store import Store
 
 OFFSETS = 8
@@ -76,21 +77,33 @@ def crowds(folder: Path, trials: Until, seed: int) -> str:
 
 
 def damage(folder: Path, trials: Until, seed: int) -> str:
-    """Every file truncated, removed, and flipped at several offsets."""
-    path = folder / "whole.space"
-    space = make_space(path, [document(f"d{i}", f"text number{i}", n=i) for i in range(20)])
-    space.add([document("d3", "text another"), document("added", "text added", country="Chad")])
-    space.delete(["d5"])
+    """Every file truncated, removed, and flipped at several offsets; an index's files too."""
+    whole, indexed, damaged = (folder / f"{name}.space" for name in ("whole", "indexed", "damaged"))
+    for path, kind in ((whole, "lance"), (indexed, "hnsw")):
+        space = make_space(path, [document(f"d{i}", f"text number{i}", n=i) for i in range(20)])
+        space.add([document("d3", "text another"), document("added", "text added", country="Chad")])
+        space.delete(["d5"])
+        space.index(IndexConfig(kind=kind))
     rng = random.Random(seed)
-    names = [*read_commit(path).files, "commit.json", "commit.copy.json"]
+    checks = [(check_damage, whole, name) for name in _committed(whole)]
+    files = (file for file in indexed.glob("index/*/*") if not file.name.startswith("."))
+    names = [file.relative_to(indexed).as_posix() for file in files]
+    checks += [(check_index_damage, indexed, name) for name in names]
     harms = [*HARMS.values(), *(flip(rng.random()) for _ in range(OFFSETS))]
-    todo = [(name, harm) for name in names for harm in harms]
+    todo = [(*one, harm) for one in checks for harm in harms]
     rng.shuffle(todo)
     n = 0
-    for _, (name, harm) in zip(trials, todo, strict=False):
-        check_damage(path, folder / "damaged.space", name, harm)
+    for _, (check, path, name, harm) in zip(trials, todo, strict=False):
+        check(path, damaged, name, harm)
         n += 1
-    return f"{n:,} of {len(todo):,} damages to {len(names):,} files, all told and repaired"
+    return (
+        f"{n:,} of {len(todo):,} damages to {len(checks):,} files, {len(names):,} of them of an "
+        "index, all told and repaired"
+    )
+
+
+def _committed(path: Path) -> list[str]:
+    return [*read_commit(path).files, "commit.json", "commit.copy.json"]
 
 
 def disks(folder: Path, trials: Until, seed: int) -> str:
@@ -138,18 +151,20 @@ def filters(folder: Path, trials: Until, seed: int) -> str:
     make_space(path, rows)
     commit = read_commit(path)
     store = Store.open(path / "store", commit.version)
-    n = n_run = 0
-    until, typed = iter(trials), hostile_filters(1 << 30, seed)
-    for n, text in enumerate(typed, 1):
-        with contextlib.suppress(FilterError):
-            predicate = compile_filter([Comparison("tenant", "=", "a"), text], commit.fields)
-            if next(until, None) is None:
-                break
-            ids = list(store.texts("document_id", predicate))
-            if not all(name.startswith("a") for name in ids):
-                raise AssertionError(f"{text!r} shows {ids}")
-            n_run += 1
-    return f"{n:,} typed filters, {n_run:,} of them run, none showed another tenant's row"
+    n_typed = n_run = 0
+    typed = hostile_filters(1 << 30, seed)
+    for _ in trials:
+        predicate = None
+        while predicate is None:
+            n_typed += 1
+            text = next(typed)
+            with contextlib.suppress(FilterError):
+                predicate = compile_filter([Comparison("tenant", "=", "a"), text], commit.fields)
+        ids = list(store.texts("document_id", predicate))
+        if not all(name.startswith("a") for name in ids):
+            raise AssertionError(f"{text!r} shows {ids}")
+        n_run += 1
+    return f"{n_typed:,} typed filters, {n_run:,} of them run, none showed another tenant's row"
 
 
 PARTS: dict[str, Callable[[Path, Until, int], str]] = {

@@ -69,8 +69,10 @@ def verify(path: Path) -> list[str]:
         except SpaceError as error:
             problems = [str(error)]
     # Searches are right without an index, but a disk that changes bits is to be known.
-    told = "all vectors are compared, and `rowspace index {}` makes it anew"
-    return problems + [f"{error}; {told.format(path)}" for error in find_damaged_indexes(path)]
+    return problems + [
+        f"{error}; all vectors are compared until `rowspace index {path}` makes it anew"
+        for _, error in find_damaged_indexes(path)
+    ]
 
 
 def _checked_files(path: Path) -> tuple[Commit, list[str]]:

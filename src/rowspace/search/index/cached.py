@@ -146,8 +146,9 @@ def read_record(folder: Path) -> IndexRecord | None:
     """
     file = folder / RECORD
     try:
-        content = json.loads(file.read_bytes())
-        if content.pop("digest") != _digest(content):
+        text = file.read_bytes()
+        content = json.loads(text)
+        if content.pop("digest") != _digest(content) or not text.endswith(b"}\n"):
             raise ValueError("its digest does not match")
         content["files"] = {name: FileState(**state) for name, state in content["files"].items()}
         return IndexRecord(**content)
@@ -211,13 +212,13 @@ def _check_size(file: Path, state: FileState) -> None:
         raise FormatError(f"{file} is {size:,} bytes long where {state.size:,} were written")
 
 
-def find_damaged_indexes(path: Path) -> Iterator[FormatError]:
-    """The first damaged file of each index of a space that has one."""
+def find_damaged_indexes(path: Path) -> Iterator[tuple[str, FormatError]]:
+    """Each index of a space that has a damaged file: its folder in the space, what is wrong."""
     for folder in sorted((path / FOLDER).glob("[!.]*")):
         try:
             retry_if_replaced(folder, lambda record, at=folder: check_files(at, record))
         except FormatError as error:
-            yield error
+            yield folder.relative_to(path).as_posix(), error
 
 
 def data_files(commit: Commit) -> dict[str, str]:
