@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.search.damage import HARMS, check_damage, check_index_damage, flip
+from tests.search.damage import HARMS, check_damage, check_index_damage, files_up_to, flip
 from tests.search.faults import Known, crowd_trial, full_disk_trial, kill_trial, new_space
 from tests.search.hostile import hostile_filters
 from tests.search.stub import document, make_space
@@ -132,12 +131,8 @@ def _small_disk(disk: Path) -> Iterator[tuple[Path, str]]:
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=True)
         return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES // 8, before[1]))
-    try:
+    with files_up_to(DISK_BYTES // 8):
         yield disk, "limit on file sizes"
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def filters(folder: Path, trials: Until, seed: int) -> str:
@@ -183,7 +178,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="for all parts together")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS])
     options = parser.parse_args()
-    logging.getLogger("rowspace").setLevel(logging.ERROR)  # damage warns, as it should
+    logging.getLogger("rowspace").propagate = False  # damage warns, as it should
+    logging.getLogger("rowspace").addHandler(logging.NullHandler())
     n = {"crowds": options.trials // 10, "disks": options.trials // 10}
     n |= {"damage": 1 << 30, "filters": FILTERS}
     seconds = 60 * options.minutes / len(options.parts)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rowspace.errors import SpaceCorruptError
@@ -107,6 +109,17 @@ def _nearest(path: Path) -> tuple[list[list[tuple[str, float]]], list[str]]:
     finally:
         logger.removeHandler(handler)
     return [[(hit.passage_id, round(hit.score, 5)) for hit in hits] for hits in found], told
+
+
+@contextlib.contextmanager
+def files_up_to(n_bytes: int) -> Iterator[None]:
+    """A limit on the size of the files that are written, which is met as a full disk is."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _ids(path: Path) -> set[tuple[str, str]]:

@@ -151,15 +151,13 @@ def crowd_trial(path: Path, known: Known, seed: int, n_steps: int, seconds: floa
     """Two writers and two readers at once; returns how many searches the readers made."""
     writers = [start("write", path, prefix, seed + i, n_steps) for i, prefix in enumerate("lr")]
     readers = [start("read", path, seconds) for _ in range(2)]
-    for process in writers:
-        for step in _rest(process):
-            if step["step"] == "begin":
-                known.apply(step)
-        assert process.returncode == 0
+    said = [_rest(process) for process in (*writers, *readers)]
+    assert [process.returncode for process in (*writers, *readers)] == [0, 0, 0, 0]
+    for step in (*said[0], *said[1]):
+        if step["step"] == "begin":
+            known.apply(step)
     searches = 0
-    for process in readers:
-        steps = _rest(process)
-        assert process.returncode == 0
+    for steps in said[2:]:
         assert [step for step in steps if step["step"] == "torn"] == []
         searches += steps[-1]["searches"]
     space = open_space(path)

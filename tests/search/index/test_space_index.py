@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rowspace.errors import SpaceLockedError
+from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search import writer
 from rowspace.search.index import cached, making, mapped, upkeep
@@ -21,8 +21,9 @@ from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.hnsw import FaissHNSW
 from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.space import Space, open_space
+from rowspace.search.writer import compact_space
 from rowspace.text.corpus import Document
-from tests.search.damage import HARMS, check_index_damage
+from tests.search.damage import HARMS, check_index_damage, files_up_to
 from tests.search.stub import HashEncoder, document, make_space
 
 QUERIES = ["w1 w2 w3 w4", "w7 w9 w10", "w300 w5"]
@@ -350,6 +351,22 @@ def test_what_goes_wrong_with_the_index_undoes_no_write(
     assert space.status()["documents"] == 2150
 
 
+@pytest.mark.parametrize("kind", ["hnsw", "hnswlib", "exact"])
+def test_a_disk_that_fills_while_an_index_is_written_is_told(
+    small: Path, tmp_path: Path, kind: str
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    space = open_space(path)
+    before = _found(space)
+    with files_up_to(1_000 if kind == "exact" else 6_000), pytest.raises(SpaceError) as caught:
+        space.index(IndexConfig(kind=kind, m=16))
+    assert "the disk is full: could not write the index" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert space.verify() == []
+    assert space.status()["index"] == "hnsw"
+    assert _found(open_space(path)) == before
+
+
 def test_rows_of_zeros_are_no_nodes(tmp_path: Path) -> None:
     documents = [*_documents(100), document("empty", "zzz zzy zzx")]
     space = make_space(tmp_path / "z.space", documents)
@@ -424,6 +441,30 @@ def test_status_tells_of_an_index_in_the_store_that_nobody_measured(
     space.index(IndexConfig(kind="lance"))
     shutil.rmtree(path / cached.FOLDER)  # as a process that died before it measured leaves it
     assert open_space(path).status()["index"] == "lance"
+
+
+@pytest.mark.parametrize(("kind", "step"), [("hnsw", "_copy_vectors"), ("lance", "tune")])
+def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
+    small: Path, tmp_path: Path, kind: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    space, calls = open_space(path), []
+    module: Any = making if kind == "hnsw" else upkeep
+    original = getattr(module, step)
+
+    def compacted_first(*arguments: Any) -> Any:
+        if not calls:
+            calls.append(step)
+            compact_space(path, space.manifest, 0.0)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, step, compacted_first)
+    record = space.index(IndexConfig(kind=kind, m=16))
+    assert calls
+    assert record is not None
+    assert record.n == 50
+    assert space.status()["outside_index"] == 0
+    assert space.verify() == []
 
 
 def test_an_index_that_another_process_replaces_is_read_anew(
