@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from rowspace.errors import (
     ConfigError,
-    MissingExtraError,
+    RowspaceError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
@@ -473,37 +473,45 @@ class Space:
             If the disk is full. The index there was stays.
         """
         self._check_process()
+        with disk_errors(self.path, "write the index"):
+            record = self._index(config, timeout)
+        with self._lock:
+            self._snapshot = None
+        return record
+
+    def _index(self, config: IndexConfig | None, timeout: float) -> IndexRecord | None:
         vectors = self._current().vectors
-        config = config or settings_of(vectors)
-        kind = kind_for(vectors, config)
-        in_store = vectors.store.has_vector_index(vectors.column)
+        given = config or settings_of(vectors)
+        kind = kind_for(vectors, given)
         if kind == "lance":
             started = time.monotonic()
             index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
-            vectors = self._current().vectors
-            return measure_in_store(vectors, self.encoder, config, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return self._in_one_version(
+                lambda now: measure_in_store(now.vectors, self.encoder, given, seconds)
+            )
         record = None
         if kind is None:
             remove_index(vectors)
         else:
-            with disk_errors(self.path, "write the index"):
-                record = index_in_files(vectors, self.encoder, kind, config)
-        if in_store:
+            record = self._in_one_version(
+                lambda now: index_in_files(now.vectors, self.encoder, kind, given)
+            )
+        if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
-        with self._lock:
-            self._snapshot = None
         return record
 
     def _keep_index(self) -> None:
         """After a write: index if it is due. What goes wrong here undoes nothing."""
         try:
-            due = keep_rows_up(self._current().vectors)
+            with disk_errors(self.path, "write the index"):
+                due = self._in_one_version(lambda now: keep_rows_up(now.vectors))
             if due is not None:
                 _logger.info("%s: making the index, since %s", self.path, due)
                 self.index()
         except SpaceLockedError:
             pass  # whoever makes it will do
-        except (SpaceError, MissingExtraError) as error:
+        except RowspaceError as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
 
     # --- Handing on ------------------------------------------------------------------------------
@@ -580,8 +588,9 @@ class Space:
 
     def status(self) -> dict[str, Any]:
         """What the space holds and in which state it is."""
-        snapshot = self._current()
-        return status(snapshot, self.manifest) | {"dense_weight": self._dense_weight(snapshot)}
+        return self._in_one_version(
+            lambda now: status(now, self.manifest) | {"dense_weight": self._dense_weight(now)}
+        )
 
     def verify(self) -> list[str]:
         """Check every byte of every file, and that passages and vectors are whole.
