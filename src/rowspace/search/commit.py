@@ -8,25 +8,32 @@ else lies in the store is the rest of a write that never finished, and the next 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rowspace.errors import SpaceCorruptError
 from rowspace.files import fsync_file, sha256, write_json
+from rowspace.search.damage import damaged
 from rowspace.search.fields import Field
+from rowspace.search.manifest import DEFAULT_MODEL, ModelState, first_model, read_manifest
 
 COMMIT = "commit.json"
 QUARANTINE = "quarantine"
 SMALL = 1 << 16
 """Files up to this size are hashed at each opening, larger ones only by `verify`."""
 
-_FOLDERS = ("model", "store")
+MODELS = "models"
+"""Where the models are that came after the first."""
+
+_FOLDERS = ("model", MODELS, "store")
 _DERIVED = "rowspace-openvino"  # exports of the model begin so: made anew where missing or old
 _REWRITTEN = "latest_version_hint.json"  # Lance overwrites it, and finds the version without it
 _logger = logging.getLogger("rowspace")
@@ -58,6 +65,10 @@ class Commit:
     """False while files of old versions are being removed, and may be missing."""
     files: dict[str, FileState]
     """Every file, by its path in the space."""
+    models: dict[str, ModelState] = field(default_factory=dict)
+    """The encoders that the passages have vectors of, by name."""
+    model: str = DEFAULT_MODEL
+    """The one that searches take where none is named."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:
@@ -82,20 +93,21 @@ def read_commit(path: Path) -> Commit:
             raise ValueError("its digest does not match")
         content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
         content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
-        return Commit(**content)
+        models = content.pop("models", {})
+        content["models"] = {name: ModelState(**value) for name, value in models.items()}
+        commit = Commit(**content)
     except FileNotFoundError:
         raise damaged(file, "missing") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(file, "not readable") from error
+    if commit.models:
+        return commit
+    # Written when a space had one model, of which the manifest tells.
+    return replace(commit, models={DEFAULT_MODEL: first_model(read_manifest(path))})
 
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def damaged(file: Path, how: str) -> SpaceCorruptError:
-    """The error for a file that is not what was written."""
-    return SpaceCorruptError(f"{file} is {how}; restore the space from a backup, or build it again")
 
 
 def flush_and_hash(path: Path, known: dict[str, FileState]) -> dict[str, FileState]:
@@ -162,10 +174,13 @@ def find_damage(path: Path, commit: Commit, thorough: bool = False) -> Iterator[
 
 
 def remove_leftovers(path: Path, commit: Commit) -> None:
-    """Remove what an unfinished write left in the store. Only for the holder of the writer lock.
+    """Remove what an unfinished write left behind, and the folders of models that are gone.
+
+    Only for the holder of the writer lock.
 
     An empty manifest, which a power loss leaves behind, goes to `quarantine/` with a warning.
     """
+    _remove_folders(path, {model.folder for model in commit.models.values()})
     for name, size in list(scan(path)):
         if name in commit.files or not name.startswith("store/"):
             continue
@@ -173,6 +188,23 @@ def remove_leftovers(path: Path, commit: Commit) -> None:
             _set_aside(path, name)
         else:
             (path / name).unlink(missing_ok=True)
+
+
+def _remove_folders(path: Path, kept: set[str]) -> None:
+    """Remove the folders of models that are not among the `kept`."""
+    for folder in (path / "model", *(path / MODELS).glob("*")):
+        if folder.relative_to(path).as_posix() not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not there, or models are in it
+        (path / MODELS).rmdir()
+
+
+def files_with(
+    files: Mapping[str, FileState], models: Mapping[str, ModelState]
+) -> dict[str, FileState]:
+    """`files` without those of models that are not among `models`."""
+    kept = ("space.json", "store/", *(f"{model.folder}/" for model in models.values()))
+    return {name: state for name, state in files.items() if name.startswith(kept)}
 
 
 def _set_aside(path: Path, name: str) -> None:

@@ -10,14 +10,15 @@ import numpy as np
 from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search.commit import Commit, find_damage, read_commit
-from rowspace.search.manifest import Manifest
+from rowspace.search.manifest import Manifest, ModelState
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
 
 
 def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     """What a space holds and in which state it is."""
-    path, commit, encoder = snapshot.path, snapshot.commit, manifest.encoder
+    path, commit = snapshot.path, snapshot.commit
+    encoder = commit.models[commit.model]
     return {
         "path": str(path),
         "documents": commit.documents,
@@ -28,6 +29,8 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         **{f"encoder_{name}": value for name, value in encoder.details.items()},
+        "model": commit.model,
+        "models": {name: _about(model) for name, model in commit.models.items()},
         "version": commit.version,
         "unindexed": snapshot.store.count_unindexed(),
         "fragments": snapshot.store.count_fragments(),
@@ -35,6 +38,17 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "writer_active": _is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
+    }
+
+
+def _about(model: ModelState) -> dict[str, Any]:
+    return {
+        "encoder": model.kind,
+        "dim": model.dim,
+        "fingerprint": model.fingerprint,
+        "dense_weight": model.dense_weight,
+        "folder": model.folder,
+        **model.details,
     }
 
 
@@ -94,8 +108,9 @@ def _check_rows(store: Store, commit: Commit) -> list[str]:
         if passage_id in seen:
             problems.append(f"passage {passage_id!r} is there twice")
         seen.add(passage_id)
-    _, matrix = store.vectors()
-    n_bad = int((~np.isfinite(matrix).all(axis=1)).sum())
-    if n_bad:
-        problems.append(f"{n_bad:,} vectors have NaN or infinity in them")
+    for name, model in commit.models.items():
+        _, matrix = store.vectors(model.column)
+        n_bad = int((~np.isfinite(matrix).all(axis=1)).sum())
+        if n_bad:
+            problems.append(f"{n_bad:,} vectors of model {name!r} have NaN or infinity in them")
     return problems

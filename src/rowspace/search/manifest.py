@@ -1,9 +1,10 @@
 """`space.json`: what a space is made with. It is written last, so a space without it is unfinished.
 
 docs.space/
-  space.json    format, encoder, language: fixed when the space is built
-  commit.json   the last finished write: version, fields, size and SHA-256 of every file
-  model/        the encoder
+  space.json    format, first encoder, language: fixed when the space is built
+  commit.json   the last finished write: version, fields, models, size and SHA-256 of every file
+  model/        the first encoder
+  models/       others, each in a folder
   store/        passages and vectors, in LanceDB
   lock          held by the process that writes
   report.html   what the build found
@@ -19,28 +20,48 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError, SpaceVersionError
-from rowspace.search.commit import damaged
+from rowspace.search.damage import damaged
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
 MANIFEST = "space.json"
+DEFAULT_MODEL = "default"
+"""The name of the model that a space is built with."""
 
 ENCODERS = {
     "sif": "rowspace.static.sif:SIFEncoder.load",
     "sentence": "rowspace.sentence.loading:load_encoder",
 }
-"""What reads a space's `model/`, by the kind of its encoder."""
+"""What reads a model's folder, by the kind of its encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
-    """The encoder that made a space's vectors."""
+    """The encoder that a space was built with."""
 
     kind: str
     dim: int
     fingerprint: str
     details: dict[str, Any] = field(default_factory=dict)
     """What the build wants to tell of it: vocabulary size, words trained on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelState:
+    """An encoder of a space, and where its vectors and its files are."""
+
+    kind: str
+    """A key of `ENCODERS`."""
+    dim: int
+    fingerprint: str
+    column: str
+    """Of the store, with its vectors."""
+    folder: str
+    """Its path in the space."""
+    dense_weight: float
+    """How much its ranking counts in a hybrid search, beside 1 for that by words."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What `status` shows of it: vocabulary size, words trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +102,20 @@ def read_manifest(path: Path) -> Manifest:
         raise damaged(file, "not readable") from error
 
 
+def first_model(manifest: Manifest) -> ModelState:
+    """The model that a space has when it is built."""
+    info = manifest.encoder
+    return ModelState(
+        kind=info.kind,
+        dim=info.dim,
+        fingerprint=info.fingerprint,
+        column="vector",
+        folder="model",
+        dense_weight=manifest.dense_weight,
+        details=info.details,
+    )
+
+
 def _no_space(path: Path) -> SpaceError:
     if (path / ".build").exists():
         return SpaceError(
@@ -105,37 +140,38 @@ def _other_format(path: Path, format_: Any) -> SpaceError:
     )
 
 
-def load_encoder(path: Path, info: EncoderInfo) -> Encoder:
-    """The encoder in a space's `model/`.
+def load_encoder(path: Path, model: ModelState) -> Encoder:
+    """The encoder in a model's folder, in the space at `path`.
 
     Raises
     ------
     SpaceVersionError
         If this Rowspace does not know its kind.
     """
-    if info.kind not in ENCODERS:
+    if model.kind not in ENCODERS:
         raise SpaceVersionError(
-            f"the encoder of {path} is of kind {info.kind!r}, which this Rowspace does not know; "
+            f"the encoder of {path} is of kind {model.kind!r}, which this Rowspace does not know; "
             "upgrade Rowspace"
         )
-    module, name = ENCODERS[info.kind].split(":")
+    module, name = ENCODERS[model.kind].split(":")
     load = attrgetter(name)(importlib.import_module(module))
-    encoder: Encoder = load(path / "model")
+    encoder: Encoder = load(path / model.folder)
     return encoder
 
 
-def check_encoder(path: Path, info: EncoderInfo, encoder: Encoder) -> Encoder:
-    """`encoder`, if it is the one that made the space's vectors.
+def check_encoder(path: Path, name: str, model: ModelState, encoder: Encoder) -> Encoder:
+    """`encoder`, if it is the one that made the vectors of the model called `name`.
 
     Raises
     ------
     SpaceCorruptError
         If it is another: its vectors would be compared with ones that mean something else.
     """
-    if (encoder.fingerprint, encoder.dim) != (info.fingerprint, info.dim):
+    if (encoder.fingerprint, encoder.dim) != (model.fingerprint, model.dim):
         raise SpaceCorruptError(
             f"the encoder (dim {encoder.dim}, {encoder.fingerprint[:12]}) is not the one that made "
-            f"the vectors of {path} (dim {info.dim}, {info.fingerprint[:12]}); build it again"
+            f"the vectors of {path} (model {name!r}, dim {model.dim}, {model.fingerprint[:12]}); "
+            f"give that one, or encode the passages anew with `rowspace reembed {path} --model …`"
         )
     return encoder
 

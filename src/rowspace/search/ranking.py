@@ -25,6 +25,7 @@ def find_hits(
     snapshot: Snapshot,
     queries: Sequence[str],
     request: Request,
+    model: str,
     dense_weight: float,
     encode: Callable[[], NDArray[np.float32]],
 ) -> list[list[Hit]]:
@@ -35,8 +36,9 @@ def find_hits(
     snapshot : Snapshot
     queries : sequence of str
     request : Request
+    model : str
     dense_weight : float
-        What the request leaves to the space.
+        Of the request, or of the space where that leaves them to it.
     encode : callable
         Gives the (n_queries, dim) float32 vectors of the queries; called if they are needed.
     """
@@ -45,7 +47,11 @@ def find_hits(
     where = _where(snapshot, request)
     depth = request.k if request.mode != "hybrid" else max(FUSED_DEPTH, 5 * request.k)
     nothing: list[Ranking] = [[] for _ in queries]
-    dense = nothing if request.mode == "lexical" else snapshot.dense.search(encode(), depth, where)
+    dense = (
+        nothing
+        if request.mode == "lexical"
+        else snapshot.dense(model).search(encode(), depth, where)
+    )
     lexical = (
         nothing
         if request.mode == "dense"

@@ -23,7 +23,9 @@ class Request:
     """What a passage must meet."""
     dense_weight: float | None = None
     """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words;
-    None takes what the space was built with."""
+    None takes what is set for the model."""
+    model: str | None = None
+    """Which of the space's models finds by meaning; None takes its default."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

@@ -24,16 +24,16 @@ class Snapshot:
     commit: Commit
     signature: Signature
     store: Store
-    _dense: DenseIndex | None = None
+    _dense: dict[str, DenseIndex] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def dense(self) -> DenseIndex:
-        """What finds the passages nearest to a vector."""
+    def dense(self, model: str) -> DenseIndex:
+        """What finds the passages nearest to a vector of a model."""
         with self._lock:
-            if self._dense is None:
-                self._dense = DenseIndex.of_store(self.store)
-            return self._dense
+            if model not in self._dense:
+                column = self.commit.models[model].column
+                self._dense[model] = DenseIndex.of_store(self.store, column)
+            return self._dense[model]
 
 
 def take_snapshot(path: Path) -> Snapshot:

@@ -59,8 +59,8 @@ def content(title: str, text: str) -> str:
     return f"{title}\n{text}"
 
 
-def base_schema(dim: int) -> pa.Schema:
-    """The columns every space has."""
+def base_schema(dims: Mapping[str, int]) -> pa.Schema:
+    """The columns every space has, and those of vectors, whose lengths are given."""
     return pa.schema(
         [
             ("passage_id", pa.string()),
@@ -70,7 +70,7 @@ def base_schema(dim: int) -> pa.Schema:
             ("content", pa.string()),
             ("source", pa.string()),
             ("metadata", pa.string()),
-            ("vector", pa.list_(pa.float32(), dim)),
+            *((column, pa.list_(pa.float32(), dim)) for column, dim in dims.items()),
         ]
     )
 
@@ -80,20 +80,16 @@ def field_schema(fields: Mapping[str, Field]) -> pa.Schema:
     return pa.schema([(field.column, _TYPES[field.type]) for field in fields.values()])
 
 
-def to_batch(passages: Sequence[Passage], vectors: NDArray[np.float32]) -> pa.RecordBatch:
-    """Passages and their (n, dim) float32 vectors as a batch with the base columns.
+def to_batch(
+    passages: Sequence[Passage], vectors: Mapping[str, NDArray[np.float32]]
+) -> pa.RecordBatch:
+    """Passages as a batch with the base columns, and their (n, dim) float32 vectors by column.
 
     Raises
     ------
     CorpusError
         If a vector is not finite, or metadata holds what JSON cannot.
     """
-    if not np.isfinite(vectors).all():
-        bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise CorpusError(
-            f"document {passages[bad].document_id!r} got a vector with NaN or infinity; "
-            "check the model"
-        )
     columns: dict[str, Any] = {
         "passage_id": [f"{p.document_id}#{p.position}" for p in passages],
         "document_id": [p.document_id for p in passages],
@@ -105,10 +101,28 @@ def to_batch(passages: Sequence[Passage], vectors: NDArray[np.float32]) -> pa.Re
     }
     for name in _TEXT_COLUMNS:
         columns[name] = pa.array([clean(text) for text in columns[name]], pa.string())
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    schema = base_schema(vectors.shape[1])
+    document_ids = [p.document_id for p in passages]
+    for name, matrix in vectors.items():
+        columns[name] = vector_array(matrix, document_ids)
+    schema = base_schema({name: matrix.shape[1] for name, matrix in vectors.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def vector_array(vectors: NDArray[np.float32], document_ids: Sequence[str]) -> pa.Array:
+    """(n, dim) float32 vectors as a column; the ids are of the documents they belong to.
+
+    Raises
+    ------
+    CorpusError
+        If a vector is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise CorpusError(
+            f"document {document_ids[bad]!r} got a vector with NaN or infinity; check the model"
+        )
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
 
 def _to_json(passage: Passage) -> str:
@@ -197,19 +211,19 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
-    def vectors(self) -> tuple[RowIds, NDArray[np.float32]]:
-        """All vectors: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
+    def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
+        """All vectors of a model: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
         with _lance_errors(self.folder, "read the vectors", reading=True):
-            dim = self._table.schema.field("vector").type.list_size
+            dim = self._table.schema.field(column).type.list_size
             ids = np.empty(n, np.uint64)
             matrix = np.empty((n, dim), np.float32)
             start = 0
-            scan = self._table.search().select(["vector"]).with_row_id(True)
+            scan = self._table.search().select([column]).with_row_id(True)
             for batch in scan.to_batches(BATCH_ROWS):
                 end = start + batch.num_rows
                 ids[start:end] = batch["_rowid"].to_numpy()
-                matrix[start:end] = batch["vector"].flatten().to_numpy().reshape(-1, dim)
+                matrix[start:end] = batch[column].flatten().to_numpy().reshape(-1, dim)
                 start = end
         if np.any(ids[1:] < ids[:-1]):
             order = np.argsort(ids)
@@ -230,6 +244,18 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             for batch in scan.to_batches(BATCH_ROWS):
                 yield from batch[column].to_pylist()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return self._table.schema
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """All rows, some columns of them, a few thousand at a time."""
+        scan = self._table.search().select(list(columns))
+        with _lance_errors(self.folder, "read the store", reading=True):
+            yield from scan.to_batches(BATCH_ROWS)
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""
@@ -253,10 +279,21 @@ class Store:
 
     def append(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows from a stream of batches; an error in the stream is raised as it is."""
+        self._write(schema, batches, "append")
+
+    def replace(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Put a stream of rows, which may have other columns, in place of all there are.
+
+        It may be read from an older version, which stays as it is.
+        """
+        self._write(schema, batches, "overwrite")
+
+    def _write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], mode: str) -> None:
         stream = _Stream(batches)
         try:
             with _lance_errors(self.folder, "write the store"):
-                self._table.add(pa.RecordBatchReader.from_batches(schema, stream))
+                reader = pa.RecordBatchReader.from_batches(schema, stream)
+                self._table.add(reader, mode=mode)
         except RowspaceError:
             if stream.error is not None:
                 raise stream.error from None

@@ -2,8 +2,8 @@
 
 A write takes the lock, clears what an earlier one left unfinished, changes the store, flushes and
 hashes the new files, and only then replaces `commit.json`. Stopped anywhere, it leaves the space
-as it was. Documents are encoded before the lock is taken, into a temporary file, so that others
-wait for the store alone.
+as it was. Documents are encoded before the lock is taken, with every model of the space, into a
+temporary file, so that others wait for the store alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
 from rowspace.search.commit import (
     Commit,
+    FileState,
+    files_with,
     flush_and_hash,
     read_commit,
     remove_leftovers,
@@ -43,11 +46,14 @@ from rowspace.search.fields import (
 )
 from rowspace.search.lexical import check_language
 from rowspace.search.manifest import (
+    DEFAULT_MODEL,
     FORMAT,
     MANIFEST,
     EncoderInfo,
     Manifest,
+    ModelState,
     check_kind,
+    first_model,
     read_manifest,
 )
 from rowspace.search.store import (
@@ -57,6 +63,7 @@ from rowspace.search.store import (
     disk_errors,
     field_schema,
     to_batch,
+    vector_array,
     with_fields,
 )
 from rowspace.space.encoder import Encoder, encode_documents
@@ -74,6 +81,9 @@ FREE_GROWTH = 1 << 25
 """Bytes that a store may grow by before it is compacted, beyond doubling."""
 
 Batches = Iterable[tuple[list[Passage], NDArray[np.float32]]]
+Models = Mapping[str, ModelState]
+EncoderOf = Callable[[str, ModelState], Encoder]
+"""Gives the encoder of a model of a space, by its name and state."""
 
 
 @dataclass(frozen=True)
@@ -173,30 +183,39 @@ def _to_fields(types: Mapping[str, str]) -> dict[str, Field]:
 
 
 def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Field]) -> None:
-    dim = manifest.encoder.dim
-    schema = pa.schema([*base_schema(dim), *field_schema(fields)])
-    store = Store.create(path / "store", schema, _rows(batches, fields, dim))
+    models = {DEFAULT_MODEL: first_model(manifest)}
+    rows = _rows(batches, fields, models[DEFAULT_MODEL])
+    store = Store.create(path / "store", row_schema(models, fields), rows)
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
-    _publish(path, store, fields, known={}, changed=0, compact=True)
+    publish(path, store, fields, models, DEFAULT_MODEL, known={}, compact=True)
 
 
-def _rows(batches: Batches, fields: Mapping[str, Field], dim: int) -> Iterator[pa.RecordBatch]:
+def row_schema(models: Models, fields: Mapping[str, Field]) -> pa.Schema:
+    """The columns of a space with these models and metadata fields."""
+    dims = {model.column: model.dim for model in models.values()}
+    return pa.schema([*base_schema(dims), *field_schema(fields)])
+
+
+def _rows(
+    batches: Batches, fields: Mapping[str, Field], model: ModelState
+) -> Iterator[pa.RecordBatch]:
     seen: set[str] = set()
     last = None
     for passages, vectors in batches:
-        if vectors.shape != (len(passages), dim):
+        if vectors.shape != (len(passages), model.dim):
             raise ConfigError(
                 f"{len(passages)} passages came with vectors of shape {vectors.shape}; "
-                f"give ({len(passages)}, {dim})"
+                f"give ({len(passages)}, {model.dim})"
             )
         for passage in passages:
             if passage.document_id != last:
                 last = passage.document_id
                 _note_id(last, seen)
         if passages:
-            yield with_fields(to_batch(passages, vectors), [p.metadata for p in passages], fields)
+            batch = to_batch(passages, {model.column: vectors})
+            yield with_fields(batch, [p.metadata for p in passages], fields)
 
 
 def _note_id(document_id: str, seen: set[str]) -> None:
@@ -211,18 +230,35 @@ def _note_id(document_id: str, seen: set[str]) -> None:
 
 
 def add_documents(
-    path: Path, manifest: Manifest, encoder: Encoder, documents: Iterable[Document], timeout: float
+    path: Path,
+    manifest: Manifest,
+    encoders: Mapping[str, Encoder],
+    encoder_of: EncoderOf,
+    documents: Iterable[Document],
+    timeout: float,
 ) -> Added:
-    """Add documents, each replacing the one with its id. See `Space.add`."""
+    """Add documents, each replacing the one with its id. See `Space.add`.
+
+    Parameters
+    ----------
+    path : Path
+    manifest : Manifest
+    encoders : mapping of str to Encoder
+        Of the models that the space has now, by fingerprint.
+    encoder_of : callable
+        Gives those of models that it has got by the time the documents are encoded.
+    documents : iterable of Document
+    timeout : float
+    """
     with disk_errors(path, "add documents"), _Spool(path) as spool:
-        _encode(documents, manifest, encoder, spool)
-        with _writing(path, timeout) as (commit, store):
+        _encode(documents, manifest, encoders, spool)
+        with writing(path, timeout) as (commit, store):
             fields = extend_fields(commit.fields, spool.types)
             replaced = store.delete_documents(spool.document_ids)
             if spool.n_passages:
                 store.add_fields(fields)
-                schema = pa.schema([*spool.schema, *field_schema(fields)])
-                store.append(schema, spool.batches(fields))
+                rows = spool.batches(fields, commit.models, encoder_of)
+                store.append(row_schema(commit.models, fields), rows)
             if replaced or spool.n_passages:
                 _finish(path, manifest, commit, store, fields, spool.n_passages)
     return Added(
@@ -230,7 +266,7 @@ def add_documents(
         passages=spool.n_passages,
         replaced=replaced,
         empty=tuple(spool.empty),
-        truncated=spool.n_truncated,
+        truncated=max(spool.n_truncated.values(), default=0),
     )
 
 
@@ -242,7 +278,7 @@ def delete_documents(
     timeout: float,
 ) -> int:
     """Delete documents by id or by what they meet. See `Space.delete`."""
-    with disk_errors(path, "delete documents"), _writing(path, timeout) as (commit, store):
+    with disk_errors(path, "delete documents"), writing(path, timeout) as (commit, store):
         if document_ids is None:
             assert predicate is not None
             document_ids = list(store.texts("document_id", f"position = 0 AND {predicate(commit)}"))
@@ -253,7 +289,7 @@ def delete_documents(
 
 
 @contextlib.contextmanager
-def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
+def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     """Hold the lock on a space whose store is as the last commit left it."""
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
@@ -297,22 +333,47 @@ def _finish(
     if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
         store.index_text(manifest.language)
         changed = 0
-    _publish(path, store, fields, commit.files, changed, commit.compact_bytes, compact)
+    publish(
+        path,
+        store,
+        fields,
+        commit.models,
+        commit.model,
+        commit.files,
+        changed,
+        commit.compact_bytes,
+        compact,
+    )
 
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
 
 
-def _publish(
+def publish(
     path: Path,
     store: Store,
     fields: dict[str, Field],
-    known: Mapping[str, Any],
-    changed: int,
+    models: Models,
+    model: str,
+    known: Mapping[str, FileState],
+    changed: int = 0,
     compact_bytes: int = 0,
     compact: bool = False,
 ) -> None:
+    """Commit the store as it is.
+
+    Parameters
+    ----------
+    path : Path
+    store : Store
+    fields, models, model, changed, compact_bytes
+        See `Commit`.
+    known : mapping of str to FileState
+        Files that the last commit flushed and hashed.
+    compact : bool
+        Whether older versions are removed then.
+    """
     commit = Commit(
         version=store.version,
         passages=store.count(),
@@ -321,13 +382,15 @@ def _publish(
         changed=changed,
         compact_bytes=compact_bytes,
         settled=not compact,
-        files=flush_and_hash(path, dict(known)),
+        files=files_with(flush_and_hash(path, dict(known)), models),
+        models=dict(models),
+        model=model,
     )
     write_commit(path, commit)
     if compact:
         # Only now: until the commit above, the old version was the one that counts.
         store.remove_old_versions()
-        files = flush_and_hash(path, commit.files)
+        files = files_with(flush_and_hash(path, commit.files), models)
         write_commit(
             path,
             replace(
@@ -352,8 +415,8 @@ class _Spool:
     document_ids: dict[str, None] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     n_passages: int = 0
-    n_truncated: int = 0
-    schema: pa.Schema = None
+    n_truncated: Counter[str] = field(default_factory=Counter)
+    """By the encoder's fingerprint, as the columns of vectors are named here."""
 
     def __enter__(self) -> _Spool:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self.path))
@@ -363,28 +426,46 @@ class _Spool:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def write(self, passages: list[Passage], vectors: NDArray[np.float32]) -> None:
-        """Append passages with their (n, dim) vectors."""
+    def write(self, passages: list[Passage], vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Append passages with their (n, dim) vectors, by fingerprint."""
         batch = to_batch(passages, vectors)
         if self._writer is None:
-            self.schema = batch.schema
             self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, "w"), batch.schema)
         self._writer.write_batch(batch)
         self.n_passages += batch.num_rows
 
-    def batches(self, fields: Mapping[str, Field]) -> Iterator[pa.RecordBatch]:
-        """What was written, with the typed columns of `fields`."""
+    def batches(
+        self, fields: Mapping[str, Field], models: Models, encoder_of: EncoderOf
+    ) -> Iterator[pa.RecordBatch]:
+        """What was written, with the vectors of `models` and the typed columns of `fields`.
+
+        A model that the space has got since is asked now.
+        """
         if self._writer is None:
             return
         self._writer.close()
         self._file.seek(0)
         for batch in pa.ipc.open_stream(pa.PythonFile(self._file, "r")):
             metadata = [json.loads(text) for text in batch["metadata"].to_pylist()]
-            yield with_fields(batch, metadata, fields)
+            schema = row_schema(models, {})
+            arrays = [batch[name] for name in base_schema({}).names]
+            arrays += [_vectors(batch, name, models[name], encoder_of) for name in models]
+            yield with_fields(pa.RecordBatch.from_arrays(arrays, schema=schema), metadata, fields)
+
+
+def _vectors(batch: pa.RecordBatch, name: str, model: ModelState, encoder_of: EncoderOf) -> Any:
+    """The column of a model's vectors, of a batch whose columns have encoders' fingerprints."""
+    if model.fingerprint in batch.schema.names:
+        return batch[model.fingerprint]
+    vectors, _ = encode_documents(encoder_of(name, model), batch["content"].to_pylist())
+    return vector_array(vectors, batch["document_id"].to_pylist())
 
 
 def _encode(
-    documents: Iterable[Document], manifest: Manifest, encoder: Encoder, spool: _Spool
+    documents: Iterable[Document],
+    manifest: Manifest,
+    encoders: Mapping[str, Encoder],
+    spool: _Spool,
 ) -> None:
     waiting: list[Passage] = []
     with track("encoding documents") as tracker:
@@ -395,11 +476,11 @@ def _encode(
                 spool.empty.append(document.document_id)
             waiting += passages
             if len(waiting) >= ENCODE_ROWS:
-                _write_encoded(waiting, encoder, spool)
+                _write_encoded(waiting, encoders, spool)
                 waiting = []
             tracker.advance()
         if waiting:
-            _write_encoded(waiting, encoder, spool)
+            _write_encoded(waiting, encoders, spool)
 
 
 def _note(document: Document, spool: _Spool) -> None:
@@ -412,9 +493,12 @@ def _note(document: Document, spool: _Spool) -> None:
     spool.types.observe(document_id, document.metadata)
 
 
-def _write_encoded(passages: list[Passage], encoder: Encoder, spool: _Spool) -> None:
+def _write_encoded(passages: list[Passage], encoders: Mapping[str, Encoder], spool: _Spool) -> None:
     for start in range(0, len(passages), ENCODE_ROWS):
         part = passages[start : start + ENCODE_ROWS]
-        vectors, n_truncated = encode_documents(encoder, [content(p.title, p.text) for p in part])
+        texts = [content(p.title, p.text) for p in part]
+        vectors: dict[str, NDArray[np.float32]] = {}
+        for fingerprint, encoder in encoders.items():
+            vectors[fingerprint], n_truncated = encode_documents(encoder, texts)
+            spool.n_truncated[fingerprint] += n_truncated
         spool.write(part, vectors)
-        spool.n_truncated += n_truncated

@@ -41,9 +41,9 @@ class DenseIndex:
         self._exact = ExactIndex(matrix)
 
     @classmethod
-    def of_store(cls, store: Store) -> DenseIndex:
-        """Of all vectors in a store, held in memory."""
-        return cls(*store.vectors())
+    def of_store(cls, store: Store, column: str = "vector") -> DenseIndex:
+        """Of all vectors in a column of a store, held in memory."""
+        return cls(*store.vectors(column))
 
     def search(
         self, queries: NDArray[np.float32], k: int, where: Where | None = None
