@@ -52,7 +52,7 @@ def sentences(n: int = ROWS) -> Path:
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file, track("sentences", n) as tracker:
-            for sentence in islice(_distinct(), n):
+            for sentence in islice(distinct_sentences(), n):
                 file.write(sentence.encode() + b"\n")
                 tracker.advance()
     return path
@@ -73,10 +73,11 @@ def vectors(n: int = ROWS) -> NDArray[np.float32]:
         matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
         with write_atomically(path) as file:
             np.save(file, matrix)
-    return np.load(path, mmap_mode="r")
+    mapped: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return mapped
 
 
-def _distinct() -> Iterator[str]:
+def distinct_sentences() -> Iterator[str]:
     seen: set[int] = set()
     articles = corpus()
     for document in articles:

@@ -294,3 +294,21 @@ def naive_sif_average(
         for d in range(dim):
             average[d] += weight * rows[word][d] / length / len(known)
     return average
+
+
+def naive_mmr(relevance: Sequence[float], vectors: Matrix, k: int, diversity: float) -> list[int]:
+    """Carbonell & Goldstein (1998), equation 1, a pair at a time; ties to the first."""
+
+    def cosine(i: int, j: int) -> float:
+        lengths = math.sqrt(float(vectors[i] @ vectors[i]) * float(vectors[j] @ vectors[j]))
+        return float(vectors[i] @ vectors[j]) / lengths if lengths else 0.0
+
+    chosen = [max(range(len(relevance)), key=lambda i: (relevance[i], -i))]
+    while len(chosen) < min(k, len(relevance)):
+        left = [i for i in range(len(relevance)) if i not in chosen]
+        weight = 1 - diversity
+        values = {
+            i: weight * relevance[i] - diversity * max(cosine(i, j) for j in chosen) for i in left
+        }
+        chosen.append(max(left, key=lambda i: (values[i], -i)))
+    return chosen

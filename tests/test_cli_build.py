@@ -30,6 +30,7 @@ def test_build_says_what_it_made_and_where(tmp_path: Path, run_main: RunMain) ->
     assert ran.code == 0, ran
     assert ran.out.startswith("5 documents in 5 passages, built in ")
     assert ran.out.splitlines()[1:] == [
+        "the index   exact: all 5 vectors are compared",
         f"the space   {out}",
         f"the report  {out}/report.html",
         f'try         rowspace search {out} "your question"',

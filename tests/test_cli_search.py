@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from rowspace.cli import cli
 from rowspace.errors import FilterError, SpaceCorruptError, SpaceError
+from rowspace.search.space import open_space
 from tests.search.stub import document, make_space
 
 
@@ -51,6 +52,37 @@ def test_search_json_holds_whole_hits(space: str) -> None:
     assert found["query"] == "supersonic"
     hit = found["hits"][0]
     assert (hit["document_id"], hit["metadata"], hit["lexical_rank"]) == ("wing", {"year": 1958}, 1)
+
+
+def test_search_shows_the_part_with_the_words_in_bold(tmp_path: Path) -> None:
+    text = "cold " * 100 + "supersonic wings " + "warm " * 100
+    make_space(tmp_path / "a.space", [document("wing", text)], max_words=500)
+    arguments = ("search", str(tmp_path / "a.space"), "wing", "--mode", "lexical")
+    shown = CliRunner().invoke(cli, arguments, color=True).stdout
+    assert "supersonic \x1b[1mwings\x1b[0m warm" in shown
+    assert len(shown) < 400
+    plain = _run(*arguments).stdout
+    assert "…cold" in plain
+    assert "\x1b" not in plain
+    full = _run(*arguments, "--full").stdout
+    assert full.count("cold") == 100
+    assert "…" not in full
+    hit = _json(*arguments)["hits"][0]
+    assert [hit["text"][a:b] for a, b in hit["highlights"]] == ["wings"]
+    assert "supersonic wings" in hit["snippet"]
+
+
+def test_search_finds_documents_and_differing_ones(space: str) -> None:
+    long = document("long", "Heat is a flow of energy here. " * 8)
+    open_space(space).add([long])
+    result = _run("search", space, "heat", "--group", "-k", "2", "--mode", "lexical")
+    assert result.stdout.count("[long]") == 1
+    assert "more passage" in result.stdout
+    found = _json("search", space, "heat", "--group", "-k", "2", "--mode", "lexical")["hits"]
+    assert {hit["document_id"] for hit in found} == {"heat", "long"}
+    assert all(more["document_id"] == hit["document_id"] for hit in found for more in hit["more"])
+    assert _json("search", space, "heat", "--diversity", "0.5", "-k", "1")["hits"]
+    assert "diversity is 3.0" in str(_run("search", space, "x", "--diversity", "3").exception)
 
 
 def test_search_reads_queries_from_stdin(space: str) -> None:
@@ -113,3 +145,49 @@ def test_errors_are_ours(space: str, tmp_path: Path) -> None:
     assert run.stderr == (
         f"rowspace: there is no space at {tmp_path / 'no'}; make one with `rowspace build`\n"
     )
+
+
+def test_compact_tells_the_bytes_before_and_now(space: str) -> None:
+    _run("delete", space, "wing")
+    before = _json("status", space)["bytes"]
+    found = _json("compact", space)
+    assert found["bytes_before"] == before
+    assert found["bytes"] == _json("status", space)["bytes"] < before
+    assert _run("compact", space).stdout.endswith(" now\n")
+    assert _json("search", space, "heat")["hits"][0]["document_id"] == "heat"
+
+
+def test_retrieve_prints_a_block_of_limited_tokens(space: str) -> None:
+    result = _run("retrieve", space, "heat", "--mode", "lexical", "-k", "1")
+    assert result.stdout.startswith("[1] Thermodynamics (s.txt)\nHeat flows from hot to cold.")
+    found = _json("retrieve", space, "heat", "--max-tokens", "40", "--mode", "lexical")
+    assert found["n_tokens"] <= 40
+    assert found["passages"][0]["is_cut"]
+    assert found["passages"][0]["passage_ids"] == ["heat#0"]
+    assert _run("retrieve", space, "zebra", "--mode", "lexical").stdout == "nothing found\n"
+    piped = _run("retrieve", space, "-", "--mode", "lexical", stdin="zebra\nwing\n").stdout
+    assert piped.splitlines()[:4] == ["> zebra", "nothing found", "", "> wing"]
+    assert "max_tokens is 0" in str(_run("retrieve", space, "x", "--max-tokens", "0").exception)
+
+
+def test_tune_prints_each_weight_and_saves_the_best(space: str, tmp_path: Path) -> None:
+    judged = tmp_path / "judged"
+    (judged / "qrels").mkdir(parents=True)
+    queries = [{"_id": "a", "text": "heat flows"}, {"_id": "b", "text": "supersonic wing"}]
+    (judged / "queries.jsonl").write_text("".join(json.dumps(one) + "\n" for one in queries))
+    lines = ["query-id\tcorpus-id\tscore", "a\theat\t1", "b\twing\t1", "b\tgone\t1"]
+    (judged / "qrels" / "test.tsv").write_text("\n".join(lines))
+    result = _run("tune", space, str(judged), "--weights", "0,0.5")
+    assert result.exit_code == 0, result.exception
+    shown = result.stdout.splitlines()
+    assert shown[0].split() == ["weight", "nDCG@10"]
+    assert [line.split()[0] for line in shown[1:4]] == ["0", "0.5", "1"]
+    assert "the space's" in shown[3]
+    assert shown[4].startswith("held out: 0.8")
+    assert "1 relevant documents are not in" in result.stderr
+    tuned = _json("tune", space, str(judged), "--weights", "0,0.5", "--save")
+    assert tuned["saved"]
+    assert open_space(space).dense_weight == tuned["best"] == 1
+    assert "give numbers" in str(_run("tune", space, str(judged), "--weights", "a").exception)
+    missing = _run("tune", space, str(judged), "--split", "dev").exception
+    assert "has no qrels/dev.tsv; it has test" in str(missing)

@@ -233,7 +233,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path: Pat
     command = ("train", "lm", text, "--out", out, *QUICK, "--dropout", "0.1")
     run_until_death("rowspace.transformer.training:Run._take_step", 9, *command)
     assert "did not finish; add --resume" in finish(start(*command)).error()
-    run_until_death("rowspace.files:_exchange", 1, *command, "--resume")  # while it saves
+    run_until_death("rowspace.files:exchange", 1, *command, "--resume")  # while it saves
     assert finish(start(*command, "--resume")).code == 0
     other = finish(start("train", "lm", text, "--out", tmp_path / "b", *QUICK, "--dropout", "0.1"))
     assert other.code == 0, other

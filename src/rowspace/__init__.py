@@ -20,6 +20,7 @@ _HOMES = {
     "Hit": "rowspace.search.hit",
     "Phrases": "rowspace.text.phrases",
     "RemoteEncoder": "rowspace.sentence.remote",
+    "Retrieved": "rowspace.search.retrieval",
     "SIFEncoder": "rowspace.static.sif",
     "SentenceEncoder": "rowspace.sentence.encoder",
     "Space": "rowspace.search.space",
@@ -33,6 +34,7 @@ _HOMES = {
     "load_encoder": "rowspace.sentence.loading",
     "open_space": "rowspace.search.space",
     "read_documents": "rowspace.text.corpus",
+    "tune_dense_weight": "rowspace.search.tuning",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]
@@ -40,8 +42,10 @@ __all__ = ["__version__", *sorted(_HOMES)]
 if TYPE_CHECKING:
     from rowspace.search.build import build as build
     from rowspace.search.hit import Hit as Hit
+    from rowspace.search.retrieval import Retrieved as Retrieved
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
+    from rowspace.search.tuning import tune_dense_weight as tune_dense_weight
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.remote import RemoteEncoder as RemoteEncoder

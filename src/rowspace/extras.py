@@ -35,8 +35,8 @@ def require_torch(feature: str) -> None:
             raise missing_torch(feature)
 
 
-def need(package: str) -> Any:
-    """Import a package of the extra `torch`.
+def need(package: str, extra: str = "torch") -> Any:
+    """Import a package of an extra.
 
     Raises
     ------
@@ -49,5 +49,5 @@ def need(package: str) -> Any:
         if error.name != package:  # it is there, and something else is amiss
             raise
         raise MissingExtraError(
-            f"the package {package} is not installed; run: pip install 'rowspace[torch]'"
+            f"the package {package} is not installed; run: pip install 'rowspace[{extra}]'"
         ) from error

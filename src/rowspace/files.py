@@ -65,7 +65,7 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
         yield temporary
         fsync_tree(temporary)
         if path.exists():
-            _exchange(temporary, path)
+            exchange(temporary, path)
         else:
             temporary.rename(path)
         fsync_file(path.parent)
@@ -73,7 +73,7 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path) -> None:
     """Swap two names: in one step where the system can (Linux), so that both always exist."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = os.fsencode(one), os.fsencode(other)

@@ -42,9 +42,14 @@ def return_free_memory() -> None:
 
 def has_native_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself (AVX512-BF16, AMX, Arm's BF16)."""
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & (processor_flags() or set()))
+
+
+def processor_flags() -> set[str] | None:
+    """What the processor says it can do, in Linux's words; None where the system does not tell."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, flags = line.partition(":")
             if name.strip() in ("flags", "Features"):
-                return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
-    return False
+                return set(flags.split())
+    return None

@@ -53,16 +53,18 @@ def document(
 
 
 def batches(
-    documents: Iterable[Document], size: int = 64
+    documents: Iterable[Document], size: int = 64, max_words: int = 20
 ) -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
     encoder = HashEncoder()
-    passages = [p for d in documents for p in split_passages(d, 20)]
+    passages = [p for d in documents for p in split_passages(d, max_words)]
     for start in range(0, len(passages), size):
         part = passages[start : start + size]
         yield part, encoder.encode([content(p.title, p.text) for p in part])
 
 
-def make_space(path: Path, documents: Sequence[Document], **options: Any) -> Space:
+def make_space(
+    path: Path, documents: Sequence[Document], max_words: int = 20, **options: Any
+) -> Space:
     seen = FieldTypes()
     for one in documents:
         seen.observe(one.document_id, one.metadata)
@@ -72,10 +74,10 @@ def make_space(path: Path, documents: Sequence[Document], **options: Any) -> Spa
     create_space(
         path,
         HashEncoder(),
-        batches(documents),
+        batches(documents, max_words=max_words),
         encoder_kind="stub",
         field_types=seen.types(),
-        max_words=20,
+        max_words=max_words,
         **options,
     )
     return open_space(path)

@@ -114,7 +114,15 @@ def test_the_report_names_the_counts(space: Space) -> None:
 
 def test_nothing_of_the_work_is_left_behind(space: Space) -> None:
     names = {path.name for path in space.path.iterdir()}
-    assert names == {"space.json", "commit.json", "lock", "model", "store", "report.html"}
+    assert names == {
+        "space.json",
+        "commit.json",
+        "commit.copy.json",
+        "lock",
+        "model",
+        "store",
+        "report.html",
+    }
 
 
 def test_vectors_of_a_space_load_as_a_model(space: Space) -> None:

@@ -31,7 +31,8 @@ from rowspace.search import writer
 from rowspace.search.commit import flush_and_hash, read_commit, remove_leftovers, write_commit
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import Store
-from tests.search.stub import document, make_space
+from rowspace.search.writer import create_space
+from tests.search.stub import HashEncoder, document, make_space
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [document(f"d{i}", f"text number{i}", n=i) for i in range(30)]
@@ -116,7 +117,8 @@ def test_a_locked_space_can_be_read_and_says_who_writes(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["delete", "append", "index_text", "compact", "remove_old_versions", "flush", "commit"]
+    "step",
+    ["delete", "append", "index_text", "compact", "remove_old_files", "flush", "write_commit"],
 )
 def test_a_write_that_stops_anywhere_changes_nothing(
     path: Path, step: str, monkeypatch: pytest.MonkeyPatch
@@ -130,8 +132,8 @@ def test_a_write_that_stops_anywhere_changes_nothing(
         patch.setattr(writer, "MAX_FRAGMENTS", 0)  # compacts at each write
         if step == "flush":
             patch.setattr(writer, "flush_and_hash", stop)
-        elif step == "commit":
-            patch.setattr(writer, "write_commit", stop)
+        elif step in ("remove_old_files", "write_commit"):
+            patch.setattr(writer, step, stop)
         else:
             patch.setattr(Store, step, stop)
         patch.setattr(writer, "remove_leftovers", _nothing_after(remove_leftovers))
@@ -139,7 +141,7 @@ def test_a_write_that_stops_anywhere_changes_nothing(
             open_space(path).add([document("d1", "text new"), document("x", "text x")])
     space = open_space(path)
     after = {hit.passage_id for hit in space.search("text", k=100, mode="lexical")}
-    changed = step == "remove_old_versions"  # by then it is committed
+    changed = step == "remove_old_files"  # by then it is committed
     assert after == (before | {"x#0"} if changed else before)
     assert space.verify() == []
     space.add([document("y", "text y")])
@@ -147,7 +149,11 @@ def test_a_write_that_stops_anywhere_changes_nothing(
     assert space.status()["documents"] == 32 + changed
     unknown = {p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()}
     unknown -= set(read_commit(path).files)
-    assert {name for name in unknown if not name.endswith("hint.json")} == {"commit.json", "lock"}
+    assert {name for name in unknown if not name.endswith("hint.json")} == {
+        "commit.json",
+        "commit.copy.json",
+        "lock",
+    }
 
 
 def _nothing_after(function: Callable[..., None]) -> Callable[..., None]:
@@ -191,7 +197,7 @@ def _flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["space.json", "commit.json", "model/config.json", "manifest"])
+@pytest.mark.parametrize("name", ["model/config.json", "manifest"])
 def test_a_changed_small_file_is_named_when_opening(path: Path, name: str) -> None:
     file = next(path.rglob("*.manifest")) if name == "manifest" else path / name
     original = file.read_bytes()
@@ -203,12 +209,72 @@ def test_a_changed_small_file_is_named_when_opening(path: Path, name: str) -> No
             open_space(path).search("text")
 
 
+def _truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize("harm", [_flip, _truncate, Path.unlink], ids=["flip", "cut", "gone"])
+@pytest.mark.parametrize("name", ["space.json", "commit.json", "commit.copy.json"])
+def test_a_small_file_with_a_copy_is_put_right_by_the_next_write(
+    path: Path, name: str, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (path / "space.json").read_bytes()
+    harm(path / name)
+    with caplog.at_level(logging.WARNING, "rowspace"):
+        space = open_space(path)
+        assert space.search("number3", k=1)[0].document_id == "d3"
+        assert space.manifest.language == "english"
+    assert len(caplog.records) == 1
+    assert f"{path}/{name} is " in caplog.text
+    assert "its copy is used" in caplog.text
+    assert [line for line in space.verify() if f"{path}/{name} is " in line]
+    space.add([document("x", "text x")])
+    assert open_space(path).verify() == []
+    assert (path / "space.json").read_bytes() == before
+    assert (path / "quarantine" / name).exists() == (harm is not Path.unlink)
+
+
+def test_a_damaged_commit_never_loses_the_last_write(path: Path) -> None:
+    for name in ("commit.json", "commit.copy.json"):
+        space = open_space(path)
+        space.add([document(name, f"text {name}")])
+        _flip(path / name)
+        assert open_space(path).search(name, k=1, mode="lexical")[0].document_id == name
+
+
+def test_the_newer_commit_counts_whichever_file_it_is_in(path: Path) -> None:
+    old = {name: (path / name).read_bytes() for name in ("commit.json", "commit.copy.json")}
+    open_space(path).add([document("new", "text fresh")])
+    for name, content in old.items():
+        new = (path / name).read_bytes()
+        (path / name).write_bytes(content)
+        space = open_space(path)
+        assert space.search("fresh", k=1, mode="lexical")[0].document_id == "new"
+        # A write that stops between the two leaves the copy the newer: no damage.
+        assert len(space.verify()) == (name == "commit.copy.json")
+        (path / name).write_bytes(new)
+
+
+def test_a_space_that_lost_its_manifest_is_not_built_over(path: Path) -> None:
+    (path / "space.json").unlink()
+    with pytest.raises(SpaceError, match="is a space already"):
+        create_space(path, HashEncoder(), [], encoder_kind="stub", field_types={})
+
+
+def test_a_space_without_both_commits_says_so(path: Path) -> None:
+    (path / "commit.json").write_text("{")
+    (path / "commit.copy.json").unlink()
+    with pytest.raises(SpaceCorruptError, match="is not readable, and so is its copy"):
+        open_space(path)
+
+
 def test_a_flipped_bit_in_a_large_file_is_named_by_verify(path: Path) -> None:
     _flip(path / "model" / "weights.bin")
     space = open_space(path)
     assert space.verify() == [
         f"{path}/model/weights.bin is altered (its SHA-256 is another); "
-        "restore the space from a backup, or build it again"
+        f"`rowspace repair {path}` takes it from a backup, or from where the model came from, "
+        "with --from FOLDER"
     ]
 
 
@@ -225,7 +291,7 @@ def test_every_damaged_file_is_named(path: Path) -> None:
 
 def test_a_missing_store_is_named(path: Path) -> None:
     shutil.rmtree(path / "store")
-    with pytest.raises(SpaceCorruptError, match=r"store/\S+ is missing; restore"):
+    with pytest.raises(SpaceCorruptError, match=r"store/\S+ is missing; `rowspace repair"):
         open_space(path)
 
 
@@ -288,16 +354,20 @@ def test_another_format_is_refused(path: Path) -> None:
     manifest = json.loads((path / "space.json").read_text())
     for format_, message in [(2, "format 2 and this Rowspace reads 1; upgrade"), ("x", "'x'")]:
         (path / "space.json").write_text(json.dumps(manifest | {"format": format_}))
+        _commit_as_it_is(path)
         with pytest.raises(SpaceVersionError, match=message):
             open_space(path)
     manifest["encoder"]["kind"] = "oracle"
     (path / "space.json").write_text(json.dumps(manifest))
-    commit = replace(read_commit(path), models={})  # as when the manifest alone told of the model
-    write_commit(path, replace(commit, files=flush_and_hash(path, {})))
+    _commit_as_it_is(path)
     space = open_space(path)
     assert space.search("number3", mode="lexical")
     with pytest.raises(SpaceVersionError, match="kind 'oracle'"):
         space.search("number3")
+
+
+def _commit_as_it_is(path: Path) -> None:
+    write_commit(path, replace(read_commit(path), files=flush_and_hash(path, {})))
 
 
 # --- A full disk ---------------------------------------------------------------------------------
@@ -388,3 +458,38 @@ def test_readers_see_whole_versions_while_another_writes(
             reader.result()
     assert all(len(rounds) == 1 for rounds in seen)
     assert len(set.union(*seen)) > 3
+
+
+# --- Debt ----------------------------------------------------------------------------------------
+
+
+def test_status_tells_the_debt_and_a_compaction_pays_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = open_space(path)
+    space.delete([f"d{i}" for i in range(5)])
+    space.add([document(f"new{i}", f"text new{i}") for i in range(3)])
+    before = space.status()
+    assert (before["fragments"], before["deleted_passages"]) == (3, 5)
+    assert before["compaction_due"] is False
+    assert before["quarantined_files"] == 0
+    monkeypatch.setattr(writer, "MAX_FRAGMENTS", 2)
+    assert space.status()["compaction_due"] is True
+    ids = {hit.passage_id for hit in space.search("text", k=100)}
+    space.compact()
+    after = space.status()
+    assert {hit.passage_id for hit in space.search("text", k=100)} == ids
+    assert (after["fragments"], after["deleted_passages"], after["unindexed"]) == (1, 0, 0)
+    assert after["compaction_due"] is False
+    assert space.verify() == []
+    freed = before["bytes"] - after["bytes"]
+    # What was foretold, beside the deleted rows and what the compaction itself left.
+    assert freed >= before["bytes_to_free"] - after["bytes_to_free"] > 0
+    assert after["bytes_to_free"] < before["bytes_to_free"] / 4
+
+
+def test_set_aside_files_are_counted(path: Path) -> None:
+    _flip(path / "space.json")
+    space = open_space(path)
+    space.add([document("x", "text x")])
+    assert space.status()["quarantined_files"] == 1

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
+from rowspace.cli.index import describe_status
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.train import config_options
 from rowspace.search.build import WORD2VEC_DEFAULTS, BuildConfig
@@ -83,6 +84,7 @@ def build(
         f"{status['documents']:,} documents in {status['passages']:,} passages, "
         f"built in {time.monotonic() - started:.0f} s"
     )
+    click.echo(f"the index   {describe_status(status)}")
     click.echo(f"the space   {out}")
     click.echo(f"the report  {out / 'report.html'}")
     click.echo(f'try         rowspace search {out} "your question"')

@@ -46,7 +46,8 @@ def _add(command: Command, documents: str) -> Command:
         default=documents,
         show_default=True,
         help="What is one document in a plain text file; `blocks` stand between blank lines, "
-        "their first line is the title. A .jsonl file always has one a line.",
+        "their first line is the title. A .jsonl file always has one a line, a .parquet or "
+        ".arrow file one a row.",
     )
     for option in reversed((of_documents, *_OPTIONS)):
         command = option(command)

@@ -1,11 +1,11 @@
-"""`rowspace search`, `add`, `delete`, `status` and `verify`: what is done with a finished space."""
+"""`search`, `add`, `delete`, `status`, `verify`, `compact`, `repair`: work on a finished space."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +17,21 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
+from rowspace.search.repair import repair as repair_space
 from rowspace.search.request import MODES
 from rowspace.search.space import Space, open_space
+from rowspace.search.words import Span
+from rowspace.text.corpus import TABLE_SUFFIXES
+from rowspace.text.tables import about_space, open_table
 
 MAX_WIDTH = 100
+INDENT = 5
+SNIPPET = 240
+"""Characters of a passage that are shown."""
 
 FC = TypeVar("FC", bound=Callable[..., Any])
 
-_space = click.argument("path", metavar="SPACE")
+space_argument = click.argument("path", metavar="SPACE")
 _timeout = click.option(
     "--timeout",
     default=60.0,
@@ -33,65 +40,97 @@ _timeout = click.option(
 )
 
 
-def _where(help_text: str) -> Callable[[FC], FC]:
+def where_option(help_text: str) -> Callable[[FC], FC]:
+    """Add `--where`."""
     return click.option("--where", metavar="FILTER", help=help_text)
 
 
 @click.command()
-@_space
+@space_argument
 @click.argument("query")
 @click.option("-k", default=10, show_default=True, help="How many passages to find.")
 @click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
-@_where("Only these passages, as in 'year >= 1990 and country = \"Chad\"'.")
+@where_option("Only these passages, as in 'year >= 1990 and country = \"Chad\"'.")
 @click.option(
     "--dense-weight",
     type=float,
     help="How much meaning counts in a hybrid search, beside 1 for words.  [default: the space's]",
 )
+@click.option(
+    "--diversity",
+    default=0.0,
+    show_default=True,
+    help="How much hits are to differ from each other, 0 to 1 (maximal marginal relevance).",
+)
+@click.option(
+    "--group", is_flag=True, help="Find documents: of each the best passage, the others counted."
+)
+@click.option(
+    "--full", is_flag=True, help="Print whole passages, not the part with the query's words."
+)
 @json_option
-def search(
-    path: str,
-    query: str,
-    k: int,
-    mode: str,
-    where: str | None,
-    dense_weight: float | None,
-    as_json: bool,
-) -> None:
+def search(path: str, query: str, full: bool, as_json: bool, **asked: Any) -> None:
     """Find the passages of SPACE that answer QUERY; `-` reads queries from stdin, one a line."""
-    queries = _read_queries(query)
+    queries = read_queries(query)
     space = open_space(path)
-    found = space.search_batch(queries, k, mode, where, dense_weight) if queries else []
+    found = space.search_batch(queries, **asked) if queries else []
     for text, hits in zip(queries, found, strict=True):
         if as_json:
-            emit_json({"query": text, "hits": [asdict(hit) for hit in hits]})
+            emit_json({"query": text, "hits": [hit.as_dict() for hit in hits]})
         else:
-            _print_hits(text if query == "-" else None, hits)
+            _print_hits(text if query == "-" else None, hits, full)
 
 
-def _read_queries(query: str) -> list[str]:
+def read_queries(query: str) -> list[str]:
+    """The query, or the lines of stdin where it is `-`."""
     if query != "-":
         return [query]
     return [line.strip() for line in sys.stdin if line.strip()]
 
 
-def _print_hits(query: str | None, hits: list[Hit]) -> None:
+def _print_hits(query: str | None, hits: list[Hit], full: bool) -> None:
     if query is not None:
         click.secho(f"> {query}", bold=True)
     if not hits:
         click.echo("nothing found")
-    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
     for rank, hit in enumerate(hits, 1):
         name = f"{hit.title}  " if hit.title else ""
         click.echo(f"{rank:>3}  {hit.score:.4f}  {name}[{hit.document_id}]  {hit.source}")
-        indent = " " * 5
-        click.echo(textwrap.fill(hit.text, width, initial_indent=indent, subsequent_indent=indent))
+        shown = hit.snippet_and_highlights(max(1, len(hit.text)) if full else SNIPPET)
+        for line in highlighted_lines(*shown):
+            click.echo(f"     {line}")
+        if hit.more:
+            passages = "passages" if len(hit.more) > 1 else "passage"
+            click.echo(f"     and {len(hit.more):,} more {passages} of it")
+
+
+def highlighted_lines(text: str, spans: Sequence[Span]) -> list[str]:
+    """`text`, which has single spaces, in lines as wide as the terminal, with `spans` in bold."""
+    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    lines, start = [], 0
+    for line in textwrap.wrap(text, width - INDENT):
+        start = text.index(line, start)
+        end = start + len(line)
+        inside = [(max(a, start), min(b, end)) for a, b in spans if a < end and b > start]
+        styled, done = "", start
+        for a, b in inside:
+            styled += text[done:a] + click.style(text[a:b], bold=True)
+            done = b
+        lines.append(styled + text[done:end])
+        start = end
+    return lines
 
 
 @click.command()
-@_space
+@space_argument
 @click.argument("corpus", nargs=-1, required=True)
 @corpus_options
+@click.option(
+    "--fingerprint",
+    metavar="HEX",
+    help="Take the vectors that CORPUS, a .parquet or .arrow file, has: they are of the encoder "
+    "with this fingerprint. The file of an export tells it itself.",
+)
 @_timeout
 @json_option
 def add(
@@ -100,12 +139,17 @@ def add(
     documents: str,
     encoding: str,
     errors: str,
+    fingerprint: str | None,
     timeout: float,
     as_json: bool,
 ) -> None:
     """Add the documents of CORPUS to SPACE; one whose id is there already replaces it."""
-    read = make_corpus(corpus, documents, encoding, errors)
-    added = open_space(path).add(read, timeout)
+    space = open_space(path)
+    if _has_vectors_for(space, corpus, fingerprint):
+        with open_table(corpus[0]) as table:
+            added = space.add_arrow(table, fingerprint=fingerprint, timeout=timeout)
+    else:
+        added = space.add(make_corpus(corpus, documents, encoding, errors), timeout)
     if as_json:
         emit_json(asdict(added))
         return
@@ -123,14 +167,29 @@ def add(
         )
 
 
+def _has_vectors_for(space: Space, corpus: tuple[str, ...], fingerprint: str | None) -> bool:
+    """Whether the corpus is a table whose vectors are of the space's encoder."""
+    is_table = len(corpus) == 1 and Path(corpus[0]).suffix in TABLE_SUFFIXES
+    if fingerprint is not None:
+        if not is_table:
+            raise ConfigError("--fingerprint goes with one .parquet or .arrow file; leave it out")
+        return True
+    if not is_table or not Path(corpus[0]).is_file():
+        return False
+    with open_table(corpus[0]) as table:
+        found = about_space(table.schema).get("fingerprint")
+        own = {model.fingerprint for model in space.models.values()}
+        return "vector" in table.schema.names and found in own
+
+
 def _shorten(names: list[str], n: int = 5) -> str:
     return ", ".join(names[:n]) + (f" and {len(names) - n:,} more" if len(names) > n else "")
 
 
 @click.command()
-@_space
+@space_argument
 @click.argument("document_ids", metavar="[ID]...", nargs=-1)
-@_where("Delete the documents that meet this instead.")
+@where_option("Delete the documents that meet this instead.")
 @_timeout
 @json_option
 def delete(
@@ -153,7 +212,7 @@ def delete(
 
 
 @click.command()
-@_space
+@space_argument
 @json_option
 def status(path: str, as_json: bool) -> None:
     """Tell what SPACE holds and in which state it is."""
@@ -177,7 +236,7 @@ def _show(value: Any) -> str:
 
 
 @click.command()
-@_space
+@space_argument
 @json_option
 def verify(path: str, as_json: bool) -> None:
     """Check every file of SPACE for damage."""
@@ -190,3 +249,44 @@ def verify(path: str, as_json: bool) -> None:
             click.echo(problem)
     if problems:
         raise SpaceCorruptError(f"{path} is damaged: {len(problems):,} problems")
+
+
+@click.command()
+@space_argument
+@_timeout
+@json_option
+def compact(path: str, timeout: float, as_json: bool) -> None:
+    """Write the store of SPACE anew, without deleted passages and older versions."""
+    space = open_space(path)
+    before = space.status()["bytes"]
+    space.compact(timeout)
+    after = space.status()["bytes"]
+    if as_json:
+        emit_json({"bytes_before": before, "bytes": after})
+    else:
+        click.echo(f"{before:,} bytes before, {after:,} now")
+
+
+@click.command()
+@space_argument
+@click.option(
+    "--from",
+    "sources",
+    metavar="FOLDER",
+    multiple=True,
+    help="Look for whole copies below it: a backup, or where the model came from. May be repeated.",
+)
+@_timeout
+@json_option
+def repair(path: str, sources: tuple[str, ...], timeout: float, as_json: bool) -> None:
+    """Put right what is damaged in SPACE: from a copy, or made anew where it can be."""
+    result = repair_space(path, sources, timeout)
+    if as_json:
+        emit_json(asdict(result))
+    else:
+        for name, how in [*result.repaired.items(), *result.left.items()]:
+            click.echo(f"{name}: {how}")
+        if not result.repaired and not result.left:
+            click.echo(f"{path} is whole")
+    if result.left:
+        raise SpaceCorruptError(f"{path} is still damaged: {len(result.left):,} files")

@@ -6,6 +6,8 @@ from rowspace.search.filters import parse_filter as parse_filter
 from rowspace.search.fusion import reciprocal_rank_fusion as reciprocal_rank_fusion
 from rowspace.search.hit import Hit as Hit
 from rowspace.search.index import ExactIndex as ExactIndex
+from rowspace.search.retrieval import Citation as Citation
+from rowspace.search.retrieval import Retrieved as Retrieved
 from rowspace.search.space import Space as Space
 from rowspace.search.space import open_space as open_space
 from rowspace.search.store import content as content

@@ -32,8 +32,9 @@ from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
 from rowspace.search.fields import FieldTypes
 from rowspace.search.fusion import dense_weight_of
+from rowspace.search.index.cached import IndexRecord
 from rowspace.search.lexical import check_language
-from rowspace.search.manifest import MANIFEST
+from rowspace.search.manifest import is_space
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import content
 from rowspace.search.writer import create_space
@@ -130,6 +131,8 @@ class BuildReport:
     """Length of a vector."""
     encoder: dict[str, Any] = field(default_factory=dict)
     """What the space tells of its encoder."""
+    index: IndexRecord | None = None
+    """What finds the nearest vectors, and how well; None where all are compared."""
 
 
 def build(
@@ -201,7 +204,7 @@ class _Build:
                     f"{self.out} holds a build that did not finish; add --resume to go on with "
                     "it, or remove the folder to start anew"
                 )
-        if (self.out / MANIFEST).exists() and not self.work.exists():
+        if is_space(self.out) and not self.work.exists():
             raise SpaceError(
                 f"{self.out} is a space already; give another --out, or `rowspace add` to it"
             )
@@ -244,7 +247,7 @@ class _Build:
     def _run_with_sentence_encoder(self) -> Space:
         encoder = self._kept_encoder()
         read = self._read()
-        if not (self.out / MANIFEST).exists():
+        if not is_space(self.out):
             self._store_encoded(encoder, read)
         return self._report(read, None, None, [])
 
@@ -324,7 +327,7 @@ class _Build:
 
     def _encoder(self, vectors: Vectors) -> SIFEncoder:
         folder = self.out / "model"
-        if (folder / "encoder.json").exists() and (self.out / MANIFEST).exists():
+        if (folder / "encoder.json").exists() and is_space(self.out):
             return SIFEncoder.load(folder)
         encoder = SIFEncoder.from_vectors(vectors, self._sample_texts())
         encoder.save(folder)
@@ -392,7 +395,7 @@ class _Build:
         details: dict[str, Any],
     ) -> None:
         """Write the store; `encode` gets passages and the number of the first one of them."""
-        if (self.out / MANIFEST).exists():
+        if is_space(self.out):
             return
         started = time.monotonic()
         with track("storing", total=read.n_passages) as tracker:
@@ -435,6 +438,9 @@ class _Build:
 
         space = open_space(self.out)
         started = time.monotonic()
+        index = space.index()
+        self.seconds["index"] = time.monotonic() - started
+        started = time.monotonic()
         probes = list(_evenly(self._staged(), read.n_passages, _PROBES))
         rates, n_probes = found_again(space, probes)
         self.seconds["measure"] = time.monotonic() - started
@@ -447,6 +453,7 @@ class _Build:
             seconds={"read": read.seconds, **self.seconds},
             found_again=rates,
             n_probes=n_probes,
+            index=index,
             dim=space.manifest.encoder.dim,
             encoder=dict(space.manifest.encoder.details),
         )

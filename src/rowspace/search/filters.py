@@ -18,6 +18,9 @@ Logic has two values: a comparison with a missing field is false, `!=` and `in` 
 `not` turns it into true. So `year != 1990` wants a year, `not year = 1990` does not. Strings
 compare by code point, and nothing is cast: a string field takes strings only. An integer field is
 compared exactly, a float field as floats, which are exact for integers up to 2**53.
+
+To bound what a user may see, never paste strings together: `all_of(tenant, user_string)`, or
+`where=[tenant, user_string]`, parses each by itself, so the string cannot undo the other condition.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -97,13 +100,37 @@ class Or:
 
 Filter = Comparison | In | Contains | IsNull | Not | And | Or
 
+Given = str | Filter | Sequence[str | Filter]
+"""A filter as a caller gives it; of a sequence, all must hold."""
 
-def compile_filter(text: str | Filter, fields: Mapping[str, Field]) -> str:
+
+def all_of(*filters: str | Filter) -> Filter:
+    """The filter that all of `filters` hold, each parsed by itself.
+
+    No string can change what another one asks for, whatever is in it.
+
+    Raises
+    ------
+    FilterError
+        If one does not parse, or there is none.
+
+    Examples
+    --------
+    >>> all_of(Comparison("tenant", "=", "a"), 'year = 1990 or tenant = "b"')  # doctest: +ELLIPSIS
+    And(items=(Comparison(field='tenant', operator='=', value='a'), Or(items=(...))))
+    """
+    if not filters:
+        raise FilterError("there is no filter in the list; give one, or None for all passages")
+    return And(tuple(parse_filter(one) if isinstance(one, str) else one for one in filters))
+
+
+def compile_filter(given: Given, fields: Mapping[str, Field]) -> str:
     """Lance's SQL predicate for a filter.
 
     Parameters
     ----------
-    text : str or Filter
+    given : str or Filter or sequence of these
+        Of a sequence, all must hold.
     fields : mapping of str to Field
         The metadata fields; document_id, title and source are always there.
 
@@ -121,7 +148,9 @@ def compile_filter(text: str | Filter, fields: Mapping[str, Field]) -> str:
     known = {name: Field(name, type_) for name, type_ in BUILT_IN.items()} | {
         name: field for name, field in fields.items() if name not in BUILT_IN
     }
-    return _sql(parse_filter(text) if isinstance(text, str) else text, known, negated=False)
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        given = all_of(*given)
+    return _sql(parse_filter(given) if isinstance(given, str) else given, known, negated=False)
 
 
 # --- Parsing -------------------------------------------------------------------------------------

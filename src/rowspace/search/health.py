@@ -9,10 +9,21 @@ import numpy as np
 
 from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
-from rowspace.search.commit import Commit, find_damage, read_commit
-from rowspace.search.manifest import Manifest, ModelState
+from rowspace.search.commit import (
+    QUARANTINE,
+    Commit,
+    find_copied,
+    find_damage,
+    read_commit,
+    scan,
+)
+from rowspace.search.index.upkeep import describe_index
+from rowspace.search.manifest import Manifest
+from rowspace.search.model_state import ModelState
+from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
+from rowspace.search.writer import is_due
 
 
 def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
@@ -29,12 +40,18 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         **{f"encoder_{name}": value for name, value in encoder.details.items()},
+        "dense_weight": encoder.weight,
         "model": commit.model,
         "models": {name: _about(model) for name, model in commit.models.items()},
         "version": commit.version,
         "unindexed": snapshot.store.count_unindexed(),
+        **describe_index(snapshot.vectors(commit.model)),
         "fragments": snapshot.store.count_fragments(),
+        "deleted_passages": commit.deleted,
         "bytes": _bytes_of(path),
+        "bytes_to_free": _bytes_to_free(snapshot),
+        "compaction_due": is_due(path, snapshot.store, commit),
+        "quarantined_files": sum(file.is_file() for file in (path / QUARANTINE).rglob("*")),
         "writer_active": _is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
@@ -42,11 +59,12 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
 
 
 def _about(model: ModelState) -> dict[str, Any]:
+    """What is told of a model where there are several."""
     return {
         "encoder": model.kind,
         "dim": model.dim,
         "fingerprint": model.fingerprint,
-        "dense_weight": model.dense_weight,
+        "dense_weight": model.weight,
         "folder": model.folder,
         **model.details,
     }
@@ -73,7 +91,8 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
     while True:
         signature = signature_of(path)
         commit = read_commit(path)
-        problems = [str(error) for error in find_damage(path, commit, thorough=True)]
+        problems = [str(error) for error in find_copied(path, commit)]
+        problems += [str(damage.error) for damage in find_damage(path, commit, thorough=True)]
         if not problems or signature_of(path) == signature:
             return commit, problems
 
@@ -82,6 +101,20 @@ def _bytes_of(path: Path) -> int:
     """Of all its files but the lock, which holds the last writer's process id, however long."""
     files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
     return sum(file.stat().st_size for file in files)
+
+
+def _bytes_to_free(snapshot: Snapshot) -> int:
+    """Of the store's files, what the present version does not need."""
+    path, commit = snapshot.path, snapshot.commit
+    indexes = snapshot.store.index_ids()
+    needed = {Piece.LIST, Piece.DELETIONS, Piece.ROWS}
+    free = 0
+    for name, size in scan(path):
+        piece = piece_of(path, name, commit.version, commit.files)
+        is_used = piece is Piece.INDEX and not indexes.isdisjoint(Path(name).parts)
+        if name.startswith("store/") and piece not in needed and not is_used:
+            free += size
+    return free
 
 
 def _is_locked(path: Path) -> bool:
@@ -109,8 +142,10 @@ def _check_rows(store: Store, commit: Commit) -> list[str]:
             problems.append(f"passage {passage_id!r} is there twice")
         seen.add(passage_id)
     for name, model in commit.models.items():
-        _, matrix = store.vectors(model.column)
-        n_bad = int((~np.isfinite(matrix).all(axis=1)).sum())
+        n_bad = sum(
+            int((~np.isfinite(vectors).all(axis=1)).sum())
+            for _, vectors in store.vector_batches(model.column)
+        )
         if n_bad:
             problems.append(f"{n_bad:,} vectors of model {name!r} have NaN or infinity in them")
     return problems

@@ -10,6 +10,7 @@ statistics are those of the last time the index was built, see docs/decisions/bm
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,15 @@ def check_language(language: str | None) -> str | None:
     )
 
 
+@functools.cache
+def stop_words(language: str | None) -> tuple[str, ...]:
+    """What the index of a language leaves out after stemming, as far as it is known here."""
+    if language != "english":
+        return ()
+    curly = (word.replace("'", "’") for word in _ENGLISH_STOP_WORDS)
+    return tuple(dict.fromkeys([*_ENGLISH_STOP_WORDS, *curly]))
+
+
 def analyzer(language: str | None) -> Any:
     """Lance's settings of the full text index for a language; None neither stems nor stops."""
     from lancedb.index import FTS
@@ -81,10 +91,7 @@ def analyzer(language: str | None) -> Any:
     if language is None:
         return FTS(base_tokenizer="icu", stem=False, remove_stop_words=False, **settings)
     if language == "english":
-        stop_words = [*_ENGLISH_STOP_WORDS, *(w.replace("'", "’") for w in _ENGLISH_STOP_WORDS)]
-        return FTS(
-            base_tokenizer="icu", custom_stop_words=list(dict.fromkeys(stop_words)), **settings
-        )
+        return FTS(base_tokenizer="icu", custom_stop_words=list(stop_words(language)), **settings)
     return FTS(base_tokenizer="simple", language=language.title(), **settings)
 
 

@@ -3,6 +3,7 @@
 docs.space/
   space.json    format, first encoder, language: fixed when the space is built
   commit.json   the last finished write: version, fields, models, size and SHA-256 of every file
+  commit.copy.json  the same once more
   model/        the first encoder
   models/       others, each in a folder
   store/        passages and vectors, in LanceDB
@@ -20,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError, SpaceVersionError
-from rowspace.search.damage import damaged
+from rowspace.search.commit import MANIFEST as MANIFEST
+from rowspace.search.commit import damaged, manifest_text
+from rowspace.search.model_state import ModelState
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
-MANIFEST = "space.json"
-DEFAULT_MODEL = "default"
-"""The name of the model that a space is built with."""
 
 ENCODERS = {
     "sif": "rowspace.static.sif:SIFEncoder.load",
@@ -47,24 +47,6 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelState:
-    """An encoder of a space, and where its vectors and its files are."""
-
-    kind: str
-    """A key of `ENCODERS`."""
-    dim: int
-    fingerprint: str
-    column: str
-    """Of the store, with its vectors."""
-    folder: str
-    """Its path in the space."""
-    dense_weight: float
-    """How much its ranking counts in a hybrid search, beside 1 for that by words."""
-    details: dict[str, Any] = field(default_factory=dict)
-    """What `status` shows of it: vocabulary size, words trained on."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of `space.json`."""
 
@@ -78,7 +60,7 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of the space at `path`.
+    """The manifest of the space at `path`; where `space.json` is damaged, what the commit kept.
 
     Raises
     ------
@@ -89,31 +71,22 @@ def read_manifest(path: Path) -> Manifest:
     SpaceCorruptError
         If the file is damaged.
     """
-    file = path / MANIFEST
-    if not file.is_file():
+    text = manifest_text(path)
+    if text is None:
         raise _no_space(path)
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(text)
         format_ = content.pop("format")
         if format_ != FORMAT:
             raise _other_format(path, format_)
         return Manifest(encoder=EncoderInfo(**content.pop("encoder")), **content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(file, "not readable") from error
+        raise damaged(path, MANIFEST, "not readable") from error
 
 
-def first_model(manifest: Manifest) -> ModelState:
-    """The model that a space has when it is built."""
-    info = manifest.encoder
-    return ModelState(
-        kind=info.kind,
-        dim=info.dim,
-        fingerprint=info.fingerprint,
-        column="vector",
-        folder="model",
-        dense_weight=manifest.dense_weight,
-        details=info.details,
-    )
+def is_space(path: Path) -> bool:
+    """Whether a finished space is there, damaged or not."""
+    return manifest_text(path) is not None
 
 
 def _no_space(path: Path) -> SpaceError:
@@ -124,7 +97,7 @@ def _no_space(path: Path) -> SpaceError:
     if not path.exists():
         return SpaceError(f"there is no space at {path}; make one with `rowspace build`")
     if (path / "commit.json").exists():
-        return damaged(path / MANIFEST, "missing")
+        return damaged(path, MANIFEST, "missing")
     return SpaceError(
         f"{path} is not a space (no {MANIFEST} in it); make one with `rowspace build`"
     )

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from rowspace.errors import ConfigError
 from rowspace.files import fsync_tree
 from rowspace.search.fusion import dense_weight_of
-from rowspace.search.manifest import ModelState, check_kind, load_encoder
+from rowspace.search.manifest import check_kind, load_encoder
+from rowspace.search.model_state import ModelState
 from rowspace.space.encoder import Encoder
 
 

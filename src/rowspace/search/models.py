@@ -7,39 +7,31 @@ folder come and go in one step.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from rowspace.errors import ConfigError, SpaceError
-from rowspace.progress import track
-from rowspace.search.commit import MODELS, Commit, read_commit, remove_leftovers
-from rowspace.search.manifest import Manifest, ModelState
+from rowspace.search.commit import (
+    MODELS,
+    Commit,
+    model_named,
+    read_commit,
+    remove_leftovers,
+    write_commit,
+)
+from rowspace.search.index.cached import FOLDER as INDEXES
+from rowspace.search.manifest import Manifest
 from rowspace.search.store import Store, disk_errors
-from rowspace.search.writer import Models, publish, writing
+from rowspace.search.writer import Models, publish_anew, writing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 VectorsOf = Callable[[pa.RecordBatch], pa.Array]
 """Gives the vectors of a new model for rows of the store."""
-
-
-def named(path: Path, commit: Commit, name: str | None) -> tuple[str, ModelState]:
-    """A model of the space at `path`, with its name; the default one where none is named.
-
-    Raises
-    ------
-    ConfigError
-        If there is no model of that name.
-    """
-    name = commit.model if name is None else name
-    if name not in commit.models:
-        raise ConfigError(
-            f"{path} has no model {name!r}; give one of {', '.join(commit.models)}, or make it "
-            f"with `rowspace reembed {path} --model … --keep --name {name}`"
-        )
-    return name, commit.models[name]
 
 
 def check_name(name: str) -> str:
@@ -80,7 +72,7 @@ def _free(wanted: str, taken: set[str]) -> str:
 def remove_model(path: Path, manifest: Manifest, name: str, timeout: float) -> None:
     """Remove a model. See `Space.remove_model`."""
     with disk_errors(path, "remove a model"), writing(path, timeout) as (commit, store):
-        named(path, commit, name)
+        model_named(path, commit, name)
         if name == commit.model:
             raise SpaceError(
                 f"model {name!r} is the default of {path}, so it stays; choose another with "
@@ -92,18 +84,9 @@ def remove_model(path: Path, manifest: Manifest, name: str, timeout: float) -> N
 
 def choose_default(path: Path, name: str, timeout: float) -> None:
     """Make a model the default. See `Space.choose_default`."""
-    with disk_errors(path, "choose a model"), writing(path, timeout) as (commit, store):
-        named(path, commit, name)
-        publish(
-            path,
-            store,
-            commit.fields,
-            commit.models,
-            name,
-            commit.files,
-            commit.changed,
-            commit.compact_bytes,
-        )
+    with disk_errors(path, "choose a model"), writing(path, timeout) as (commit, _):
+        name, _ = model_named(path, commit, name)
+        write_commit(path, replace(commit, model=name))
 
 
 def rewrite(
@@ -133,21 +116,26 @@ def rewrite(
     columns = {model.column: model.dim for model in models.values()}
     gone = {model.column for model in commit.models.values()} - columns.keys()
     kept = [column for column in store.schema if column.name not in gone]
-    there = {column.name for column in kept}
-    new = [(column, pa.list_(pa.float32(), columns[column])) for column in columns.keys() - there]
+    names = [column.name for column in kept]
+    new = [
+        pa.field(column, pa.list_(pa.float32(), dim))
+        for column, dim in columns.items()
+        if column not in names
+    ]
     schema = pa.schema([*kept, *new])
-    with track("storing", commit.passages) as tracker:
 
-        def rows() -> Iterator[pa.RecordBatch]:
-            source = Store.open(path / "store", commit.version)
-            for batch in source.batches([column.name for column in kept]):
-                arrays = [batch[column.name] for column in kept]
-                if vectors_of is not None:
-                    arrays.append(vectors_of(batch))
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-                tracker.advance(batch.num_rows)
+    def change(batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [batch[name] for name in names]
+        if vectors_of is not None:
+            arrays.append(vectors_of(batch))
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-        store.replace(schema, rows())
-    store.index_text(manifest.language)
-    publish(path, store, commit.fields, models, model, commit.files, compact=True)
+    def write() -> None:
+        store.write_anew(schema, change, "storing")
+
+    state = replace(commit, models=dict(models), model=model)
+    publish_anew(path, manifest, state, store, write)
     remove_leftovers(path, read_commit(path))
+    for name, there in commit.models.items():
+        if models.get(name) != there:
+            shutil.rmtree(path / INDEXES / name, ignore_errors=True)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rowspace.search.index.queries import middle_sentence
 from rowspace.search.request import MODES
 from rowspace.search.space import Space
-from rowspace.text.passages import Passage, split_sentences
-
-MIN_WORDS = 5
+from rowspace.text.passages import Passage
 
 
 def found_again(
@@ -36,7 +35,7 @@ def found_again(
     probes = [
         (sentence, f"{passage.document_id}#{passage.position}")
         for passage in passages
-        if (sentence := _middle_sentence(passage.text)) is not None
+        if (sentence := middle_sentence(passage.text)) is not None
     ]
     if not probes:
         return {}, 0
@@ -50,8 +49,3 @@ def found_again(
         )
         shares[mode] = n_found / len(probes)
     return shares, len(probes)
-
-
-def _middle_sentence(text: str) -> str | None:
-    sentences = [s for s in split_sentences(text) if len(s.split()) >= MIN_WORDS]
-    return sentences[len(sentences) // 2] if sentences else None

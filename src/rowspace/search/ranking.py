@@ -1,4 +1,4 @@
-"""How a search finds its hits: candidates by meaning and by words, fused, with their texts."""
+"""How a search makes hits of its candidates: grouped, made diverse, with their texts."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.search.filters import compile_filter
-from rowspace.search.fusion import reciprocal_rank_fusion
+from rowspace.search.candidates import Candidates, Finder
+from rowspace.search.commit import model_named
+from rowspace.search.diversity import maximal_marginal_relevance
+from rowspace.search.grouping import group_rows
 from rowspace.search.hit import Hit
-from rowspace.search.index.dense import Where
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot
+from rowspace.search.snippets import QueryWords
 from rowspace.search.store import Row, Store
 
 FUSED_DEPTH = 300  # docs/decisions/fusion.md
+POOL = 50
+"""Candidates of a search that is diverse or of documents, at least; five times k if more."""
+DEEPER = 4
+"""Times the candidates, where they are of fewer documents than wanted."""
 
-Ranking = list[tuple[int, float]]
-"""(row id, score), best first."""
+Group = list[int]
+"""Row ids that become one hit: the best, then those that it has `more`."""
 
 
 def find_hits(
     snapshot: Snapshot,
     queries: Sequence[str],
     request: Request,
-    model: str,
     dense_weight: float,
+    language: str | None,
     encode: Callable[[], NDArray[np.float32]],
 ) -> list[list[Hit]]:
     """The hits of each query, all in one version.
@@ -36,62 +42,117 @@ def find_hits(
     snapshot : Snapshot
     queries : sequence of str
     request : Request
-    model : str
     dense_weight : float
-        Of the request, or of the space where that leaves them to it.
+        What the request leaves to the space.
+    language : str or None
+        What the text index stems and stops words by.
     encode : callable
         Gives the (n_queries, dim) float32 vectors of the queries; called if they are needed.
     """
     if not queries:
         return []
-    where = _where(snapshot, request)
-    depth = request.k if request.mode != "hybrid" else max(FUSED_DEPTH, 5 * request.k)
-    nothing: list[Ranking] = [[] for _ in queries]
-    dense = (
-        nothing
-        if request.mode == "lexical"
-        else snapshot.dense(model).search(encode(), depth, where)
+    finder = Finder(snapshot, queries, request, encode)
+    store = snapshot.store
+    found = finder.find(_depth(request))
+    hits = []
+    for place, candidates in enumerate(found):
+        ranked = candidates.ranked(request.mode, dense_weight)
+        groups = _groups(store, [row_id for row_id, _ in ranked], request)
+        while len(groups) < _wanted(request) and request.group and not candidates.is_all:
+            (candidates,) = finder.find(DEEPER * candidates.depth, [place])
+            ranked = candidates.ranked(request.mode, dense_weight)
+            groups = _groups(store, [row_id for row_id, _ in ranked], request)
+        scores = dict(ranked)
+        best = _choose(snapshot, groups, scores, request)
+        hits.append(_to_hits(store, best, scores, candidates, queries[place], language))
+    return hits
+
+
+def rank_documents(
+    snapshot: Snapshot,
+    queries: Sequence[str],
+    request: Request,
+    weights: Sequence[float],
+    encode: Callable[[], NDArray[np.float32]],
+) -> list[list[list[str]]]:
+    """Each query's k best document ids at each weight of meaning; see `Space.rank_documents`."""
+    rankings = []
+    for candidates in Finder(snapshot, queries, request, encode).find(_depth(request)):
+        rows = [row_id for row_id, _ in (*candidates.dense, *candidates.lexical)]
+        documents = snapshot.store.documents_of(np.array(rows, np.uint64))
+        ranked = [candidates.ranked(request.mode, weight) for weight in weights]
+        rankings.append(
+            [
+                list(dict.fromkeys(documents[row_id] for row_id, _ in one))[: request.k]
+                for one in ranked
+            ]
+        )
+    return rankings
+
+
+def _wanted(request: Request) -> int:
+    """How many passages or documents there are to choose from, at least."""
+    return max(POOL, 5 * request.k) if request.diversity else request.k
+
+
+def _depth(request: Request) -> int:
+    if request.mode == "hybrid":
+        return max(FUSED_DEPTH, 5 * request.k)
+    return max(POOL, 5 * request.k) if request.diversity or request.group else request.k
+
+
+def _groups(store: Store, ranked: list[int], request: Request) -> list[Group]:
+    if not request.group:
+        return [[row_id] for row_id in ranked]
+    return group_rows(ranked, store.documents_of(np.array(ranked, np.uint64)))
+
+
+def _choose(
+    snapshot: Snapshot, groups: list[Group], scores: dict[int, float], request: Request
+) -> list[Group]:
+    """The k that are shown, best first."""
+    if not request.diversity or not groups:
+        return groups[: request.k]
+    groups = groups[: _wanted(request)]
+    rows = np.array([group[0] for group in groups], np.uint64)
+    _, model = model_named(snapshot.path, snapshot.commit, request.model)
+    ids, vectors = snapshot.store.vectors_of(rows, model.column)
+    relevance = np.array([scores[row_id] for row_id in rows.tolist()])
+    if request.mode != "dense":
+        relevance /= relevance[0]  # of the best; a cosine is on the scale of the vectors already
+    order = maximal_marginal_relevance(
+        relevance, vectors[np.searchsorted(ids, rows)], request.k, request.diversity
     )
-    lexical = (
-        nothing
-        if request.mode == "dense"
-        else [_by_words(snapshot.store, query, depth, where) for query in queries]
-    )
-    return [
-        _to_hits(snapshot.store, by_meaning, by_words, request, dense_weight)
-        for by_meaning, by_words in zip(dense, lexical, strict=True)
-    ]
-
-
-def _where(snapshot: Snapshot, request: Request) -> Where | None:
-    if request.where is None:
-        return None
-    return Where(snapshot.store, compile_filter(request.where, snapshot.commit.fields))
-
-
-def _by_words(store: Store, query: str, k: int, where: Where | None) -> Ranking:
-    ids, scores = store.lexical(query, k, None if where is None else where.predicate)
-    return list(zip(ids.tolist(), scores.tolist(), strict=True))
+    return [groups[place] for place in order]
 
 
 def _to_hits(
-    store: Store, dense: Ranking, lexical: Ranking, request: Request, dense_weight: float
+    store: Store,
+    groups: list[Group],
+    scores: dict[int, float],
+    candidates: Candidates,
+    query: str,
+    language: str | None,
 ) -> list[Hit]:
-    """The k best of both engines' candidates, with their texts."""
-    rankings = [[row_id for row_id, _ in ranking] for ranking in (dense, lexical)]
-    if request.mode == "hybrid":
-        best = reciprocal_rank_fusion(rankings, [dense_weight, 1.0])[: request.k]
-    else:
-        best = (dense or lexical)[: request.k]
-    ranks = [{row_id: rank for rank, row_id in enumerate(ranking, 1)} for ranking in rankings]
-    rows = store.fetch(np.array([row_id for row_id, _ in best], np.uint64))
-    return [
-        _to_hit(row, score, ranks[0].get(row_id), ranks[1].get(row_id))
-        for row, (row_id, score) in zip(rows, best, strict=True)
-    ]
+    ids = [row_id for group in groups for row_id in group]
+    rows = dict(zip(ids, store.fetch(np.array(ids, np.uint64)), strict=True))
+    words = QueryWords(query, language, [rows[group[0]].text for group in groups])
+
+    def to_hit(row_id: int, more: tuple[Hit, ...] = ()) -> Hit:
+        ranks = candidates.dense_ranks.get(row_id), candidates.lexical_ranks.get(row_id)
+        return _to_hit(rows[row_id], scores[row_id], *ranks, more, words)
+
+    return [to_hit(best, tuple(to_hit(row_id) for row_id in others)) for best, *others in groups]
 
 
-def _to_hit(row: Row, score: float, dense_rank: int | None, lexical_rank: int | None) -> Hit:
+def _to_hit(
+    row: Row,
+    score: float,
+    dense_rank: int | None,
+    lexical_rank: int | None,
+    more: tuple[Hit, ...],
+    words: QueryWords,
+) -> Hit:
     return Hit(
         row.document_id,
         row.passage_id,
@@ -102,4 +163,7 @@ def _to_hit(row: Row, score: float, dense_rank: int | None, lexical_rank: int | 
         score,
         dense_rank,
         lexical_rank,
+        row.position,
+        more,
+        words,
     )

@@ -23,8 +23,9 @@ from rowspace.errors import ConfigError, RowspaceError, SpaceCorruptError, Space
 from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
 from rowspace.search.commit import Commit, read_commit
-from rowspace.search.manifest import Manifest, ModelState, check_encoder, load_encoder
+from rowspace.search.manifest import Manifest, check_encoder, load_encoder
 from rowspace.search.model_copy import Model, copy_model
+from rowspace.search.model_state import ModelState
 from rowspace.search.models import check_name, new_column, new_folder, rewrite
 from rowspace.search.store import Store, disk_errors, vector_array
 from rowspace.search.text_vectors import TextVectors

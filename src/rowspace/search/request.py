@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rowspace.errors import ConfigError
-from rowspace.search.filters import Filter
+from rowspace.search.filters import Given
 
 MODES = ("hybrid", "dense", "lexical")
 MAX_K = 10_000
@@ -19,11 +20,16 @@ class Request:
     """How many hits."""
     mode: str = "hybrid"
     """By meaning (dense), by words (lexical), or by both, fused by rank (hybrid)."""
-    where: str | Filter | None = None
-    """What a passage must meet."""
+    where: Given | None = None
+    """What a passage must meet; of a sequence, all."""
     dense_weight: float | None = None
     """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words;
     None takes what is set for the model."""
+    diversity: float = 0.0
+    """How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
+    relevance with λ = 1 - diversity."""
+    group: bool = False
+    """Whether hits are documents, each by its best passage, and not passages."""
     model: str | None = None
     """Which of the space's models finds by meaning; None takes its default."""
 
@@ -32,5 +38,18 @@ class Request:
             raise ConfigError(f"mode is {self.mode!r}; give one of {', '.join(MODES)}")
         if not 1 <= self.k <= MAX_K:
             raise ConfigError(f"k is {self.k}; give 1 to {MAX_K:,}")
-        if self.dense_weight is not None and not self.dense_weight >= 0:
-            raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
+        check_dense_weight(self.dense_weight)
+        if not 0 <= self.diversity <= 1:
+            raise ConfigError(f"diversity is {self.diversity}; give 0 (off) to 1")
+
+
+def check_dense_weight(weight: float | None) -> None:
+    """See that a weight can be one, or is left to the space.
+
+    Raises
+    ------
+    ConfigError
+        If it is negative, infinite or no number.
+    """
+    if weight is not None and not 0 <= weight < math.inf:
+        raise ConfigError(f"dense_weight is {weight}; give 0 or more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,11 +10,25 @@ from pathlib import Path
 
 from rowspace.errors import SpaceCorruptError, SpaceLockedError
 from rowspace.files import WriterLock
-from rowspace.search.commit import COMMIT, Commit, find_damage, read_commit, remove_leftovers
-from rowspace.search.index.dense import DenseIndex
+from rowspace.search.commit import (
+    COMMIT,
+    COPY,
+    Commit,
+    find_copied,
+    find_damage,
+    put_right,
+    read_commit,
+    remove_leftovers,
+)
+from rowspace.search.index.cached import Loaded
+from rowspace.search.index.dense import Dense, DenseIndex
+from rowspace.search.index.in_store import StoreIndex
+from rowspace.search.index.upkeep import VectorColumn, effort_in_store
 from rowspace.search.store import Store
 
-Signature = tuple[int, int, int]
+Signature = tuple[int, ...]
+
+_logger = logging.getLogger("rowspace")
 
 
 @dataclass
@@ -24,19 +39,45 @@ class Snapshot:
     commit: Commit
     signature: Signature
     store: Store
-    _dense: dict[str, DenseIndex] = field(default_factory=dict)
+    before: dict[str, Loaded] = field(default_factory=dict)
+    """Indexes that the snapshot before had read, by model; let go when the vectors are read."""
+    _dense: dict[str, Dense] = field(default_factory=dict)
+    _loaded: dict[str, Loaded] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def dense(self, model: str) -> DenseIndex:
+    def dense(self, model: str) -> Dense:
         """What finds the passages nearest to a vector of a model."""
         with self._lock:
             if model not in self._dense:
-                column = self.commit.models[model].column
-                self._dense[model] = DenseIndex.of_store(self.store, column)
+                self._dense[model] = self._read_vectors(model)
             return self._dense[model]
 
+    def vectors(self, model: str) -> VectorColumn:
+        """The vectors of a model."""
+        state = self.commit.models[model]
+        return VectorColumn(
+            self.path, self.commit, self.store, model, state.column, state.fingerprint
+        )
 
-def take_snapshot(path: Path) -> Snapshot:
+    def forget(self) -> dict[str, Loaded]:
+        """Let go of the vectors held in memory; returns the indexes that are mapped, by model."""
+        with self._lock:
+            self._dense = {}
+            return self.before | self._loaded
+
+    def _read_vectors(self, model: str) -> Dense:
+        vectors = self.vectors(model)
+        opened = vectors.open(self.before.pop(model, None))
+        if opened is None and self.store.has_vector_index(vectors.column):
+            return StoreIndex(self.store, vectors.column, effort_in_store(vectors))
+        if opened is None:
+            return DenseIndex(*self.store.vectors(vectors.column))
+        self._loaded[model] = opened.loaded
+        rest = self.store.vectors_of(opened.rest, vectors.column)
+        return DenseIndex(*rest, opened.mapped)
+
+
+def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapshot:
     """The last finished write.
 
     Raises
@@ -48,9 +89,11 @@ def take_snapshot(path: Path) -> Snapshot:
         signature = signature_of(path)
         commit = read_commit(path)
         try:
-            for error in find_damage(path, commit):
-                raise error
-            return Snapshot(path, commit, signature, _open_store(path, commit))
+            for damage in find_damage(path, commit):
+                raise damage.error
+            for copied in find_copied(path, commit):
+                _logger.warning("%s", copied)
+            return Snapshot(path, commit, signature, _open_store(path, commit), before or {})
         except SpaceCorruptError:
             if signature_of(path) == signature:
                 raise
@@ -58,12 +101,16 @@ def take_snapshot(path: Path) -> Snapshot:
 
 
 def signature_of(path: Path) -> Signature:
-    """Changes with each commit, which replaces the file."""
-    try:
-        state = (path / COMMIT).stat()
-    except OSError:
-        return (0, 0, 0)
-    return (state.st_ino, state.st_mtime_ns, state.st_size)
+    """Changes with each commit, which replaces the two files."""
+    signature: list[int] = []
+    for name in (COMMIT, COPY):
+        try:
+            state = (path / name).stat()
+        except OSError:
+            signature += (0, 0, 0)
+        else:
+            signature += (state.st_ino, state.st_mtime_ns, state.st_size)
+    return tuple(signature)
 
 
 def _open_store(path: Path, commit: Commit) -> Store:
@@ -78,6 +125,7 @@ def _open_store(path: Path, commit: Commit) -> Store:
         try:
             with WriterLock(path / "lock", 0.0, str(path)):
                 if read_commit(path) == commit:
+                    put_right(path, commit)
                     remove_leftovers(path, commit)
         except (SpaceLockedError, OSError):
             raise error from None

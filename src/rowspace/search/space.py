@@ -6,32 +6,66 @@ takes that version up first. Vectors are held in memory, texts are read when a h
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rowspace.errors import ConfigError, FormatError, SpaceCorruptError
-from rowspace.search.commit import Commit, read_commit
-from rowspace.search.filters import Filter, compile_filter
+import pyarrow as pa
+
+from rowspace.errors import (
+    ConfigError,
+    FormatError,
+    MissingExtraError,
+    SpaceCorruptError,
+    SpaceError,
+    SpaceLockedError,
+)
+from rowspace.search.arrow import as_reader, model_of_table, read_passages, table_passages
+from rowspace.search.commit import Commit, model_named, read_commit
+from rowspace.search.export import ExportConfig, Exported, export_passages
+from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
 from rowspace.search.hit import Hit
-from rowspace.search.manifest import (
-    Manifest,
-    ModelState,
-    check_encoder,
-    load_encoder,
-    read_manifest,
+from rowspace.search.index.cached import IndexRecord
+from rowspace.search.index.config import IndexConfig
+from rowspace.search.index.upkeep import (
+    index_in_files,
+    keep_rows_up,
+    kind_for,
+    measure_in_store,
+    remove_index,
+    settings_of,
 )
+from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
 from rowspace.search.model_copy import Model
-from rowspace.search.models import choose_default, named, remove_model
-from rowspace.search.ranking import find_hits
+from rowspace.search.model_state import ModelState
+from rowspace.search.models import choose_default, remove_model
+from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.reembed import Change, reembed
+from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
+from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
-from rowspace.search.writer import LOCK_TIMEOUT, Added, add_documents, delete_documents
+from rowspace.search.store import disk_errors
+from rowspace.search.writer import (
+    LOCK_TIMEOUT,
+    Added,
+    add_documents,
+    add_passages,
+    compact_space,
+    delete_documents,
+    index_in_store,
+    set_dense_weight,
+)
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
+from rowspace.text.tables import holds_passages, table_documents
+
+_logger = logging.getLogger("rowspace")
 
 T = TypeVar("T")
 
@@ -39,7 +73,8 @@ T = TypeVar("T")
 class Space:
     """Passages with vectors and words, open for searching and writing. Use `open_space`.
 
-    It may be used from several threads, and other processes may write to it meanwhile.
+    It may be used from several threads, and other processes may write to it meanwhile. A process
+    that was forked from this one must open it anew.
     """
 
     def __init__(self, path: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
@@ -48,14 +83,15 @@ class Space:
         self._encoders: dict[str, Encoder] = {}  # by fingerprint
         self._snapshot: Snapshot | None = None
         self._lock = threading.RLock()
+        self._process = os.getpid()
         if encoder is not None:
-            name, model = named(path, read_commit(path), None)
+            name, model = model_named(path, read_commit(path), None)
             self._encoders[model.fingerprint] = check_encoder(path, name, model, encoder)
 
     @property
     def encoder(self) -> Encoder:
         """The encoder of the default model, loaded when first used."""
-        return self.encoders[self.default_model]
+        return self._in_one_version(lambda snapshot: self._encoder_in(snapshot, None))
 
     @property
     def encoders(self) -> Mapping[str, Encoder]:
@@ -73,6 +109,12 @@ class Space:
         return self._current().commit.model
 
     @property
+    def dense_weight(self) -> float:
+        """How much the default model's ranking counts in a hybrid search, beside 1 for words."""
+        commit = self._current().commit
+        return commit.models[commit.model].weight
+
+    @property
     def fields(self) -> dict[str, str]:
         """The metadata fields that a filter can use, with their types."""
         return {name: field.type for name, field in self._current().commit.fields.items()}
@@ -84,8 +126,10 @@ class Space:
         query: str,
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
         model: str | None = None,
     ) -> list[Hit]:
         """The k best passages for a query.
@@ -97,12 +141,21 @@ class Space:
         k : int
         mode : {"hybrid", "dense", "lexical"}
             By meaning (dense), by words (lexical), or by both, fused by rank.
-        where : str or Filter or None
+        where : str or Filter or sequence of these, or None
             A filter, as in `year >= 1990 and country = "Chad"`; see `filters`. k passages that
-            meet it are found where there are as many.
+            meet it are found where there are as many. All of a sequence must hold, and each is
+            parsed by itself: `where=['tenant = "a"', what_a_user_typed]` never shows another
+            tenant's passages.
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
             words; None takes what is set for the model.
+        diversity : float
+            How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
+            relevance with λ = 1 - diversity, see `diversity`. Hits are in the order they are
+            chosen, which need not be that of their scores.
+        group : bool
+            Find k documents and not passages: each hit is the best passage of its document, and
+            has the others that were found in `more`.
         model : str or None
             Which of the space's models finds by meaning; None takes its default.
 
@@ -115,54 +168,135 @@ class Space:
         Raises
         ------
         ConfigError
-            If k or the mode cannot be, or there is no such model.
+            If k, the mode, the weight or the diversity cannot be, or there is no such model.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
-        return self.search_batch([query], k, mode, where, dense_weight, model)[0]
+        return self.search_batch([query], k, mode, where, dense_weight, diversity, group, model)[0]
 
     def search_batch(
         self,
         queries: Sequence[str],
         k: int = 10,
         mode: str = "hybrid",
-        where: str | Filter | None = None,
+        where: Given | None = None,
         dense_weight: float | None = None,
+        diversity: float = 0.0,
+        group: bool = False,
         model: str | None = None,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
-        request = Request(k=k, mode=mode, where=where, dense_weight=dense_weight, model=model)
+        request = Request(
+            k=k,
+            mode=mode,
+            where=where,
+            dense_weight=dense_weight,
+            diversity=diversity,
+            group=group,
+            model=model,
+        )
         return self.answer(queries, request)
+
+    def retrieve(
+        self,
+        query: str,
+        k: int = 10,
+        max_tokens: int = 2000,
+        mode: str = "hybrid",
+        where: Given | None = None,
+        dense_weight: float | None = None,
+        diversity: float = 0.0,
+        count_tokens: CountTokens | None = None,
+    ) -> Retrieved:
+        """Passages with numbered citations for a prompt that has room for `max_tokens`.
+
+        Passages of one document that follow each other are joined. The last one is cut at the end
+        of a sentence if it does not fit whole, or left out.
+
+        Parameters
+        ----------
+        query : str
+        k : int
+            Passages to take, at most.
+        max_tokens : int
+            Of the whole block, with citations and separators.
+        mode, where, dense_weight, diversity
+            As in `search`.
+        count_tokens : callable or None
+            Text to its number of tokens, by the language model's own tokenizer at best. None
+            takes the sentence encoder's; with word vectors, `retrieval.estimate_tokens`, which
+            counts more rather than fewer.
+
+        Returns
+        -------
+        Retrieved
+            `text` for the prompt, `passages` with title, source and ids, `n_tokens`.
+
+        Examples
+        --------
+        >>> found = space.retrieve("Which lakes shrink?", max_tokens=500)
+        >>> prompt = f"{found.text}\n\nAnswer from these, with their numbers: Which lakes shrink?"
+        """
+        hits = self.search(query, k, mode, where, dense_weight, diversity)
+        return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
     def answer(self, queries: Sequence[str], request: Request) -> list[list[Hit]]:
         """`search_batch` of what a `Request` asks for."""
 
-        def find(snapshot: Snapshot) -> list[list[Hit]]:
-            name, model = named(self.path, snapshot.commit, request.model)
+        def hits(snapshot: Snapshot) -> list[list[Hit]]:
             weight = request.dense_weight
+            _, model = model_named(self.path, snapshot.commit, request.model)
             return find_hits(
                 snapshot,
                 queries,
                 request,
-                name,
-                model.dense_weight if weight is None else weight,
-                lambda: encode_queries(self._encoder_of(name, model), list(queries)),
+                model.weight if weight is None else weight,
+                self.manifest.language,
+                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
             )
 
-        return self._with_current(find)
+        return self._in_one_version(hits)
 
-    def _with_current(self, function: Callable[[Snapshot], T]) -> T:
-        """What `function` makes of the last finished write."""
+    def rank_documents(
+        self, queries: Sequence[str], request: Request, weights: Sequence[float]
+    ) -> list[list[list[str]]]:
+        """Each query's k best document ids at each of several weights of meaning.
+
+        Both engines are asked once a query. A document ranks as its best passage does.
+        """
+
+        def rankings(snapshot: Snapshot) -> list[list[list[str]]]:
+            return rank_documents(
+                snapshot,
+                queries,
+                request,
+                weights,
+                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
+            )
+
+        return self._in_one_version(rankings)
+
+    def count_missing(self, document_ids: Collection[str]) -> int:
+        """How many of the documents are not in the space."""
+        ids = sorted(document_ids)
+        return self._in_one_version(lambda snapshot: len(ids) - snapshot.store.count_documents(ids))
+
+    def _in_one_version(self, ask: Callable[[Snapshot], T]) -> T:
+        """What the last finished write answers."""
         while True:
             snapshot = self._current()
             try:
-                return function(snapshot)
+                return ask(snapshot)
             except (SpaceCorruptError, FormatError):
                 # A writer may have removed the files of this version under us: take the newer.
                 if signature_of(self.path) == snapshot.signature:
                     raise
+
+    def _encoder_in(self, snapshot: Snapshot, name: str | None) -> Encoder:
+        """The encoder of a model, the default one where none is named."""
+        return self._encoder_of(*model_named(self.path, snapshot.commit, name))
 
     def _encoder_of(self, name: str, model: ModelState) -> Encoder:
         with self._lock:
@@ -171,17 +305,40 @@ class Space:
                 self._encoders[model.fingerprint] = encoder
             return self._encoders[model.fingerprint]
 
+    def _encoders_but(self, given: ModelState | None) -> dict[str, Encoder]:
+        """The encoders of all models but one, by fingerprint."""
+
+        def load(snapshot: Snapshot) -> dict[str, Encoder]:
+            models = snapshot.commit.models.items()
+            wanted = {name: model for name, model in models if model != given}
+            return {
+                model.fingerprint: self._encoder_of(name, model) for name, model in wanted.items()
+            }
+
+        return self._in_one_version(load)
+
     def _current(self) -> Snapshot:
         """The last finished write; read anew only if there was one since."""
+        self._check_process()
         with self._lock:
             signature = signature_of(self.path)
             if self._snapshot is None or self._snapshot.signature != signature:
-                self._snapshot = None  # frees the vectors before the new ones are read
-                self._snapshot = take_snapshot(self.path)
+                before, self._snapshot = self._snapshot, None
+                # Frees the vectors before the new ones are read.
+                indexes = {} if before is None else before.forget()
+                self._snapshot = take_snapshot(self.path, indexes)
                 models = self._snapshot.commit.models.values()
                 for fingerprint in self._encoders.keys() - {model.fingerprint for model in models}:
                     del self._encoders[fingerprint]
             return self._snapshot
+
+    def _check_process(self) -> None:
+        """LanceDB's threads do not survive a fork: what was opened before it would hang."""
+        if os.getpid() != self._process:
+            raise SpaceError(
+                f"{self.path} was opened before this process was forked; open it anew here, or "
+                "start processes by multiprocessing's 'spawn'"
+            )
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -206,23 +363,67 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
-
-        def load(snapshot: Snapshot) -> dict[str, Encoder]:
-            models = snapshot.commit.models
-            return {
-                models[name].fingerprint: self._encoder_of(name, models[name]) for name in models
-            }
-
-        encoders = self._with_current(load)
-        return add_documents(
+        self._check_process()
+        encoders = self._encoders_but(None)
+        added = add_documents(
             self.path, self.manifest, encoders, self._encoder_of, documents, timeout
         )
+        self._keep_index()
+        return added
+
+    def add_arrow(
+        self, table: Any, *, fingerprint: str | None = None, timeout: float = LOCK_TIMEOUT
+    ) -> Added:
+        """Add the rows of an Arrow table; a document whose id is there already is replaced.
+
+        Parameters
+        ----------
+        table : pyarrow.Table, pyarrow.RecordBatchReader, or a data frame with an Arrow stream
+            Columns `document_id`, `text`, and optionally `title` and `source`; every other one
+            is metadata, in which nulls are missing. A row is a document, which is cut into
+            passages. With `vector`, or with `passage_id` and `position`, a row is a passage and
+            stays as it is; those of one document follow each other. Vectors are taken as given.
+        fingerprint : str or None
+            Of the encoder that made the vectors; it must be that of one of this space's models.
+            What `to_arrow` gives brings its own.
+        timeout : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        CorpusError
+            If a column is missing or holds what it cannot, two documents have one id, or a value
+            does not fit its field's type.
+        ConfigError
+            If the vectors are of another encoder, or of an unknown one.
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full. In each case the space is as it was.
+        """
+        reader = as_reader(table)
+        models = self.models
+        model = model_of_table(reader.schema, models.values(), fingerprint)
+        if not holds_passages(reader.schema):
+            return self.add(table_documents(reader), timeout)
+        self._check_process()
+        added = add_passages(
+            self.path,
+            self.manifest,
+            self._encoders_but(model),
+            self._encoder_of,
+            table_passages(reader, 0 if model is None else model.dim),
+            None if model is None else model.fingerprint,
+            timeout,
+        )
+        self._keep_index()
+        return added
 
     def delete(
         self,
         document_ids: Iterable[str] | None = None,
         *,
-        where: str | Filter | None = None,
+        where: Given | None = None,
         timeout: float = LOCK_TIMEOUT,
     ) -> int:
         """Delete documents by id, or those that meet a filter; returns how many there were.
@@ -243,13 +444,185 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
-        return delete_documents(
+        self._check_process()
+        n_deleted = delete_documents(
             self.path,
             self.manifest,
             document_ids,
             None if where is None else predicate,
             timeout,
         )
+        self._keep_index()
+        return n_deleted
+
+    def set_dense_weight(
+        self, weight: float | None, timeout: float = LOCK_TIMEOUT, model: str | None = None
+    ) -> None:
+        """Let meaning count so much in hybrid searches that say nothing else; kept in the space.
+
+        Parameters
+        ----------
+        weight : float or None
+            0 or more, beside 1 for words; None for what the model came with.
+            `tuning.tune_dense_weight` finds the best one for judged queries.
+        timeout : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        ConfigError
+            If the weight is negative.
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        """
+        set_dense_weight(self.path, weight, timeout, model)
+
+    def index(
+        self,
+        config: IndexConfig | None = None,
+        timeout: float = LOCK_TIMEOUT,
+        model: str | None = None,
+    ) -> IndexRecord | None:
+        """Make the index of the vectors, and measure what share of the nearest it finds.
+
+        It is made beside readers and writers, and goes on where an earlier call was stopped.
+        Where an index of these settings is there, what is new is added to it.
+
+        Parameters
+        ----------
+        config : IndexConfig or None
+            None takes the settings of the index that is there, or the defaults.
+        timeout : float
+            Seconds to wait for another process that writes, where the index is Lance's own.
+
+        Returns
+        -------
+        IndexRecord or None
+            Its kind, effort and measured recall; None where all vectors are compared in memory,
+            which needs no index.
+
+        Raises
+        ------
+        SpaceLockedError
+            If another process is making it.
+        SpaceError
+            If the disk is full. The index there was stays.
+        """
+        self._check_process()
+        commit = self._current().commit
+        model, _ = model_named(self.path, commit, model)
+        vectors = self._current().vectors(model)
+        encoder = self.encoders[model]
+        config = config or settings_of(vectors)
+        kind = kind_for(vectors, config)
+        in_store = vectors.store.has_vector_index(vectors.column)
+        if kind == "lance":
+            started = time.monotonic()
+            index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
+            vectors = self._current().vectors(model)
+            return measure_in_store(vectors, encoder, config, time.monotonic() - started)
+        record = None
+        if kind is None:
+            remove_index(vectors)
+        else:
+            with disk_errors(self.path, "write the index"):
+                record = index_in_files(vectors, encoder, kind, config)
+        if in_store:
+            index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
+        with self._lock:
+            self._snapshot = None
+        return record
+
+    def _keep_index(self) -> None:
+        """After a write: index if it is due. What goes wrong here undoes nothing."""
+        try:
+            for model in self.models:
+                due = keep_rows_up(self._current().vectors(model))
+                if due is not None:
+                    _logger.info("%s: making the index, since %s", self.path, due)
+                    self.index(model=model)
+        except SpaceLockedError:
+            pass  # whoever makes it will do
+        except (SpaceError, MissingExtraError) as error:
+            _logger.warning("what was written is kept, but the index could not be made: %s", error)
+
+    # --- Handing on ------------------------------------------------------------------------------
+
+    def to_arrow(
+        self,
+        columns: Sequence[str] | None = None,
+        where: Given | None = None,
+        model: str | None = None,
+    ) -> pa.RecordBatchReader:
+        """The passages as an Arrow table, streamed, all of one version of the space.
+
+        Parameters
+        ----------
+        columns : sequence of str or None
+            Some of `document_id`, `passage_id`, `position`, `title`, `text`, `source`, the
+            metadata fields by their names, `metadata` (JSON of what no field's column holds as it
+            was), and `vector` (float32, of any length, as the encoder gave it). None gives all.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
+
+        Returns
+        -------
+        pyarrow.RecordBatchReader
+            Its schema's metadata names the encoder, which `add_arrow` looks at. Reading on raises
+            SpaceError if another process compacted the space meanwhile.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such column.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        """
+        return read_passages(self._current(), model, columns, where)
+
+    def export(
+        self,
+        path: Path | str,
+        *,
+        where: Given | None = None,
+        model: str | None = None,
+        config: ExportConfig | None = None,
+        **settings: Any,
+    ) -> Exported:
+        """Write the passages to a file for other programs, all of one version of the space.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix tells the format: .parquet and .arrow are tables as of `to_arrow`; .faiss
+            and .hnsw are indexes of FAISS and hnswlib. An index numbers the passages, and which
+            they are is in a file beside it, with `.ids.jsonl` after its name.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
+        config : ExportConfig, optional
+        **settings
+            Fields of ExportConfig, instead of `config`.
+
+        Raises
+        ------
+        ConfigError
+            If the suffix is not known, or a setting does not go with the format.
+        FilterError
+            If the filter does not parse or names an unknown field.
+        SpaceError
+            If there is no such passage, or the file cannot be written.
+        MissingExtraError
+            If hnswlib is wanted and not installed.
+        """
+        if config is None:
+            config = ExportConfig(**settings)
+        elif settings:
+            raise ConfigError("give a config or settings, not both")
+        return export_passages(self._current, model, Path(path), where, config)
 
     # --- Models ----------------------------------------------------------------------------------
 
@@ -299,7 +672,7 @@ class Space:
             If another process does the same, or writes for longer than `timeout`.
         """
         change = Change(model=model, name=name, dense_weight=dense_weight)
-        return reembed(self.path, self.manifest, change, resume, timeout)
+        return self._reembed(change, resume, timeout)
 
     def reembed(
         self,
@@ -321,7 +694,13 @@ class Space:
             What it is called; as the one that it replaces if not given.
         """
         change = Change(model=model, name=name, in_place=True, dense_weight=dense_weight)
-        return reembed(self.path, self.manifest, change, resume, timeout)
+        return self._reembed(change, resume, timeout)
+
+    def _reembed(self, change: Change, resume: bool, timeout: float) -> ModelState:
+        self._check_process()
+        model = reembed(self.path, self.manifest, change, resume, timeout)
+        self._keep_index()
+        return model
 
     def remove_model(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
         """Remove a model, its vectors and its folder.
@@ -333,7 +712,9 @@ class Space:
         SpaceError
             If it is the default.
         """
+        self._check_process()
         remove_model(self.path, self.manifest, name, timeout)
+        self._keep_index()
 
     def choose_default(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
         """Make a model the one that searches take where none is named.
@@ -343,6 +724,7 @@ class Space:
         ConfigError
             If there is no such model.
         """
+        self._check_process()
         choose_default(self.path, name, timeout)
 
     # --- Looking after ---------------------------------------------------------------------------
@@ -361,6 +743,37 @@ class Space:
         """
         return verify(self.path)
 
+    def compact(self, timeout: float = LOCK_TIMEOUT) -> None:
+        """Write the store anew: in few pieces, without deleted passages and older versions.
+
+        A write does so by itself when it is due; `status` tells. It needs as much room on the
+        disk as the store has now, and takes at most `store.COMPACT_MEMORY_SHARE` of the free
+        memory.
+
+        Raises
+        ------
+        SpaceLockedError
+            If another process writes for longer than `timeout`.
+        SpaceError
+            If the disk is full; then the space is as it was.
+        """
+        self._check_process()
+        compact_space(self.path, self.manifest, timeout)
+        self._keep_index()
+
+    def repair(self, sources: Sequence[Path | str] = (), timeout: float = LOCK_TIMEOUT) -> Repaired:
+        """Put right what is damaged; `repair.repair` does it for a space that does not open.
+
+        Parameters
+        ----------
+        sources : sequence of path
+            Folders in which to look for whole copies of damaged files, at any depth.
+        timeout : float
+            Seconds to wait for another process that writes.
+        """
+        self._check_process()
+        return repair(self.path, sources, timeout)
+
 
 class _Encoders(Mapping[str, Encoder]):
     """The encoders of a space's models by name."""
@@ -369,10 +782,9 @@ class _Encoders(Mapping[str, Encoder]):
         self._space = space
 
     def __getitem__(self, name: str) -> Encoder:
-        def load(snapshot: Snapshot) -> Encoder:
-            return self._space._encoder_of(name, snapshot.commit.models[name])
-
-        return self._space._with_current(load)
+        if name not in self._space.models:
+            raise KeyError(name)
+        return self._space._in_one_version(lambda found: self._space._encoder_in(found, name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._space.models)

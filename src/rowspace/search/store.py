@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
+import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rowspace.errors import CorpusError, RowspaceError, SpaceCorruptError, SpaceError
+from rowspace.machine import available_memory, processor_flags, return_free_memory
+from rowspace.progress import track
 from rowspace.search.fields import Field, clean, typed_columns
 from rowspace.search.filters import any_of
 from rowspace.search.lexical import analyzer, bm25
@@ -33,7 +38,14 @@ if TYPE_CHECKING:
 
 TABLE = "passages"
 BATCH_ROWS = 4096
-NEVER = timedelta(days=36_500)
+ROW_ID = "_rowid"  # an empty selection would be of all columns
+COMPACT_MEMORY_SHARE = 0.25
+"""Of the memory that is free: what a compaction and a build of the text index may take."""
+PART_COST = 4
+"""Bytes of memory for a byte of a part that is written; see docs/decisions/compaction.md."""
+MIN_INDEX_MEMORY = 1 << 26
+ASSUMED_MEMORY = 1 << 31
+"""Where the system does not say what is free."""
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
 _TEXT_COLUMNS = ("passage_id", "document_id", "title", "content", "source", "metadata")
@@ -196,9 +208,13 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.count_rows(predicate))
 
-    def count_documents(self) -> int:
-        """How many documents there are."""
-        return self.count("position = 0")
+    def count_documents(self, among: Iterable[str] | None = None) -> int:
+        """How many documents there are, or how many of these ids are there."""
+        if among is None:
+            return self.count("position = 0")
+        ids = [clean(document_id) for document_id in among]
+        parts = (ids[start : start + 1000] for start in range(0, len(ids), 1000))
+        return sum(self.count(f"position = 0 AND {any_of('document_id', part)}") for part in parts)
 
     def count_unindexed(self) -> int:
         """How many passages the full text index does not cover; they are found all the same."""
@@ -211,51 +227,90 @@ class Store:
         with _lance_errors(self.folder, "read the store", reading=True):
             return int(self._table.stats()["fragment_stats"]["num_fragments"])
 
+    def index_ids(self) -> set[str]:
+        """The folders of the indexes that this version has."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return {str(index.index_uuid) for index in self._table.list_indices()}
+
+    def indexed_vectors(self) -> list[str]:
+        """The columns of vectors that have an index in the store."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            columns = {name for index in self._table.list_indices() for name in index.columns}
+        return sorted(columns - {"content"})
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return self._table.schema
+
     def vectors(self, column: str = "vector") -> tuple[RowIds, NDArray[np.float32]]:
-        """All vectors of a model: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
+        """All vectors of a column: (n,) row ids, ascending, and the (n, dim) float32 matrix."""
         n = self.count()
+        ids = np.empty(n, np.uint64)
+        matrix = np.empty((n, self.dim(column)), np.float32)
+        start = 0
+        for some, vectors in self.vector_batches(column):
+            end = start + len(some)
+            ids[start:end], matrix[start:end] = some, vectors
+            start = end
+        return _ascending(ids, matrix)
+
+    def vector_batches(
+        self, column: str = "vector"
+    ) -> Iterator[tuple[RowIds, NDArray[np.float32]]]:
+        """Row ids and (n, dim) float32 vectors, a few thousand at a time, in the table's order."""
+        dim = self.dim(column)
         with _lance_errors(self.folder, "read the vectors", reading=True):
-            dim = self._table.schema.field(column).type.list_size
-            ids = np.empty(n, np.uint64)
-            matrix = np.empty((n, dim), np.float32)
-            start = 0
             scan = self._table.search().select([column]).with_row_id(True)
             for batch in scan.to_batches(BATCH_ROWS):
-                end = start + batch.num_rows
-                ids[start:end] = batch["_rowid"].to_numpy()
-                matrix[start:end] = batch[column].flatten().to_numpy().reshape(-1, dim)
-                start = end
-        if np.any(ids[1:] < ids[:-1]):
-            order = np.argsort(ids)
-            ids, matrix = ids[order], matrix[order]
-        return ids, matrix
+                vectors = batch[column].flatten().to_numpy().reshape(-1, dim)
+                yield batch["_rowid"].to_numpy(), vectors
+
+    def vectors_of(
+        self, row_ids: RowIds, column: str = "vector"
+    ) -> tuple[RowIds, NDArray[np.float32]]:
+        """The vectors of some rows, in the order of their ids."""
+        if not len(row_ids):
+            return np.zeros(0, np.uint64), np.zeros((0, self.dim(column)), np.float32)
+        with _lance_errors(self.folder, "read the vectors", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            rows = taken.select([column]).with_row_id().to_arrow().combine_chunks()
+        flat = rows[column].combine_chunks().flatten().to_numpy()
+        matrix = np.array(flat, np.float32).reshape(rows.num_rows, -1)
+        return _ascending(rows["_rowid"].to_numpy(), matrix)
+
+    def dim(self, column: str = "vector") -> int:
+        """Length of the vectors in a column."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return int(self._table.schema.field(column).type.list_size)
+
+    def all_row_ids(self) -> RowIds:
+        """(n,) row ids of all passages, ascending."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            rows = self._table.search().select([ROW_ID]).to_arrow()
+        return np.sort(rows["_rowid"].to_numpy())
 
     def row_ids(self, predicate: str) -> RowIds:
         """(n,) row ids of the passages that meet a predicate, ascending."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            rows = self._table.search().where(predicate).select([]).with_row_id(True).to_arrow()
+            rows = self._table.search().where(predicate).select([ROW_ID]).to_arrow()
         return np.sort(rows["_rowid"].to_numpy())
 
-    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
-        """The values of a string column, batch by batch."""
-        scan = self._table.search().select([column])
+    def scan(
+        self, columns: Sequence[str], predicate: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Some columns of all passages, or of those that meet a predicate, batch by batch."""
+        scan = self._table.search().select(list(columns))
         if predicate is not None:
             scan = scan.where(predicate)
         with _lance_errors(self.folder, "read the store", reading=True):
-            for batch in scan.to_batches(BATCH_ROWS):
-                yield from batch[column].to_pylist()
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns and their types."""
-        with _lance_errors(self.folder, "read the store", reading=True):
-            return self._table.schema
-
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """All rows, some columns of them, a few thousand at a time."""
-        scan = self._table.search().select(list(columns))
-        with _lance_errors(self.folder, "read the store", reading=True):
             yield from scan.to_batches(BATCH_ROWS)
+
+    def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
+        """The values of a string column, batch by batch."""
+        for batch in self.scan([column], predicate):
+            yield from batch[column].to_pylist()
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""
@@ -268,6 +323,15 @@ class Store:
         rows = {row["_rowid"]: _to_row(row) for row in found.to_pylist()}
         return [rows[row_id] for row_id in row_ids.tolist()]
 
+    def documents_of(self, row_ids: RowIds) -> dict[int, str]:
+        """The document of each row."""
+        if not len(row_ids):
+            return {}
+        with _lance_errors(self.folder, "read passages", reading=True):
+            taken = self._table.take_row_ids(np.unique(row_ids).tolist())
+            found = taken.select(["document_id"]).with_row_id().to_arrow()
+        return dict(zip(found["_rowid"].to_pylist(), found["document_id"].to_pylist(), strict=True))
+
     def lexical(
         self, query: str, k: int, predicate: str | None = None
     ) -> tuple[RowIds, NDArray[np.float32]]:
@@ -275,29 +339,63 @@ class Store:
         with _lance_errors(self.folder, "search the text", reading=True):
             return bm25(self._table, "content", clean(query), k, predicate)
 
+    def nearest(
+        self,
+        column: str,
+        vector: NDArray[np.float32],
+        k: int,
+        effort: int | None,
+        refine: int,
+        predicate: str | None = None,
+    ) -> RowIds:
+        """Row ids near a vector by Lance's index, or by comparing all if the effort is None."""
+        with _lance_errors(self.folder, "search the vectors", reading=True):
+            search = self._table.search(vector, vector_column_name=column).distance_type("cosine")
+            if effort is None:
+                search = search.bypass_vector_index()
+            else:
+                search = search.minimum_nprobes(effort).maximum_nprobes(effort)
+                search = search.refine_factor(refine)
+            if predicate is not None:
+                search = search.where(predicate, prefilter=True)
+            rows = search.select([ROW_ID]).limit(k).to_arrow()
+        ids: RowIds = rows["_rowid"].to_numpy()
+        return ids
+
+    def has_vector_index(self, column: str = "vector") -> bool:
+        """Whether Lance has an index of a column's vectors."""
+        with _lance_errors(self.folder, "read the store", reading=True):
+            return any(column in index.columns for index in self._table.list_indices())
+
     # --- Writing, under the writer lock ----------------------------------------------------------
 
     def append(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Add rows from a stream of batches; an error in the stream is raised as it is."""
-        self._write(schema, batches, "append")
+        self._write(batches, schema, "append")
 
-    def replace(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-        """Put a stream of rows, which may have other columns, in place of all there are.
+    def rewrite(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+        """Put a stream of batches in place of all rows, as a new version; older ones stay.
 
-        It may be read from an older version, which stays as it is.
+        The columns may be others than before. The full text index is gone: build it anew. An
+        error in the stream is raised as it is, and then the table is as it was.
         """
-        self._write(schema, batches, "overwrite")
+        self._write(batches, schema, "overwrite")
 
-    def _write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], mode: str) -> None:
+    def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
         stream = _Stream(batches)
         try:
             with _lance_errors(self.folder, "write the store"):
-                reader = pa.RecordBatchReader.from_batches(schema, stream)
-                self._table.add(reader, mode=mode)
+                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
         except RowspaceError:
             if stream.error is not None:
                 raise stream.error from None
             raise
+
+    def batches(self, start: int = 0, n: int | None = None) -> Iterator[pa.RecordBatch]:
+        """All rows with all columns, or n of them from `start` on, a few thousand at a time."""
+        scan = self._table.search().offset(start)
+        with _lance_errors(self.folder, "read the store", reading=True):
+            yield from (scan if n is None else scan.limit(n)).to_batches(BATCH_ROWS)
 
     def delete(self, predicate: str) -> None:
         """Delete the passages that meet a predicate."""
@@ -325,23 +423,77 @@ class Store:
                 self._table.add_columns(new)
 
     def index_text(self, language: str | None) -> None:
-        """Build the full text index anew over all passages."""
+        """Build the full text index anew over all passages, in a share of the memory."""
+        settings = analyzer(language)
+        settings.memory_limit = max(MIN_INDEX_MEMORY, _memory_share()) >> 20  # MiB
         with _lance_errors(self.folder, "index the text"):
-            self._table.create_index("content", config=analyzer(language), replace=True)
+            self._table.create_index("content", config=settings, replace=True)
+
+    def index_vectors(self, column: str = "vector") -> None:
+        """Build Lance's index of a column's vectors anew over all passages."""
+        from lancedb.index import IvfRq
+
+        with _lance_errors(self.folder, "index the vectors"):
+            config = IvfRq(distance_type="cosine")
+            self._table.create_index(column, config=config, replace=True)
+
+    def drop_vector_index(self, column: str = "vector") -> None:
+        """Remove Lance's index of a column's vectors."""
+        with _lance_errors(self.folder, "drop an index"):
+            for index in self._table.list_indices():
+                if column in index.columns:
+                    self._table.drop_index(index.name)
 
     def compact(self) -> None:
-        """Join the table's pieces and drop deleted rows; older versions stay."""
-        with _lance_errors(self.folder, "compact the store"):
-            for _ in range(3):  # a round can leave new work: index first, then join
-                before = self._table.version
-                self._table.optimize(cleanup_older_than=NEVER)
-                if self._table.version == before:
-                    return
+        """Write all passages anew without the deleted ones, in a share of the memory."""
+        self.write_anew(self.schema, lambda batch: batch, "compacting")
 
-    def remove_old_versions(self) -> None:
-        """Remove the files that only older versions need."""
-        with _lance_errors(self.folder, "clean the store"):
-            self._table.optimize(cleanup_older_than=timedelta(milliseconds=1))
+    def write_anew(
+        self, schema: pa.Schema, change: Callable[[pa.RecordBatch], pa.RecordBatch], doing: str
+    ) -> None:
+        """Put changed rows in place of all there are, in a share of the memory.
+
+        The pieces are as large as that allows. Older versions stay; the text index is gone.
+
+        Parameters
+        ----------
+        schema : pyarrow.Schema
+            Of the rows then.
+        change : callable
+            Gives a batch with all columns that schema.
+        doing : str
+            What the progress bar says.
+        """
+        old = Store.open(self.folder, self.version)
+        n = self.count()
+        n_part = self._rows_in_a_part()
+        with track(doing, total=n) as tracker:
+            for start in range(0, max(n, 1), n_part):
+                part = map(change, old.batches(start, n_part))
+                if start == 0:
+                    self.rewrite(part, schema)
+                else:
+                    self.append(schema, part)
+                return_free_memory()
+                tracker.set(min(n, start + n_part))
+
+    def _rows_in_a_part(self) -> int:
+        with _lance_errors(self.folder, "read the store", reading=True):
+            statistics = self._table.stats()
+        row_bytes = int(statistics["total_bytes"]) // max(1, int(statistics["num_rows"]))
+        return max(BATCH_ROWS, _memory_share() // (PART_COST * max(1, row_bytes)))
+
+
+def _memory_share() -> int:
+    """Bytes that a compaction and a build of the text index may take."""
+    return int(COMPACT_MEMORY_SHARE * (available_memory() or ASSUMED_MEMORY))
+
+
+def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArray[np.float32]]:
+    if np.any(ids[1:] < ids[:-1]):
+        order = np.argsort(ids)
+        return ids[order], matrix[order]
+    return ids, matrix
 
 
 def _to_row(row: Mapping[str, Any]) -> Row:
@@ -376,7 +528,31 @@ class _Stream:
             raise
 
 
+@functools.cache
+def check_processor() -> None:
+    """See that the processor can run LanceDB, which it would otherwise end with SIGILL.
+
+    Raises
+    ------
+    SpaceError
+        If it is an x86 without AVX2. Where the system does not tell, a process tries.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return
+    flags = processor_flags()
+    if flags is None:
+        can = subprocess.run([sys.executable, "-c", "import lancedb"], check=False).returncode >= 0
+    else:
+        can = "avx2" in flags
+    if not can:
+        raise SpaceError(
+            "this processor has no AVX2, which LanceDB needs to read a space; use a machine with "
+            "one (x86 from 2013 on, or Arm)"
+        )
+
+
 def _connect(folder: Path) -> Any:
+    check_processor()
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would write warnings to stderr
     import lancedb
 

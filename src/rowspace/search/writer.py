@@ -28,11 +28,14 @@ from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
 from rowspace.search.commit import (
     Commit,
-    FileState,
     files_with,
+    find_damage,
     flush_and_hash,
+    model_named,
+    put_right,
     read_commit,
     remove_leftovers,
+    scan,
     store_bytes,
     write_commit,
 )
@@ -46,16 +49,16 @@ from rowspace.search.fields import (
 )
 from rowspace.search.lexical import check_language
 from rowspace.search.manifest import (
-    DEFAULT_MODEL,
     FORMAT,
     MANIFEST,
     EncoderInfo,
     Manifest,
-    ModelState,
     check_kind,
-    first_model,
+    is_space,
     read_manifest,
 )
+from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
+from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
     Store,
     base_schema,
@@ -82,8 +85,10 @@ FREE_GROWTH = 1 << 25
 
 Batches = Iterable[tuple[list[Passage], NDArray[np.float32]]]
 Models = Mapping[str, ModelState]
+Encoders = Mapping[str, Encoder]
+"""Of the models that a space has, by fingerprint."""
 EncoderOf = Callable[[str, ModelState], Encoder]
-"""Gives the encoder of a model of a space, by its name and state."""
+"""Gives the encoder of a model that a space has got since, by its name and state."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def create_space(
         If the language or the kind is not known.
     """
     path = Path(path)
-    if (path / MANIFEST).exists():
+    if is_space(path):
         raise SpaceError(f"{path} is a space already; give another folder, or `rowspace add` to it")
     manifest = Manifest(
         rowspace=__version__,
@@ -183,13 +188,15 @@ def _to_fields(types: Mapping[str, str]) -> dict[str, Field]:
 
 
 def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Field]) -> None:
-    models = {DEFAULT_MODEL: first_model(manifest)}
-    rows = _rows(batches, fields, models[DEFAULT_MODEL])
+    model = first_model(asdict(manifest))
+    models = {DEFAULT_MODEL: model}
+    rows = _rows(batches, fields, model)
     store = Store.create(path / "store", row_schema(models, fields), rows)
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
-    publish(path, store, fields, models, DEFAULT_MODEL, known={}, compact=True)
+    empty = Commit(version=0, passages=0, documents=0, fields=fields, files={}, models=models)
+    write_commit(path, _compacted(publish(path, store, empty), store))
 
 
 def row_schema(models: Models, fields: Mapping[str, Field]) -> pa.Schema:
@@ -232,26 +239,59 @@ def _note_id(document_id: str, seen: set[str]) -> None:
 def add_documents(
     path: Path,
     manifest: Manifest,
-    encoders: Mapping[str, Encoder],
+    encoders: Encoders,
     encoder_of: EncoderOf,
     documents: Iterable[Document],
     timeout: float,
 ) -> Added:
-    """Add documents, each replacing the one with its id. See `Space.add`.
+    """Add documents, each replacing the one with its id. See `Space.add`."""
+
+    def fill(spool: _Spool) -> None:
+        _encode(documents, manifest, encoders, spool)
+
+    return _add(path, manifest, encoder_of, timeout, fill)
+
+
+def add_passages(
+    path: Path,
+    manifest: Manifest,
+    encoders: Encoders,
+    encoder_of: EncoderOf,
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    given: str | None,
+    timeout: float,
+) -> Added:
+    """Add passages as they are, all of one document in a row.
 
     Parameters
     ----------
     path : Path
     manifest : Manifest
     encoders : mapping of str to Encoder
-        Of the models that the space has now, by fingerprint.
+        Those that are asked for vectors.
     encoder_of : callable
-        Gives those of models that it has got by the time the documents are encoded.
-    documents : iterable of Document
+    batches : iterable of (list of Passage, (n, dim) float32 array or None)
+    given : str or None
+        The fingerprint of the model whose vectors come with the passages.
     timeout : float
     """
+
+    def fill(spool: _Spool) -> None:
+        _take(batches, encoders, given, spool)
+
+    return _add(path, manifest, encoder_of, timeout, fill)
+
+
+def _add(
+    path: Path,
+    manifest: Manifest,
+    encoder_of: EncoderOf,
+    timeout: float,
+    fill: Callable[[_Spool], None],
+) -> Added:
+    """Add what `fill` puts into the spool, before the lock is taken."""
     with disk_errors(path, "add documents"), _Spool(path) as spool:
-        _encode(documents, manifest, encoders, spool)
+        fill(spool)
         with writing(path, timeout) as (commit, store):
             fields = extend_fields(commit.fields, spool.types)
             replaced = store.delete_documents(spool.document_ids)
@@ -288,12 +328,36 @@ def delete_documents(
     return n_deleted
 
 
+def set_dense_weight(
+    path: Path, weight: float | None, timeout: float, model: str | None = None
+) -> None:
+    """Change what meaning counts in a hybrid search. See `Space.set_dense_weight`."""
+    check_dense_weight(weight)
+    with disk_errors(path, "set the weight"), writing(path, timeout) as (commit, _):
+        name, state = model_named(path, commit, model)
+        models = commit.models | {name: replace(state, set_weight=weight)}
+        write_commit(path, replace(commit, models=models))
+
+
+def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
+    """Make Lance's own index of a column's vectors, or drop it, as one write."""
+    with disk_errors(path, "index the vectors"), writing(path, timeout) as (commit, store):
+        if drop:
+            store.drop_vector_index(column)
+        else:
+            store.index_vectors(column)
+        publish(path, store, commit)
+
+
 @contextlib.contextmanager
 def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     """Hold the lock on a space whose store is as the last commit left it."""
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
         commit = read_commit(path)
+        put_right(path, commit)
+        for damage in find_damage(path, commit):
+            raise damage.error
         remove_leftovers(path, commit)
         try:
             store = Store.open(path / "store")
@@ -325,82 +389,91 @@ def _finish(
     n = store.count()
     n_deleted = commit.passages + n_added - n
     changed = commit.changed + n_added + n_deleted
-    compact = store.count_fragments() > MAX_FRAGMENTS or (
-        _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
-    )
-    if compact:
-        store.compact()
-    if compact or changed > (0 if n < 10_000 else min(2_000, n // 100)):
+    state = replace(commit, fields=fields, changed=changed, deleted=commit.deleted + n_deleted)
+    if is_due(path, store, commit):
+        _compact(path, manifest, state, store)
+        return
+    if changed > (0 if n < 10_000 else min(2_000, n // 100)):
         store.index_text(manifest.language)
-        changed = 0
-    publish(
-        path,
-        store,
-        fields,
-        commit.models,
-        commit.model,
-        commit.files,
-        changed,
-        commit.compact_bytes,
-        compact,
-    )
+        state = replace(state, changed=0)
+    publish(path, store, state)
+
+
+def is_due(path: Path, store: Store, commit: Commit) -> bool:
+    """Whether a compaction would pay: many pieces, or a store twice as large as after the last."""
+    n_new = store.count_fragments() - commit.compact_fragments + 1
+    return n_new > MAX_FRAGMENTS or _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
 
 
 def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
 
 
-def publish(
-    path: Path,
-    store: Store,
-    fields: dict[str, Field],
-    models: Models,
-    model: str,
-    known: Mapping[str, FileState],
-    changed: int = 0,
-    compact_bytes: int = 0,
-    compact: bool = False,
-) -> None:
-    """Commit the store as it is.
-
-    Parameters
-    ----------
-    path : Path
-    store : Store
-    fields, models, model, changed, compact_bytes
-        See `Commit`.
-    known : mapping of str to FileState
-        Files that the last commit flushed and hashed.
-    compact : bool
-        Whether older versions are removed then.
-    """
-    commit = Commit(
+def publish(path: Path, store: Store, state: Commit) -> Commit:
+    """Commit what the store holds now: `state` with its version, its counts and all files."""
+    commit = replace(
+        state,
         version=store.version,
         passages=store.count(),
         documents=store.count_documents(),
-        fields=fields,
-        changed=changed,
-        compact_bytes=compact_bytes,
-        settled=not compact,
-        files=files_with(flush_and_hash(path, dict(known)), models),
-        models=dict(models),
-        model=model,
+        files=files_with(flush_and_hash(path, state.files), state.models),
     )
     write_commit(path, commit)
-    if compact:
-        # Only now: until the commit above, the old version was the one that counts.
-        store.remove_old_versions()
-        files = files_with(flush_and_hash(path, commit.files), models)
-        write_commit(
-            path,
-            replace(
-                commit,
-                version=store.version,
-                settled=True,
-                files=files,
-                compact_bytes=store_bytes(files),
-            ),
-        )
+    return commit
+
+
+# --- Compaction ----------------------------------------------------------------------------------
+
+
+def compact_space(path: Path, manifest: Manifest, timeout: float) -> None:
+    """Write the store anew, without what no search needs. See `Space.compact`."""
+    with disk_errors(path, "compact the space"), writing(path, timeout) as (commit, store):
+        _compact(path, manifest, commit, store)
+
+
+def _compact(path: Path, manifest: Manifest, state: Commit, store: Store) -> None:
+    publish_anew(path, manifest, state, store, store.compact)
+
+
+def publish_anew(
+    path: Path, manifest: Manifest, state: Commit, store: Store, write: Callable[[], None]
+) -> None:
+    """Commit `state` with the store as `write` writes it anew, and remove what there was."""
+    old = [name for name, _ in scan(path) if name.startswith("store/")]
+    indexed = store.indexed_vectors()
+    write()
+    columns = [column for column in indexed if column in store.schema.names]
+    index_anew(store, manifest.language, columns)
+    commit = publish(path, store, replace(state, changed=0, settled=False))
+    # Only now: until the commit above, the old version was the one that counts.
+    remove_old_files(path, old)
+    files = {name: kept for name, kept in commit.files.items() if name not in set(old)}
+    write_commit(path, _compacted(replace(commit, settled=True, files=files), store))
+
+
+def index_anew(store: Store, language: str | None, columns: Iterable[str]) -> None:
+    """Build all indexes in the store: of the text, and of these columns' vectors."""
+    store.index_text(language)
+    for column in columns if store.count() else ():
+        store.index_vectors(column)
+
+
+def _compacted(commit: Commit, store: Store) -> Commit:
+    return replace(
+        commit,
+        compact_bytes=store_bytes(commit.files),
+        compact_fragments=store.count_fragments(),
+        deleted=0,
+    )
+
+
+def remove_old_files(path: Path, names: Iterable[str]) -> None:
+    """Remove files of versions before a compaction, and the folders that this leaves empty."""
+    for name in names:
+        (path / name).unlink(missing_ok=True)
+    for folder in {(path / name).parent for name in names}:
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 # --- Encoding ahead ------------------------------------------------------------------------------
@@ -416,7 +489,7 @@ class _Spool:
     empty: list[str] = field(default_factory=list)
     n_passages: int = 0
     n_truncated: Counter[str] = field(default_factory=Counter)
-    """By the encoder's fingerprint, as the columns of vectors are named here."""
+    """By the encoder's fingerprint, as the columns of vectors are called here."""
 
     def __enter__(self) -> _Spool:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self.path))
@@ -447,10 +520,10 @@ class _Spool:
         self._file.seek(0)
         for batch in pa.ipc.open_stream(pa.PythonFile(self._file, "r")):
             metadata = [json.loads(text) for text in batch["metadata"].to_pylist()]
-            schema = row_schema(models, {})
             arrays = [batch[name] for name in base_schema({}).names]
             arrays += [_vectors(batch, name, models[name], encoder_of) for name in models]
-            yield with_fields(pa.RecordBatch.from_arrays(arrays, schema=schema), metadata, fields)
+            rows = pa.RecordBatch.from_arrays(arrays, schema=row_schema(models, {}))
+            yield with_fields(rows, metadata, fields)
 
 
 def _vectors(batch: pa.RecordBatch, name: str, model: ModelState, encoder_of: EncoderOf) -> Any:
@@ -462,10 +535,7 @@ def _vectors(batch: pa.RecordBatch, name: str, model: ModelState, encoder_of: En
 
 
 def _encode(
-    documents: Iterable[Document],
-    manifest: Manifest,
-    encoders: Mapping[str, Encoder],
-    spool: _Spool,
+    documents: Iterable[Document], manifest: Manifest, encoders: Encoders, spool: _Spool
 ) -> None:
     waiting: list[Passage] = []
     with track("encoding documents") as tracker:
@@ -476,14 +546,33 @@ def _encode(
                 spool.empty.append(document.document_id)
             waiting += passages
             if len(waiting) >= ENCODE_ROWS:
-                _write_encoded(waiting, encoders, spool)
+                _write_encoded(waiting, encoders, spool, {})
                 waiting = []
             tracker.advance()
         if waiting:
-            _write_encoded(waiting, encoders, spool)
+            _write_encoded(waiting, encoders, spool, {})
 
 
-def _note(document: Document, spool: _Spool) -> None:
+def _take(
+    batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    encoders: Encoders,
+    given: str | None,
+    spool: _Spool,
+) -> None:
+    last = None
+    with track("reading passages") as tracker:
+        for passages, vectors in batches:
+            for passage in passages:
+                if passage.document_id != last:
+                    last = passage.document_id
+                    _note(passage, spool)
+                spool.types.observe(passage.document_id, passage.metadata)
+            there = {} if vectors is None or given is None else {given: vectors}
+            _write_encoded(passages, encoders, spool, there)
+            tracker.advance(len(passages))
+
+
+def _note(document: Document | Passage, spool: _Spool) -> None:
     document_id = clean(document.document_id)
     if document_id in spool.document_ids:
         raise CorpusError(
@@ -493,11 +582,18 @@ def _note(document: Document, spool: _Spool) -> None:
     spool.types.observe(document_id, document.metadata)
 
 
-def _write_encoded(passages: list[Passage], encoders: Mapping[str, Encoder], spool: _Spool) -> None:
+def _write_encoded(
+    passages: list[Passage],
+    encoders: Encoders,
+    spool: _Spool,
+    there: Mapping[str, NDArray[np.float32]],
+) -> None:
+    """Spool passages with the vectors that are `there`, and those of `encoders`."""
     for start in range(0, len(passages), ENCODE_ROWS):
-        part = passages[start : start + ENCODE_ROWS]
+        rows = slice(start, start + ENCODE_ROWS)
+        part = passages[rows]
         texts = [content(p.title, p.text) for p in part]
-        vectors: dict[str, NDArray[np.float32]] = {}
+        vectors = {fingerprint: matrix[rows] for fingerprint, matrix in there.items()}
         for fingerprint, encoder in encoders.items():
             vectors[fingerprint], n_truncated = encode_documents(encoder, texts)
             spool.n_truncated[fingerprint] += n_truncated

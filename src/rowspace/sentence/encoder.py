@@ -36,6 +36,7 @@ from rowspace.transformer.tokenizer import check_text
 
 if TYPE_CHECKING:
     from rowspace.transformer.contextual import ContextualEncoder, WordVectors
+    from rowspace.transformer.tokenizer import SubwordTokenizer
 
 TEXTS_AT_ONCE = 4096
 """Texts that are tokenised and sorted together."""
@@ -53,6 +54,10 @@ class Embedding(Protocol):
     @property
     def fingerprint(self) -> str:
         """What decides the vectors."""
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        """What cuts texts into tokens."""
 
     def read(self, texts: Sequence[str], on_truncate: str, first: int = 0) -> Pieces:
         """Texts as tokens, `first` the number of the first; done beside the computing of others."""
@@ -94,6 +99,11 @@ class TransformerEmbedding:
     def dim(self) -> int:
         """Length of a vector."""
         return self.runtime.dim * len(self.poolings)
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        """What cuts texts into tokens."""
+        return self.reader.tokenizer
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -261,6 +271,10 @@ class SentenceEncoder:
         if settings.keys().isdisjoint(("prompt", "prompt_name")):
             settings["prompt"] = self.config.prompts.document
         return self.encode(texts, **settings)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens a text has, without special ones and prompts, however long it is."""
+        return len(self.embedding.tokenizer.encode(text))
 
     def similarity(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float32]:
         """How alike each vector of `a`, (n, dim), is to each of `b`, (m, dim): (n, m).

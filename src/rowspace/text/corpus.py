@@ -3,6 +3,7 @@
 What is one document is said by `documents`: the whole `file` (the default), `blocks` between
 blank lines whose first line is the title, or `lines`. In a .jsonl file it is always a line, with
 the text in `text`, and optionally `_id` (or `id`) and `title`; every other field is metadata.
+The same goes for the rows and columns of a .parquet or .arrow file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rowspace.text.streams import COMPRESSED, bare_suffix, open_bytes, read_bloc
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex", "")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
+TABLE_SUFFIXES = (".parquet", ".arrow")
 DOCUMENT_KINDS = ("file", "blocks", "lines")
 PART_BYTES = 1 << 25
 MAX_TITLE = 200
@@ -101,14 +103,14 @@ class Corpus:
     def total_bytes(self) -> int | None:
         """Bytes of the text; None where a file is packed or there are none."""
         sizes = self.sizes()
-        if not sizes or any(Path(name).suffix in COMPRESSED for name in sizes):
+        packed = COMPRESSED + TABLE_SUFFIXES
+        if not sizes or any(Path(name).suffix in packed for name in sizes):
             return None
         return sum(sizes.values())
 
     def is_whole_file(self, document: Document) -> bool:
         """Whether a document is a file, or a part of a large one."""
-        is_jsonl = bare_suffix(Path(document.source)) in JSONL_SUFFIXES
-        return self.documents == "file" and not is_jsonl
+        return self.documents == "file" and not _has_records(Path(document.source))
 
     def text_of(self, document: Document) -> str:
         """A document's text, after its title where that is text too and not a file's name."""
@@ -161,7 +163,7 @@ class Corpus:
                     self.skipped.append((relative, f"no text suffix ({path.suffix})"))
                 elif not path.is_file():
                     self.skipped.append((relative, "not a file"))
-                elif not self._is_wide() and (position := _find_nul(path)) is not None:
+                elif self._is_text(path) and (position := _find_nul(path)) is not None:
                     self.skipped.append((relative, f"binary (a zero byte at {position:,})"))
                 else:
                     n_files += 1
@@ -169,8 +171,8 @@ class Corpus:
         if n_files == 0:
             found = f"; it has {len(self.skipped):,} other files" if self.skipped else ""
             raise CorpusError(
-                f"the folder {folder} has no text file (.txt, .md, .rst, .jsonl, or those with "
-                f".gz, .xz, .zst){found}; name the file itself if it is text"
+                f"the folder {folder} has no text file (.txt, .md, .rst, .jsonl, .parquet, "
+                f".arrow, or text with .gz, .xz, .zst){found}; name the file itself if it is text"
             )
 
     def blocks(self) -> Iterator[tuple[str, int, bytes]]:
@@ -180,8 +182,8 @@ class Corpus:
         not yet checked or normalised.
         """
         for path, name in self.files():
-            if bare_suffix(path) in JSONL_SUFFIXES:
-                yield from self._jsonl_blocks(path, name)
+            if _has_records(path):
+                yield from self._record_blocks(path, name)
             elif self._codec == "utf-8" and self.errors == "strict":
                 yield from self._raw_blocks(path, name)
             else:
@@ -189,10 +191,10 @@ class Corpus:
                     yield name, 0, text.encode()
             yield name, 0, b"\n"  # a sentence does not go on into the next file
 
-    def _jsonl_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
+    def _record_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
         texts: list[str] = []
         n_characters = 0
-        for document in self._jsonl_documents(path, name):
+        for document in self._documents_of(path, name):
             texts += [document.title, document.text]
             n_characters += len(document.text)
             if n_characters >= 1 << 20:
@@ -210,6 +212,8 @@ class Corpus:
                 offset += len(block)
 
     def _documents_of(self, path: Path, name: str) -> Iterator[Document]:
+        if path.suffix in TABLE_SUFFIXES:
+            return _table_documents(path, name)
         if bare_suffix(path) in JSONL_SUFFIXES:
             return self._jsonl_documents(path, name)
         if self.documents == "lines":
@@ -299,6 +303,10 @@ class Corpus:
                 yield normalize(self._decode(block, offset, name))
                 offset += len(block)
 
+    def _is_text(self, path: Path) -> bool:
+        """Whether a zero byte in the file would tell that it is no text."""
+        return not self._is_wide() and path.suffix not in TABLE_SUFFIXES
+
     def _is_wide(self) -> bool:
         return self._codec.startswith(("utf-16", "utf-32"))
 
@@ -357,12 +365,32 @@ def _json_document(fields: dict[str, Any], default_id: str, source: str) -> Docu
     return Document(document_id, title, text, source, fields)
 
 
+def _table_documents(path: Path, name: str) -> Iterator[Document]:
+    from rowspace.text.tables import open_table, table_documents  # pyarrow, where it is used
+
+    with open_table(path) as reader:
+        for row in table_documents(reader, name):
+            source = {} if row.source in ("", name) else {"source": row.source}
+            yield replace(
+                row,
+                title=normalize(row.title),
+                text=normalize(row.text),
+                source=name,
+                metadata=source | row.metadata,
+            )
+
+
+def _has_records(path: Path) -> bool:
+    """Whether a file holds documents with fields, whatever `documents` says."""
+    return bare_suffix(path) in JSONL_SUFFIXES or path.suffix in TABLE_SUFFIXES
+
+
 def _bare_name(path: Path) -> str:
     return (path.with_suffix("") if path.suffix in COMPRESSED else path).stem
 
 
 def _has_text_suffix(path: Path) -> bool:
-    return bare_suffix(path) in TEXT_SUFFIXES + JSONL_SUFFIXES
+    return bare_suffix(path) in TEXT_SUFFIXES or _has_records(path)
 
 
 def _find_nul(path: Path) -> int | None:

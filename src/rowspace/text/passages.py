@@ -79,7 +79,7 @@ def split_passages(document: Document, max_words: int = 120) -> Iterator[Passage
 
 def split_sentences(text: str) -> Iterator[str]:
     """The sentences of `text`, stripped; a line's end also ends a sentence."""
-    for start, end in _sentence_spans(text):
+    for start, end in sentence_spans(text):
         yield text[start:end]
 
 
@@ -89,7 +89,7 @@ def read_sentences(documents: Iterable[Document]) -> Iterator[str]:
         yield from split_sentences(document.text)
 
 
-def _sentence_spans(text: str) -> Iterator[tuple[int, int]]:
+def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of each sentence, without the white space around it."""
     start = 0
     for match in _BOUNDARY.finditer(text):
@@ -132,7 +132,7 @@ def _new_part(text: str, end: int, first: int, n_words: int, max_words: int) -> 
 def _pieces(text: str, max_words: int) -> Iterator[tuple[int, int, int]]:
     """(start, end, words) of each sentence, those too long for a passage cut between words."""
     max_chars = max_words * MAX_WORD_CHARS
-    for start, end in _sentence_spans(text):
+    for start, end in sentence_spans(text):
         n_words = len(text[start:end].split())
         if n_words <= max_words and end - start <= max_chars:
             yield start, end, n_words

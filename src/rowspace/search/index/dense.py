@@ -1,15 +1,25 @@
-"""The passages nearest to a vector, in one version of a space."""
+"""The passages nearest to a vector, in one version of a space.
+
+Most rows may be nodes of an index in files; the rest, all of them in a small space, are held in
+memory and compared one and all. So what was added since the index was made is found exactly, and
+what was deleted is never found.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.search.index.exact import ExactIndex
+from rowspace.search.index.exact import ExactIndex, Mask
+from rowspace.search.index.mapped import MappedIndex
 from rowspace.search.store import RowIds, Store
+
+Ranking = list[tuple[int, float]]
+"""(row id, cosine), best first."""
 
 
 @dataclass
@@ -25,43 +35,70 @@ class Where:
         return self.store.row_ids(self.predicate)
 
 
+class Dense(Protocol):
+    """What finds passages by vector."""
+
+    def search(
+        self, queries: NDArray[np.float32], k: int, where: Where | None = None
+    ) -> list[Ranking]:
+        """The k nearest passages of each of (n_queries, dim) queries."""
+
+
 class DenseIndex:
     """Finds row ids by cosine.
 
     Parameters
     ----------
     row_ids : (n,) uint64 array
-        Ascending.
+        Of the rows that are no node of `mapped`, ascending.
     matrix : (n, dim) float32 array
         Their vectors, scaled to unit length in place.
+    mapped : MappedIndex or None
     """
 
-    def __init__(self, row_ids: RowIds, matrix: NDArray[np.float32]) -> None:
+    def __init__(
+        self, row_ids: RowIds, matrix: NDArray[np.float32], mapped: MappedIndex | None = None
+    ) -> None:
         self.row_ids = row_ids
+        self.mapped = mapped
         self._exact = ExactIndex(matrix)
-
-    @classmethod
-    def of_store(cls, store: Store, column: str = "vector") -> DenseIndex:
-        """Of all vectors in a column of a store, held in memory."""
-        return cls(*store.vectors(column))
 
     def search(
         self, queries: NDArray[np.float32], k: int, where: Where | None = None
-    ) -> list[list[tuple[int, float]]]:
+    ) -> list[Ranking]:
         """(row id, cosine) of the k nearest passages of each query, best first."""
         allowed = None if where is None else self._mask(where.row_ids)
-        scores, positions = self._exact.search(queries, min(k, len(self.row_ids)), allowed)
-        return [
-            [
-                (int(self.row_ids[position]), float(score))
-                for position, score in zip(*found, strict=True)
-                if position >= 0
-            ]
-            for found in zip(positions, scores, strict=True)
-        ]
+        depth = min(k, len(self.row_ids))
+        scores, found = self._exact.search(queries, depth, allowed)
+        rows = _ids(self.row_ids, found)
+        if self.mapped is not None:
+            nodes = None if where is None else self.mapped.mask_of(where.row_ids)
+            depth = min(k, self.mapped.n_alive)
+            if depth:
+                cosines, found = self.mapped.search(queries, depth, nodes)
+                scores = np.concatenate([scores, cosines], axis=1)
+                rows = np.concatenate([rows, _ids(self.mapped.row_ids, found)], axis=1)
+        return _rankings(rows, scores, k)
 
-    def _mask(self, allowed: RowIds) -> NDArray[np.bool_]:
-        """(n,) which rows are among `allowed`."""
-        mask = np.zeros(len(self.row_ids), bool)
-        mask[np.searchsorted(self.row_ids, allowed)] = True
-        return mask
+    def _mask(self, allowed: RowIds) -> Mask:
+        """(n,) which of the rows in memory are among `allowed`."""
+        return np.isin(self.row_ids, allowed, assume_unique=True)
+
+
+def _ids(row_ids: RowIds, found: NDArray[np.int64]) -> RowIds:
+    """Row ids at positions; anything where the position is -1."""
+    if not len(row_ids):
+        return np.zeros(found.shape, np.uint64)
+    ids: RowIds = row_ids[found]
+    return ids
+
+
+def _rankings(rows: RowIds, scores: NDArray[np.float32], k: int) -> list[Ranking]:
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    rows = np.take_along_axis(rows, order, axis=1)
+    scores = np.take_along_axis(scores, order, axis=1)
+    filled = np.isfinite(scores).sum(axis=1)
+    return [
+        list(zip(ids[:n], cosines[:n], strict=True))
+        for ids, cosines, n in zip(rows.tolist(), scores.tolist(), filled, strict=True)
+    ]

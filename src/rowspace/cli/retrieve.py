@@ -1,0 +1,48 @@
+"""`rowspace retrieve`: passages with citations, for a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.search import read_queries, space_argument, where_option
+from rowspace.search.request import MODES
+from rowspace.search.space import open_space
+
+
+@click.command()
+@space_argument
+@click.argument("query")
+@click.option("-k", default=10, show_default=True, help="How many passages to take, at most.")
+@click.option("--max-tokens", default=2000, show_default=True, help="Of all that is printed.")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@where_option("Only passages that meet this, as in `rowspace search`.")
+@click.option(
+    "--dense-weight",
+    type=float,
+    help="How much meaning counts in a hybrid search, beside 1 for words.  [default: the space's]",
+)
+@click.option(
+    "--diversity",
+    default=0.0,
+    show_default=True,
+    help="How much passages are to differ from each other, 0 to 1.",
+)
+@json_option
+def retrieve(path: str, query: str, as_json: bool, **asked: Any) -> None:
+    """Print the passages of SPACE that answer QUERY, numbered, for a prompt of limited tokens.
+
+    Tokens are counted by the space's sentence encoder, or estimated from above where it has word
+    vectors. `-` reads queries from stdin, one a line.
+    """
+    space = open_space(path)
+    for place, text in enumerate(read_queries(query)):
+        found = space.retrieve(text, **asked)
+        if as_json:
+            emit_json(found.as_dict())
+        elif query == "-":
+            click.echo(("\n" if place else "") + f"> {text}\n{found.text or 'nothing found'}")
+        else:
+            click.echo(found.text or "nothing found")

@@ -1,0 +1,1 @@
+"""A space as what other libraries retrieve from; each module needs its library."""
