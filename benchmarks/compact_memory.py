@@ -32,7 +32,7 @@ VOCABULARY = 60_000
 
 def make(folder: Path, rows: int) -> None:
     """A store of `rows` passages in 20 pieces, a tenth of them deleted."""
-    schema = base_schema(DIM)
+    schema = base_schema({"vector": DIM})
     store = Store.create(folder, schema, [])
     for piece in range(PIECES):
         store.append(schema, _batches(piece * rows // PIECES, (piece + 1) * rows // PIECES))
@@ -59,7 +59,7 @@ def _batches(start: int, end: int) -> Iterator[pa.RecordBatch]:
             pa.array(["{}"] * n),
             pa.FixedSizeListArray.from_arrays(flat, DIM),
         ]
-        yield pa.RecordBatch.from_arrays(columns, schema=base_schema(DIM))
+        yield pa.RecordBatch.from_arrays(columns, schema=base_schema({"vector": DIM}))
 
 
 def measure(step: str, folder: Path, free: int) -> dict[str, float]:

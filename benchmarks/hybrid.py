@@ -18,7 +18,7 @@ import rowspace as rs
 from benchmarks.common import data_folder, record
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
 from rowspace.evaluate.retrieval import evaluate_rankings, retrieve
-from rowspace.search.build import SIF_DENSE_WEIGHT
+from rowspace.search.fusion import SIF_DENSE_WEIGHT
 from rowspace.search.space import Space
 
 SETS = ("cranfield", "cisi", "cacm", "scifact")

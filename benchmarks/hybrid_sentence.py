@@ -17,7 +17,7 @@ from benchmarks.common import CACHE, data_folder, record
 from benchmarks.contextual_speed import minilm
 from benchmarks.hybrid import SETS, ndcg, write_corpus
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
-from rowspace.search.build import SENTENCE_DENSE_WEIGHT
+from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT
 from rowspace.search.space import Space
 
 WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)

@@ -38,6 +38,7 @@ from rowspace.search.index.config import IndexConfig
 from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.exact import ExactIndex
 from rowspace.search.index.recall import recall_at_k
+from rowspace.search.model_state import DEFAULT_MODEL
 from rowspace.search.space import Space
 from rowspace.text.corpus import Corpus
 
@@ -121,7 +122,7 @@ def speeds(
     """Queries/s at our recall, by turns."""
     import faiss
 
-    raw, dense = faiss.read_index(str(raw_file)), space._current().dense
+    raw, dense = faiss.read_index(str(raw_file)), space._current().dense(DEFAULT_MODEL)
     assert isinstance(dense, DenseIndex)
     recall = recall_at_k(rows_of(dense, queries), truth)
     found = {
@@ -185,7 +186,7 @@ def kinds(
         shutil.rmtree(space.path / "index", ignore_errors=True)
         made = space.index(IndexConfig(kind=name))
         assert made is not None
-        dense = space._current().dense
+        dense = space._current().dense(DEFAULT_MODEL)
         assert isinstance(dense, DenseIndex)
         recall = recall_at_k(rows_of(dense, queries), truth)
         speed = rate(partial(dense.search, k=K), queries, len(queries))
@@ -281,7 +282,7 @@ def grow_space(path: str) -> None:
     snapshot = space._current()
 
     def load() -> Callable[[Floats], object]:
-        dense = snapshot.dense
+        dense = snapshot.dense(DEFAULT_MODEL)
         return lambda q: dense.search(q, K)
 
     grow(load, queries)

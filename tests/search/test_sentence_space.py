@@ -15,7 +15,7 @@ import tokenizers
 import rowspace as rs
 from rowspace.errors import ConfigError, FormatError, SpaceError
 from rowspace.search import kept_encoder
-from rowspace.search.build import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
+from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
 from rowspace.search.space import Space
 from rowspace.search.store import content
 from rowspace.sentence.encoder import SentenceEncoder

@@ -12,13 +12,9 @@ from rowspace.cli.corpus import corpus_options, make_corpus
 from rowspace.cli.index import describe_status
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.train import config_options
-from rowspace.search.build import (
-    SENTENCE_DENSE_WEIGHT,
-    SIF_DENSE_WEIGHT,
-    WORD2VEC_DEFAULTS,
-    BuildConfig,
-)
+from rowspace.search.build import WORD2VEC_DEFAULTS, BuildConfig
 from rowspace.search.build import build as build_space
+from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
 from rowspace.static.word2vec import Word2VecConfig
 
 COMMANDLINE = click.core.ParameterSource.COMMANDLINE

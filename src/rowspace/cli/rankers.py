@@ -63,10 +63,11 @@ def make_rankers(encoders: Mapping[str, Encoder], modes: Sequence[str]) -> dict[
 
 def is_space_of_texts(model: str) -> bool:
     """Whether it is a space with a sentence encoder, which has no vectors of words."""
-    from rowspace.search.manifest import is_space, read_manifest
+    from rowspace.search.commit import model_named, read_commit
+    from rowspace.search.manifest import is_space
 
     path = Path(model)
-    return is_space(path) and read_manifest(path).encoder.kind == "sentence"
+    return is_space(path) and model_named(path, read_commit(path), None)[1].kind == "sentence"
 
 
 class _NoVectors:

@@ -46,6 +46,14 @@ def where_option(help_text: str) -> Callable[[FC], FC]:
     return click.option("--where", metavar="FILTER", help=help_text)
 
 
+def model_option(command: FC) -> FC:
+    """Add `--model`."""
+    option = click.option(
+        "--model", metavar="NAME", help="Which of the space's models to take.  [default: its own]"
+    )
+    return option(command)
+
+
 def rerank_options(command: FC) -> FC:
     """Add `--rerank` and `--rerank-depth`."""
     rerank = click.option(
@@ -91,6 +99,7 @@ def load_reranker(model: str | None) -> Reranker | None:
 @click.option(
     "--full", is_flag=True, help="Print whole passages, not the part with the query's words."
 )
+@model_option
 @rerank_options
 @json_option
 def search(
@@ -205,7 +214,8 @@ def _has_vectors_for(space: Space, corpus: tuple[str, ...], fingerprint: str | N
         return False
     with open_table(corpus[0]) as table:
         found = about_space(table.schema).get("fingerprint")
-        return "vector" in table.schema.names and found == space.manifest.encoder.fingerprint
+        own = {model.fingerprint for model in space.models.values()}
+        return "vector" in table.schema.names and found in own
 
 
 def _shorten(names: list[str], n: int = 5) -> str:

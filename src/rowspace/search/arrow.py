@@ -8,7 +8,7 @@ that nothing is lost from one space to another. Rows are streamed: memory stays 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError, SpaceCorruptError, SpaceError
+from rowspace.search.commit import model_named
 from rowspace.search.fields import Field, convert
 from rowspace.search.filters import Given, compile_filter
-from rowspace.search.manifest import EncoderInfo
+from rowspace.search.model_state import ModelState
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import field_schema
 from rowspace.text.corpus import Document
@@ -46,18 +47,20 @@ _STORED = {"text": ("title", "content"), REST: (REST,)}
 
 def read_passages(
     snapshot: Snapshot,
-    encoder: EncoderInfo,
+    model: str | None = None,
     columns: Sequence[str] | None = None,
     where: Given | None = None,
 ) -> pa.RecordBatchReader:
     """The passages of one version of a space. See `Space.to_arrow`."""
     fields = snapshot.commit.fields
+    _, encoder = model_named(snapshot.path, snapshot.commit, model)
     schema = _chosen(passage_schema(fields, encoder), columns)
     predicate = None if where is None else compile_filter(where, fields)
-    return pa.RecordBatchReader.from_batches(schema, _stream(snapshot, schema, predicate))
+    rows = _stream(snapshot, schema, encoder.column, predicate)
+    return pa.RecordBatchReader.from_batches(schema, rows)
 
 
-def passage_schema(fields: Mapping[str, Field], encoder: EncoderInfo) -> pa.Schema:
+def passage_schema(fields: Mapping[str, Field], encoder: ModelState) -> pa.Schema:
     """All columns of a space as a table, and in the schema's metadata whose vectors they are."""
     typed = zip(_own(fields), field_schema(_own(fields)), strict=True)
     columns = [
@@ -95,16 +98,16 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
 
 
 def _stream(
-    snapshot: Snapshot, schema: pa.Schema, predicate: str | None
+    snapshot: Snapshot, schema: pa.Schema, vectors: str, predicate: str | None
 ) -> Iterator[pa.RecordBatch]:
     own = _own(snapshot.commit.fields)
     stored: dict[str, None] = {}
     for name in schema.names:
-        plain = own[name].column if name in own else name
+        plain = _stored_as(name, own, vectors)
         stored |= dict.fromkeys(_STORED.get(name, (plain,)))
     try:
         for batch in snapshot.store.scan(list(stored), predicate):
-            arrays = [_column(name, batch, own) for name in schema.names]
+            arrays = [_column(name, batch, own, vectors) for name in schema.names]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
     except SpaceCorruptError as error:
         if signature_of(snapshot.path) == snapshot.signature:
@@ -114,14 +117,21 @@ def _stream(
         ) from error
 
 
-def _column(name: str, batch: pa.RecordBatch, own: Mapping[str, Field]) -> pa.Array:
+def _stored_as(name: str, own: Mapping[str, Field], vectors: str) -> str:
+    """The store's column that is ours called `name`."""
+    if name == "vector":
+        return vectors
+    return own[name].column if name in own else name
+
+
+def _column(name: str, batch: pa.RecordBatch, own: Mapping[str, Field], vectors: str) -> pa.Array:
     if name == "text":
         titles, contents = batch["title"].to_pylist(), batch["content"].to_pylist()
         texts = [c[len(t) + 1 :] for t, c in zip(titles, contents, strict=True)]
         return pa.array(texts, pa.string())
     if name == REST:
         return pa.array([_rest(text, own) for text in batch[REST].to_pylist()], pa.string())
-    return batch[own[name].column if name in own else name]
+    return batch[_stored_as(name, own, vectors)]
 
 
 def _rest(text: str, own: Mapping[str, Field]) -> str | None:
@@ -165,13 +175,16 @@ def as_reader(table: Any) -> pa.RecordBatchReader:
     )
 
 
-def check_fingerprint(schema: pa.Schema, encoder: EncoderInfo, fingerprint: str | None) -> None:
-    """See that the vectors of a table are of a space's encoder.
+def model_of_table(
+    schema: pa.Schema, models: Collection[ModelState], fingerprint: str | None
+) -> ModelState | None:
+    """The model of a space that the vectors of a table are of; None if it has no vectors.
 
     Parameters
     ----------
     schema : pyarrow.Schema
-    encoder : EncoderInfo
+    models : collection of ModelState
+        Of the space.
     fingerprint : str or None
         Of what made the vectors; None takes what a space wrote into the schema.
 
@@ -183,13 +196,15 @@ def check_fingerprint(schema: pa.Schema, encoder: EncoderInfo, fingerprint: str 
     if "vector" not in schema.names:
         if fingerprint is not None:
             raise ConfigError("a fingerprint was given, but the table has no column `vector`")
-        return
+        return None
     found = about_space(schema).get("fingerprint") if fingerprint is None else fingerprint
-    if found == encoder.fingerprint:
-        return
+    for model in models:
+        if model.fingerprint == found:
+            return model
+    own = " and ".join(model.fingerprint[:12] for model in models)
     whose = "are of an unknown model" if found is None else f"are of the model {str(found)[:12]}"
     raise ConfigError(
-        f"the table's vectors {whose} and the space's of {encoder.fingerprint[:12]}; leave out the "
+        f"the table's vectors {whose} and the space's of {own}; leave out the "
         "column `vector` to have the texts encoded, or give the space's fingerprint if they are "
         "its model's"
     )

@@ -31,6 +31,7 @@ from rowspace.errors import (
 from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
 from rowspace.search.fields import FieldTypes
+from rowspace.search.fusion import dense_weight_of
 from rowspace.search.index.cached import IndexRecord
 from rowspace.search.lexical import check_language
 from rowspace.search.manifest import is_space
@@ -51,8 +52,6 @@ from rowspace.text.vocabulary import load_scan
 if TYPE_CHECKING:
     from rowspace.sentence.encoder import SentenceEncoder
 
-SIF_DENSE_WEIGHT = 0.2  # docs/decisions/fusion.md
-SENTENCE_DENSE_WEIGHT = 0.5  # docs/decisions/fusion.md
 TRAINED_WORDS = 20_000_000
 SMALL_CORPUS_WORDS = 10_000_000
 WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "dim": 200}
@@ -425,7 +424,7 @@ class _Build:
     def _dense_weight(self) -> float:
         if self.config.dense_weight is not None:
             return self.config.dense_weight
-        return SENTENCE_DENSE_WEIGHT if self.is_sentence else SIF_DENSE_WEIGHT
+        return dense_weight_of("sentence" if self.is_sentence else "sif")
 
     def _report(
         self,

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.search.commit import model_named
 from rowspace.search.filters import compile_filter
 from rowspace.search.fusion import reciprocal_rank_fusion
 from rowspace.search.index.dense import Ranking, Where
@@ -73,6 +74,7 @@ class Finder:
     ) -> None:
         self._snapshot, self._queries, self._encode = snapshot, queries, encode
         self._mode = request.mode
+        self._model, _ = model_named(snapshot.path, snapshot.commit, request.model)
         self._where: Where | None = None
         if request.where is not None:
             predicate = compile_filter(request.where, snapshot.commit.fields)
@@ -95,7 +97,8 @@ class Finder:
         return self._encode()
 
     def _by_meaning(self, places: Sequence[int], depth: int) -> list[Ranking]:
-        return self._snapshot.dense.search(self._vectors[list(places)], depth, self._where)
+        dense = self._snapshot.dense(self._model)
+        return dense.search(self._vectors[list(places)], depth, self._where)
 
     def _by_words(self, query: str, depth: int) -> Ranking:
         predicate = None if self._where is None else self._where.predicate

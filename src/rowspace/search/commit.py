@@ -11,18 +11,21 @@ hold what `space.json` says, so any one of the three may be damaged and the spac
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import SpaceCorruptError
+from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.files import fsync_file, sha256, write_atomically, write_json
 from rowspace.search.fields import Field
+from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.pieces import Piece, piece_of
 
 COMMIT = "commit.json"
@@ -32,7 +35,10 @@ QUARANTINE = "quarantine"
 SMALL = 1 << 16
 """Files up to this size are hashed at each opening, larger ones only by `verify`."""
 
-_FOLDERS = ("model", "store")
+MODELS = "models"
+"""Where the models are that came after the first."""
+
+_FOLDERS = ("model", MODELS, "store")
 _DERIVED = "rowspace-openvino"  # exports of the model begin so: made anew where missing or old
 _REWRITTEN = "latest_version_hint.json"  # Lance overwrites it, and finds the version without it
 _logger = logging.getLogger("rowspace")
@@ -68,12 +74,14 @@ class Commit:
     """False while files of old versions are being removed, and may be missing."""
     files: dict[str, FileState]
     """Every file, by its path in the space."""
+    models: dict[str, ModelState] = field(default_factory=dict)
+    """The encoders that the passages have vectors of, by name."""
+    model: str = DEFAULT_MODEL
+    """The one that searches take where none is named."""
     number: int = 0
     """Rises with every commit."""
     manifest: str | None = None
     """The text of `space.json`, where that is written."""
-    dense_weight: float | None = None
-    """How much meaning counts in a hybrid search, if it was set since the space was built."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:
@@ -99,9 +107,35 @@ def read_commit(path: Path) -> Commit:
     """
     commit = newest_commit(path)
     if commit is not None:
-        return commit
+        return commit if commit.models else _with_first_model(path, commit)
     how = "not readable" if (path / COMMIT).exists() else "missing"
     raise damaged(path, COMMIT, f"{how}, and so is its copy")
+
+
+def _with_first_model(path: Path, commit: Commit) -> Commit:
+    """A commit from when a space had one model, of which `space.json` tells."""
+    try:
+        model = first_model(json.loads(manifest_text(path) or ""))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, MANIFEST, "not readable") from error
+    return replace(commit, models={DEFAULT_MODEL: model})
+
+
+def model_named(path: Path, commit: Commit, name: str | None) -> tuple[str, ModelState]:
+    """A model of the space at `path`, with its name; the default one where none is named.
+
+    Raises
+    ------
+    ConfigError
+        If there is no model of that name.
+    """
+    name = commit.model if name is None else name
+    if name not in commit.models:
+        raise ConfigError(
+            f"{path} has no model {name!r}; give one of {', '.join(commit.models)}, or make it "
+            f"with `rowspace reembed {path} --model … --keep --name {name}`"
+        )
+    return name, commit.models[name]
 
 
 def newest_commit(path: Path) -> Commit | None:
@@ -123,6 +157,8 @@ def _read(file: Path) -> Commit | None:
             return None
         content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
         content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
+        models = content.pop("models", {})
+        content["models"] = {name: ModelState(**value) for name, value in models.items()}
         return Commit(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -310,10 +346,12 @@ def _damage(path: Path, name: str, state: FileState, thorough: bool) -> str | No
 
 
 def remove_leftovers(path: Path, commit: Commit) -> None:
-    """Remove what an unfinished write left in the store. Only for the holder of the writer lock.
+    """Remove what an unfinished write left behind, and the folders of models that are gone.
 
-    An empty manifest, which a power loss leaves behind, goes to `quarantine/` with a warning.
+    Only for the holder of the writer lock. An empty manifest, which a power loss leaves behind,
+    goes to `quarantine/` with a warning.
     """
+    _remove_folders(path, {model.folder for model in commit.models.values()})
     for name, size in list(scan(path)):
         if name in commit.files or not name.startswith("store/"):
             continue
@@ -327,6 +365,23 @@ def remove_leftovers(path: Path, commit: Commit) -> None:
             )
         else:
             (path / name).unlink(missing_ok=True)
+
+
+def _remove_folders(path: Path, kept: set[str]) -> None:
+    """Remove the folders of models that are not among the `kept`."""
+    for folder in (path / "model", *(path / MODELS).glob("*")):
+        if folder.relative_to(path).as_posix() not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not there, or models are in it
+        (path / MODELS).rmdir()
+
+
+def files_with(
+    files: Mapping[str, FileState], models: Mapping[str, ModelState]
+) -> dict[str, FileState]:
+    """`files` without those of models that are not among `models`."""
+    kept = (MANIFEST, "store/", *(f"{model.folder}/" for model in models.values()))
+    return {name: state for name, state in files.items() if name.startswith(kept)}
 
 
 def set_aside(path: Path, name: str) -> Path | None:

@@ -17,9 +17,9 @@ from rowspace.errors import ConfigError, SpaceError
 from rowspace.files import write_atomically
 from rowspace.progress import Tracker, track
 from rowspace.search.arrow import read_passages
+from rowspace.search.commit import model_named
 from rowspace.search.export_index import ids_path, write_faiss, write_hnswlib
 from rowspace.search.filters import Given, compile_filter
-from rowspace.search.manifest import EncoderInfo
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import disk_errors
 
@@ -79,7 +79,7 @@ class _Format:
 
 def export_passages(
     current: Callable[[], Snapshot],
-    encoder: EncoderInfo,
+    model: str | None,
     path: Path,
     where: Given | None,
     config: ExportConfig,
@@ -90,7 +90,8 @@ def export_passages(
     ----------
     current : callable
         Gives the newest version of the space.
-    encoder : EncoderInfo
+    model : str or None
+        Whose vectors; None takes the default's.
     path : Path
     where : str or Filter or sequence of these, or None
     config : ExportConfig
@@ -102,7 +103,7 @@ def export_passages(
     while True:
         snapshot = current()
         try:
-            return _write(snapshot, encoder, path, where, name, settings)
+            return _write(snapshot, model, path, where, name, settings)
         except SpaceError:
             # A writer may have removed the files of this version under us: take the newer.
             if signature_of(snapshot.path) == snapshot.signature:
@@ -135,7 +136,7 @@ def _settings(name: str, config: ExportConfig) -> dict[str, Any]:
 
 def _write(
     snapshot: Snapshot,
-    encoder: EncoderInfo,
+    model: str | None,
     path: Path,
     where: Given | None,
     name: str,
@@ -148,9 +149,10 @@ def _write(
         met = "" if where is None else " that meets the filter"
         raise SpaceError(f"{snapshot.path} has no passage{met}; nothing was written")
     columns = ["passage_id", "document_id", "vector"] if format_.is_index else None
-    reader = read_passages(snapshot, encoder, columns, where)
+    reader = read_passages(snapshot, model, columns, where)
+    _, state = model_named(snapshot.path, snapshot.commit, model)
     with track("exporting", n_passages) as tracker, disk_errors(path.parent, f"write {path.name}"):
-        n_written = format_.write(path, reader, encoder.dim, n_passages, tracker, **settings)
+        n_written = format_.write(path, reader, state.dim, n_passages, tracker, **settings)
     return Exported(
         path=str(path),
         format=name,

@@ -9,6 +9,14 @@ from collections.abc import Sequence
 
 from rowspace.errors import ConfigError
 
+SIF_DENSE_WEIGHT = 0.2  # docs/decisions/fusion.md
+SENTENCE_DENSE_WEIGHT = 0.5  # docs/decisions/fusion.md
+
+
+def dense_weight_of(kind: str) -> float:
+    """How much the ranking of an encoder of a kind counts, beside 1 for that by words."""
+    return SIF_DENSE_WEIGHT if kind == "sif" else SENTENCE_DENSE_WEIGHT
+
 
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[int]], weights: Sequence[float] | None = None, k: int = 60

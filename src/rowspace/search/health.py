@@ -20,6 +20,7 @@ from rowspace.search.commit import (
 from rowspace.search.index.cached import find_damaged_indexes
 from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
+from rowspace.search.model_state import ModelState
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import Store
@@ -28,7 +29,8 @@ from rowspace.search.writer import is_due
 
 def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     """What a space holds and in which state it is."""
-    path, commit, encoder = snapshot.path, snapshot.commit, manifest.encoder
+    path, commit = snapshot.path, snapshot.commit
+    encoder = commit.models[commit.model]
     return {
         "path": str(path),
         "documents": commit.documents,
@@ -39,9 +41,12 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "dim": encoder.dim,
         "fingerprint": encoder.fingerprint,
         **{f"encoder_{name}": value for name, value in encoder.details.items()},
+        "dense_weight": encoder.weight,
+        "model": commit.model,
+        "models": {name: _about(model) for name, model in commit.models.items()},
         "version": commit.version,
         "unindexed": snapshot.store.count_unindexed(),
-        **describe_index(snapshot.vectors),
+        **describe_index(snapshot.vectors(commit.model)),
         "fragments": snapshot.store.count_fragments(),
         "deleted_passages": commit.deleted,
         "bytes": _bytes_of(path),
@@ -51,6 +56,18 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "writer_active": _is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
+    }
+
+
+def _about(model: ModelState) -> dict[str, Any]:
+    """What is told of a model where there are several."""
+    return {
+        "encoder": model.kind,
+        "dim": model.dim,
+        "fingerprint": model.fingerprint,
+        "dense_weight": model.weight,
+        "folder": model.folder,
+        **model.details,
     }
 
 
@@ -129,8 +146,11 @@ def _check_rows(store: Store, commit: Commit) -> list[str]:
         if passage_id in seen:
             problems.append(f"passage {passage_id!r} is there twice")
         seen.add(passage_id)
-    _, matrix = store.vectors()
-    n_bad = int((~np.isfinite(matrix).all(axis=1)).sum())
-    if n_bad:
-        problems.append(f"{n_bad:,} vectors have NaN or infinity in them")
+    for name, model in commit.models.items():
+        n_bad = sum(
+            int((~np.isfinite(vectors).all(axis=1)).sum())
+            for _, vectors in store.vector_batches(model.column)
+        )
+        if n_bad:
+            problems.append(f"{n_bad:,} vectors of model {name!r} have NaN or infinity in them")
     return problems

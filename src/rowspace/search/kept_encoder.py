@@ -50,6 +50,11 @@ def keep(model: str, folder: Path) -> SentenceEncoder:
     """
     with told_of_the_name(model):
         encoder = load_encoder(model)
+    return keep_encoder(encoder, folder, model)
+
+
+def keep_encoder(encoder: SentenceEncoder, folder: Path, model: str) -> SentenceEncoder:
+    """As `keep`, of an encoder that is loaded; `model` names it in messages."""
     describe(encoder)  # raises where no prompt is said to be that of queries
     encoder.save(folder)
     _copy_export(encoder, folder)

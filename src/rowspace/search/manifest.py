@@ -1,10 +1,11 @@
 """`space.json`: what a space is made with. It is written last, so a space without it is unfinished.
 
 docs.space/
-  space.json    format, encoder, language: fixed when the space is built
-  commit.json   the last finished write: version, fields, size and SHA-256 of every file
+  space.json    format, first encoder, language: fixed when the space is built
+  commit.json   the last finished write: version, fields, models, size and SHA-256 of every file
   commit.copy.json  the same once more
-  model/        the encoder
+  model/        the first encoder
+  models/       others, each in a folder
   store/        passages and vectors, in LanceDB
   lock          held by the process that writes
   report.html   what the build found
@@ -22,6 +23,7 @@ from typing import Any
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError, SpaceVersionError
 from rowspace.search.commit import MANIFEST as MANIFEST
 from rowspace.search.commit import damaged, manifest_text
+from rowspace.search.model_state import ModelState
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
@@ -30,12 +32,12 @@ ENCODERS = {
     "sif": "rowspace.static.sif:SIFEncoder.load",
     "sentence": "rowspace.sentence.loading:load_encoder",
 }
-"""What reads a space's `model/`, by the kind of its encoder."""
+"""What reads a model's folder, by the kind of its encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
-    """The encoder that made a space's vectors."""
+    """The encoder that a space was built with."""
 
     kind: str
     dim: int
@@ -111,37 +113,38 @@ def _other_format(path: Path, format_: Any) -> SpaceError:
     )
 
 
-def load_encoder(path: Path, info: EncoderInfo) -> Encoder:
-    """The encoder in a space's `model/`.
+def load_encoder(path: Path, model: ModelState) -> Encoder:
+    """The encoder in a model's folder, in the space at `path`.
 
     Raises
     ------
     SpaceVersionError
         If this Rowspace does not know its kind.
     """
-    if info.kind not in ENCODERS:
+    if model.kind not in ENCODERS:
         raise SpaceVersionError(
-            f"the encoder of {path} is of kind {info.kind!r}, which this Rowspace does not know; "
+            f"the encoder of {path} is of kind {model.kind!r}, which this Rowspace does not know; "
             "upgrade Rowspace"
         )
-    module, name = ENCODERS[info.kind].split(":")
+    module, name = ENCODERS[model.kind].split(":")
     load = attrgetter(name)(importlib.import_module(module))
-    encoder: Encoder = load(path / "model")
+    encoder: Encoder = load(path / model.folder)
     return encoder
 
 
-def check_encoder(path: Path, info: EncoderInfo, encoder: Encoder) -> Encoder:
-    """`encoder`, if it is the one that made the space's vectors.
+def check_encoder(path: Path, name: str, model: ModelState, encoder: Encoder) -> Encoder:
+    """`encoder`, if it is the one that made the vectors of the model called `name`.
 
     Raises
     ------
     SpaceCorruptError
         If it is another: its vectors would be compared with ones that mean something else.
     """
-    if (encoder.fingerprint, encoder.dim) != (info.fingerprint, info.dim):
+    if (encoder.fingerprint, encoder.dim) != (model.fingerprint, model.dim):
         raise SpaceCorruptError(
             f"the encoder (dim {encoder.dim}, {encoder.fingerprint[:12]}) is not the one that made "
-            f"the vectors of {path} (dim {info.dim}, {info.fingerprint[:12]}); build it again"
+            f"the vectors of {path} (model {name!r}, dim {model.dim}, {model.fingerprint[:12]}); "
+            f"give that one, or encode the passages anew with `rowspace reembed {path} --model …`"
         )
     return encoder
 

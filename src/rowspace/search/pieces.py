@@ -41,7 +41,7 @@ def piece_of(path: Path, name: str, version: int, names: Collection[str]) -> Pie
         All names in the commit.
     """
     if not name.startswith("store/"):
-        return Piece.MODEL if name.startswith("model/") else Piece.SETTINGS
+        return Piece.MODEL if name.startswith(("model/", "models/")) else Piece.SETTINGS
     folder, _, file = name.rpartition("/")
     if "/_indices/" in name:
         return Piece.INDEX

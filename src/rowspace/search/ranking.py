@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.search.candidates import Candidates, Finder
+from rowspace.search.commit import model_named
 from rowspace.search.diversity import maximal_marginal_relevance
 from rowspace.search.grouping import group_rows
 from rowspace.search.hit import Hit
@@ -62,7 +63,7 @@ def find_hits(
             ranked = candidates.ranked(request.mode, dense_weight)
             groups = _groups(store, [row_id for row_id, _ in ranked], request)
         scores = dict(ranked)
-        best = _choose(store, groups, scores, request)
+        best = _choose(snapshot, groups, scores, request)
         hits.append(_to_hits(store, best, scores, candidates, queries[place], language))
     return hits
 
@@ -107,14 +108,15 @@ def _groups(store: Store, ranked: list[int], request: Request) -> list[Group]:
 
 
 def _choose(
-    store: Store, groups: list[Group], scores: dict[int, float], request: Request
+    snapshot: Snapshot, groups: list[Group], scores: dict[int, float], request: Request
 ) -> list[Group]:
     """The k that are shown, best first."""
     if not request.diversity or not groups:
         return groups[: request.k]
     groups = groups[: _wanted(request)]
     rows = np.array([group[0] for group in groups], np.uint64)
-    ids, vectors = store.vectors_of(rows)
+    _, model = model_named(snapshot.path, snapshot.commit, request.model)
+    ids, vectors = snapshot.store.vectors_of(rows, model.column)
     relevance = np.array([scores[row_id] for row_id in rows.tolist()])
     if request.mode != "dense":
         relevance /= relevance[0]  # of the best; a cosine is on the scale of the vectors already

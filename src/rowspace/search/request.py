@@ -25,7 +25,7 @@ class Request:
     """What a passage must meet; of a sequence, all."""
     dense_weight: float | None = None
     """How much the ranking by meaning counts in a hybrid search, beside 1 for that by words;
-    None takes what the space was built with."""
+    None takes what is set for the model."""
     diversity: float = 0.0
     """How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
     relevance with λ = 1 - diversity."""
@@ -35,6 +35,8 @@ class Request:
     """What puts the best hits in a better order."""
     rerank_depth: int = 50
     """How many hits it is given, at least k."""
+    model: str | None = None
+    """Which of the space's models finds by meaning; None takes its default."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

@@ -39,44 +39,45 @@ class Snapshot:
     commit: Commit
     signature: Signature
     store: Store
-    fingerprint: str
-    before: Snapshot | None = None
-    """What was seen before; let go when the vectors are read."""
-    _dense: Dense | None = None
-    _loaded: Loaded | None = None
+    before: dict[str, Loaded] = field(default_factory=dict)
+    """Indexes that the snapshot before had read, by model; let go when the vectors are read."""
+    _dense: dict[str, Dense] = field(default_factory=dict)
+    _loaded: dict[str, Loaded] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def dense(self) -> Dense:
-        """What finds the passages nearest to a vector."""
+    def dense(self, model: str) -> Dense:
+        """What finds the passages nearest to a vector of a model."""
         with self._lock:
-            if self._dense is None:
-                self._dense = self._read_vectors()
-            return self._dense
+            if model not in self._dense:
+                self._dense[model] = self._read_vectors(model)
+            return self._dense[model]
 
-    @property
-    def vectors(self) -> VectorColumn:
-        """The vectors of the space's model."""
+    def vectors(self, model: str) -> VectorColumn:
+        """The vectors of a model."""
+        state = self.commit.models[model]
         return VectorColumn(
-            self.path, self.commit, self.store, "default", "vector", self.fingerprint
+            self.path, self.commit, self.store, model, state.column, state.fingerprint
         )
 
-    def forget(self) -> None:
-        """Let go of the vectors held in memory; what is mapped from an index stays."""
-        self._dense = self.before = None
+    def forget(self) -> dict[str, Loaded]:
+        """Let go of the vectors held in memory; returns the indexes that are mapped, by model."""
+        with self._lock:
+            self._dense = {}
+            return self.before | self._loaded
 
-    def _read_vectors(self) -> Dense:
-        before, self.before = self.before, None
-        opened = self.vectors.open(None if before is None else before._loaded)
-        if opened is None and self.store.has_vector_index("vector"):
-            return StoreIndex(self.store, "vector", effort_in_store(self.vectors))
+    def _read_vectors(self, model: str) -> Dense:
+        vectors = self.vectors(model)
+        opened = vectors.open(self.before.pop(model, None))
+        if opened is None and self.store.has_vector_index(vectors.column):
+            return StoreIndex(self.store, vectors.column, effort_in_store(vectors))
         if opened is None:
-            return DenseIndex(*self.store.vectors())
-        self._loaded = opened.loaded
-        return DenseIndex(*self.store.vectors_of(opened.rest), opened.mapped)
+            return DenseIndex(*self.store.vectors(vectors.column))
+        self._loaded[model] = opened.loaded
+        rest = self.store.vectors_of(opened.rest, vectors.column)
+        return DenseIndex(*rest, opened.mapped)
 
 
-def take_snapshot(path: Path, fingerprint: str, before: Snapshot | None = None) -> Snapshot:
+def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapshot:
     """The last finished write.
 
     Raises
@@ -92,7 +93,7 @@ def take_snapshot(path: Path, fingerprint: str, before: Snapshot | None = None) 
                 raise damage.error
             for copied in find_copied(path, commit):
                 _logger.warning("%s", copied)
-            return Snapshot(path, commit, signature, _open_store(path, commit), fingerprint, before)
+            return Snapshot(path, commit, signature, _open_store(path, commit), before or {})
         except SpaceCorruptError:
             if signature_of(path) == signature:
                 raise

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +18,14 @@ import pyarrow as pa
 
 from rowspace.errors import (
     ConfigError,
+    FormatError,
     RowspaceError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
 )
-from rowspace.search.arrow import as_reader, check_fingerprint, read_passages, table_passages
-from rowspace.search.commit import Commit
+from rowspace.search.arrow import as_reader, model_of_table, read_passages, table_passages
+from rowspace.search.commit import Commit, model_named, read_commit
 from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
@@ -40,7 +41,11 @@ from rowspace.search.index.upkeep import (
     settings_of,
 )
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
+from rowspace.search.model_copy import Model
+from rowspace.search.model_state import ModelState
+from rowspace.search.models import choose_default, remove_model
 from rowspace.search.ranking import find_hits, rank_documents
+from rowspace.search.reembed import Change, reembed
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.rerank import Reranker, rerank_all
@@ -76,24 +81,39 @@ class Space:
     def __init__(self, path: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
         self.path = path
         self.manifest = manifest
-        self._encoder = encoder and check_encoder(path, manifest.encoder, encoder)
+        self._encoders: dict[str, Encoder] = {}  # by fingerprint
         self._snapshot: Snapshot | None = None
         self._lock = threading.RLock()
         self._process = os.getpid()
+        if encoder is not None:
+            name, model = model_named(path, read_commit(path), None)
+            self._encoders[model.fingerprint] = check_encoder(path, name, model, encoder)
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder that made the vectors, loaded when first used."""
-        with self._lock:
-            if self._encoder is None:
-                info = self.manifest.encoder
-                self._encoder = check_encoder(self.path, info, load_encoder(self.path, info))
-            return self._encoder
+        """The encoder of the default model, loaded when first used."""
+        return self._in_one_version(lambda snapshot: self._encoder_in(snapshot, None))
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """The encoders of all models by name, each loaded when first used."""
+        return _Encoders(self)
+
+    @property
+    def models(self) -> dict[str, ModelState]:
+        """The models that the passages have vectors of, by name."""
+        return dict(self._current().commit.models)
+
+    @property
+    def default_model(self) -> str:
+        """The name of the model that searches take where none is named."""
+        return self._current().commit.model
 
     @property
     def dense_weight(self) -> float:
-        """How much the ranking by meaning counts in a hybrid search, beside 1 for words."""
-        return self._dense_weight(self._current())
+        """How much the default model's ranking counts in a hybrid search, beside 1 for words."""
+        commit = self._current().commit
+        return commit.models[commit.model].weight
 
     @property
     def fields(self) -> dict[str, str]:
@@ -113,6 +133,7 @@ class Space:
         group: bool = False,
         rerank: Reranker | None = None,
         rerank_depth: int = 50,
+        model: str | None = None,
     ) -> list[Hit]:
         """The k best passages for a query.
 
@@ -130,7 +151,7 @@ class Space:
             tenant's passages.
         dense_weight : float or None
             How much the ranking by meaning counts in a hybrid search, beside 1 for that by
-            words; None takes the space's own.
+            words; None takes what is set for the model.
         diversity : float
             How much hits are to differ from each other, 0 (not looked at) to 1: maximal marginal
             relevance with λ = 1 - diversity, see `diversity`. Hits are in the order they are
@@ -143,6 +164,8 @@ class Space:
             `rerank_score`; see `load_cross_encoder`. Not together with `diversity`.
         rerank_depth : int
             How many hits it judges, at least k. Each costs as much as encoding a passage.
+        model : str or None
+            Which of the space's models finds by meaning; None takes its default.
 
         Returns
         -------
@@ -153,14 +176,15 @@ class Space:
         Raises
         ------
         ConfigError
-            If k, the mode, the weight, the diversity or the depth cannot be.
+            If k, the mode, the weight, the diversity or the depth cannot be, or there is no such
+            model.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
         return self.search_batch(
-            [query], k, mode, where, dense_weight, diversity, group, rerank, rerank_depth
+            [query], k, mode, where, dense_weight, diversity, group, rerank, rerank_depth, model
         )[0]
 
     def search_batch(
@@ -174,6 +198,7 @@ class Space:
         group: bool = False,
         rerank: Reranker | None = None,
         rerank_depth: int = 50,
+        model: str | None = None,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
         request = Request(
@@ -185,6 +210,7 @@ class Space:
             group=group,
             rerank=rerank,
             rerank_depth=rerank_depth,
+            model=model,
         )
         return self.answer(queries, request)
 
@@ -200,6 +226,7 @@ class Space:
         count_tokens: CountTokens | None = None,
         rerank: Reranker | None = None,
         rerank_depth: int = 50,
+        model: str | None = None,
     ) -> Retrieved:
         """Passages with numbered citations for a prompt that has room for `max_tokens`.
 
@@ -213,7 +240,7 @@ class Space:
             Passages to take, at most.
         max_tokens : int
             Of the whole block, with citations and separators.
-        mode, where, dense_weight, diversity, rerank, rerank_depth
+        mode, where, dense_weight, diversity, rerank, rerank_depth, model
             As in `search`.
         count_tokens : callable or None
             Text to its number of tokens, by the language model's own tokenizer at best. None
@@ -239,6 +266,7 @@ class Space:
             diversity,
             rerank=rerank,
             rerank_depth=rerank_depth,
+            model=model,
         )
         return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
@@ -250,13 +278,14 @@ class Space:
 
         def hits(snapshot: Snapshot) -> list[list[Hit]]:
             weight = request.dense_weight
+            _, model = model_named(self.path, snapshot.commit, request.model)
             return find_hits(
                 snapshot,
                 queries,
                 request,
-                self._dense_weight(snapshot) if weight is None else weight,
+                model.weight if weight is None else weight,
                 self.manifest.language,
-                lambda: encode_queries(self.encoder, list(queries)),
+                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
             )
 
         return self._in_one_version(hits)
@@ -275,7 +304,7 @@ class Space:
                 queries,
                 request,
                 weights,
-                lambda: encode_queries(self.encoder, list(queries)),
+                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
             )
 
         return self._in_one_version(rankings)
@@ -291,14 +320,33 @@ class Space:
             snapshot = self._current()
             try:
                 return ask(snapshot)
-            except SpaceCorruptError:
+            except (SpaceCorruptError, FormatError):
                 # A writer may have removed the files of this version under us: take the newer.
                 if signature_of(self.path) == snapshot.signature:
                     raise
 
-    def _dense_weight(self, snapshot: Snapshot) -> float:
-        weight = snapshot.commit.dense_weight
-        return self.manifest.dense_weight if weight is None else weight
+    def _encoder_in(self, snapshot: Snapshot, name: str | None) -> Encoder:
+        """The encoder of a model, the default one where none is named."""
+        return self._encoder_of(*model_named(self.path, snapshot.commit, name))
+
+    def _encoder_of(self, name: str, model: ModelState) -> Encoder:
+        with self._lock:
+            if model.fingerprint not in self._encoders:
+                encoder = check_encoder(self.path, name, model, load_encoder(self.path, model))
+                self._encoders[model.fingerprint] = encoder
+            return self._encoders[model.fingerprint]
+
+    def _encoders_but(self, given: ModelState | None) -> dict[str, Encoder]:
+        """The encoders of all models but one, by fingerprint."""
+
+        def load(snapshot: Snapshot) -> dict[str, Encoder]:
+            models = snapshot.commit.models.items()
+            wanted = {name: model for name, model in models if model != given}
+            return {
+                model.fingerprint: self._encoder_of(name, model) for name, model in wanted.items()
+            }
+
+        return self._in_one_version(load)
 
     def _current(self) -> Snapshot:
         """The last finished write; read anew only if there was one since."""
@@ -307,10 +355,12 @@ class Space:
             signature = signature_of(self.path)
             if self._snapshot is None or self._snapshot.signature != signature:
                 before, self._snapshot = self._snapshot, None
-                if before is not None:
-                    before.forget()  # frees its vectors before the new ones are read
-                fingerprint = self.manifest.encoder.fingerprint
-                self._snapshot = take_snapshot(self.path, fingerprint, before)
+                # Frees the vectors before the new ones are read.
+                indexes = {} if before is None else before.forget()
+                self._snapshot = take_snapshot(self.path, indexes)
+                models = self._snapshot.commit.models.values()
+                for fingerprint in self._encoders.keys() - {model.fingerprint for model in models}:
+                    del self._encoders[fingerprint]
             return self._snapshot
 
     def _check_process(self) -> None:
@@ -326,7 +376,8 @@ class Space:
     def add(self, documents: Iterable[Document], timeout: float = LOCK_TIMEOUT) -> Added:
         """Add documents; one whose id is there already replaces it.
 
-        All of them appear at once, to readers and after a crash, when this returns.
+        All of them appear at once, to readers and after a crash, when this returns. They are
+        encoded with every model of the space.
 
         Parameters
         ----------
@@ -344,7 +395,10 @@ class Space:
             If the disk is full. In each case the space is as it was.
         """
         self._check_process()
-        added = add_documents(self.path, self.manifest, self.encoder, documents, timeout)
+        encoders = self._encoders_but(None)
+        added = add_documents(
+            self.path, self.manifest, encoders, self._encoder_of, documents, timeout
+        )
         self._keep_index()
         return added
 
@@ -361,8 +415,8 @@ class Space:
             passages. With `vector`, or with `passage_id` and `position`, a row is a passage and
             stays as it is; those of one document follow each other. Vectors are taken as given.
         fingerprint : str or None
-            Of the encoder that made the vectors; it must be this space's. What `to_arrow` gives
-            brings its own.
+            Of the encoder that made the vectors; it must be that of one of this space's models.
+            What `to_arrow` gives brings its own.
         timeout : float
             Seconds to wait for another process that writes.
 
@@ -379,12 +433,20 @@ class Space:
             If the disk is full. In each case the space is as it was.
         """
         reader = as_reader(table)
-        check_fingerprint(reader.schema, self.manifest.encoder, fingerprint)
+        models = self.models
+        model = model_of_table(reader.schema, models.values(), fingerprint)
         if not holds_passages(reader.schema):
             return self.add(table_documents(reader), timeout)
-        passages = table_passages(reader, self.manifest.encoder.dim)
         self._check_process()
-        added = add_passages(self.path, self.manifest, lambda: self.encoder, passages, timeout)
+        added = add_passages(
+            self.path,
+            self.manifest,
+            self._encoders_but(model),
+            self._encoder_of,
+            table_passages(reader, 0 if model is None else model.dim),
+            None if model is None else model.fingerprint,
+            timeout,
+        )
         self._keep_index()
         return added
 
@@ -424,13 +486,15 @@ class Space:
         self._keep_index()
         return n_deleted
 
-    def set_dense_weight(self, weight: float | None, timeout: float = LOCK_TIMEOUT) -> None:
+    def set_dense_weight(
+        self, weight: float | None, timeout: float = LOCK_TIMEOUT, model: str | None = None
+    ) -> None:
         """Let meaning count so much in hybrid searches that say nothing else; kept in the space.
 
         Parameters
         ----------
         weight : float or None
-            0 or more, beside 1 for words; None for what the space was built with.
+            0 or more, beside 1 for words; None for what the model came with.
             `tuning.tune_dense_weight` finds the best one for judged queries.
         timeout : float
             Seconds to wait for another process that writes.
@@ -442,10 +506,13 @@ class Space:
         SpaceLockedError
             If another process writes for longer than `timeout`.
         """
-        set_dense_weight(self.path, weight, timeout)
+        set_dense_weight(self.path, weight, timeout, model)
 
     def index(
-        self, config: IndexConfig | None = None, timeout: float = LOCK_TIMEOUT
+        self,
+        config: IndexConfig | None = None,
+        timeout: float = LOCK_TIMEOUT,
+        model: str | None = None,
     ) -> IndexRecord | None:
         """Make the index of the vectors, and measure what share of the nearest it finds.
 
@@ -473,14 +540,16 @@ class Space:
             If the disk is full. The index there was stays.
         """
         self._check_process()
+        name, _ = model_named(self.path, self._current().commit, model)
         with disk_errors(self.path, "write the index"):
-            record = self._index(config, timeout)
+            record = self._index(name, config, timeout)
         with self._lock:
             self._snapshot = None
         return record
 
-    def _index(self, config: IndexConfig | None, timeout: float) -> IndexRecord | None:
-        vectors = self._current().vectors
+    def _index(self, model: str, config: IndexConfig | None, timeout: float) -> IndexRecord | None:
+        vectors = self._current().vectors(model)
+        encoder = self.encoders[model]
         given = config or settings_of(vectors)
         kind = kind_for(vectors, given)
         if kind == "lance":
@@ -488,14 +557,14 @@ class Space:
             index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
             seconds = time.monotonic() - started
             return self._in_one_version(
-                lambda now: measure_in_store(now.vectors, self.encoder, given, seconds)
+                lambda now: measure_in_store(now.vectors(model), encoder, given, seconds)
             )
         record = None
         if kind is None:
             remove_index(vectors)
         else:
             record = self._in_one_version(
-                lambda now: index_in_files(now.vectors, self.encoder, kind, given)
+                lambda now: index_in_files(now.vectors(model), encoder, kind, given)
             )
         if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
@@ -504,20 +573,27 @@ class Space:
     def _keep_index(self) -> None:
         """After a write: index if it is due. What goes wrong here undoes nothing."""
         try:
-            with disk_errors(self.path, "write the index"):
-                due = self._in_one_version(lambda now: keep_rows_up(now.vectors))
-            if due is not None:
-                _logger.info("%s: making the index, since %s", self.path, due)
-                self.index()
+            for model in self.models:
+                self._keep_index_of(model)
         except SpaceLockedError:
             pass  # whoever makes it will do
         except RowspaceError as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
 
+    def _keep_index_of(self, model: str) -> None:
+        with disk_errors(self.path, "write the index"):
+            due = self._in_one_version(lambda now: keep_rows_up(now.vectors(model)))
+        if due is not None:
+            _logger.info("%s: making the index, since %s", self.path, due)
+            self.index(model=model)
+
     # --- Handing on ------------------------------------------------------------------------------
 
     def to_arrow(
-        self, columns: Sequence[str] | None = None, where: Given | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        where: Given | None = None,
+        model: str | None = None,
     ) -> pa.RecordBatchReader:
         """The passages as an Arrow table, streamed, all of one version of the space.
 
@@ -529,6 +605,8 @@ class Space:
             was), and `vector` (float32, of any length, as the encoder gave it). None gives all.
         where : str or Filter or sequence of these, or None
             Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
 
         Returns
         -------
@@ -543,13 +621,14 @@ class Space:
         FilterError
             If the filter does not parse or names an unknown field.
         """
-        return read_passages(self._current(), self.manifest.encoder, columns, where)
+        return read_passages(self._current(), model, columns, where)
 
     def export(
         self,
         path: Path | str,
         *,
         where: Given | None = None,
+        model: str | None = None,
         config: ExportConfig | None = None,
         **settings: Any,
     ) -> Exported:
@@ -563,6 +642,8 @@ class Space:
             they are is in a file beside it, with `.ids.jsonl` after its name.
         where : str or Filter or sequence of these, or None
             Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
         config : ExportConfig, optional
         **settings
             Fields of ExportConfig, instead of `config`.
@@ -582,15 +663,116 @@ class Space:
             config = ExportConfig(**settings)
         elif settings:
             raise ConfigError("give a config or settings, not both")
-        return export_passages(self._current, self.manifest.encoder, Path(path), where, config)
+        return export_passages(self._current, model, Path(path), where, config)
+
+    # --- Models ----------------------------------------------------------------------------------
+
+    def add_model(
+        self,
+        name: str,
+        model: Model,
+        *,
+        dense_weight: float | None = None,
+        resume: bool = False,
+        timeout: float = LOCK_TIMEOUT,
+    ) -> ModelState:
+        """Encode every passage with another encoder, whose vectors stand beside those there are.
+
+        Searching goes on meanwhile, and so does adding, but for the moment in which the store is
+        written anew.
+
+        Parameters
+        ----------
+        name : str
+            What the model is called: letters, digits, `.`, `-` and `_`.
+        model : path, str or Encoder
+            A sentence encoder, its folder or its name on a hub; or word vectors, of which SIF
+            makes vectors of passages. The space keeps a copy.
+        dense_weight : float or None
+            How much its ranking counts in a hybrid search; if not given, 0.2 with word vectors
+            and 0.5 with a sentence encoder.
+        resume : bool
+            Go on where an earlier call with the same arguments was stopped.
+        timeout : float
+            Seconds to wait, at the end, for another process that writes.
+
+        Returns
+        -------
+        ModelState
+
+        Raises
+        ------
+        ConfigError
+            If the name or the weight cannot be.
+        SpaceError
+            If there is a model of that name or with that encoder already, an unfinished one
+            without `resume`, or the disk is full.
+        FormatError
+            If there is no such model.
+        SpaceLockedError
+            If another process does the same, or writes for longer than `timeout`.
+        """
+        change = Change(model=model, name=name, dense_weight=dense_weight)
+        return self._reembed(change, resume, timeout)
+
+    def reembed(
+        self,
+        model: Model,
+        *,
+        name: str | None = None,
+        dense_weight: float | None = None,
+        resume: bool = False,
+        timeout: float = LOCK_TIMEOUT,
+    ) -> ModelState:
+        """Encode every passage with another encoder, in place of the default model.
+
+        As `add_model`; the old vectors and the old encoder are removed when the new ones are
+        whole.
+
+        Parameters
+        ----------
+        name : str or None
+            What it is called; as the one that it replaces if not given.
+        """
+        change = Change(model=model, name=name, in_place=True, dense_weight=dense_weight)
+        return self._reembed(change, resume, timeout)
+
+    def _reembed(self, change: Change, resume: bool, timeout: float) -> ModelState:
+        self._check_process()
+        model = reembed(self.path, self.manifest, change, resume, timeout)
+        self._keep_index()
+        return model
+
+    def remove_model(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+        """Remove a model, its vectors and its folder.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model.
+        SpaceError
+            If it is the default.
+        """
+        self._check_process()
+        remove_model(self.path, self.manifest, name, timeout)
+        self._keep_index()
+
+    def choose_default(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+        """Make a model the one that searches take where none is named.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model.
+        """
+        self._check_process()
+        choose_default(self.path, name, timeout)
 
     # --- Looking after ---------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         """What the space holds and in which state it is."""
-        return self._in_one_version(
-            lambda now: status(now, self.manifest) | {"dense_weight": self._dense_weight(now)}
-        )
+        return self._in_one_version(lambda now: status(now, self.manifest))
 
     def verify(self) -> list[str]:
         """Check every byte of every file, and that passages and vectors are whole.
@@ -634,6 +816,24 @@ class Space:
         return repair(self.path, sources, timeout)
 
 
+class _Encoders(Mapping[str, Encoder]):
+    """The encoders of a space's models by name."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def __getitem__(self, name: str) -> Encoder:
+        if name not in self._space.models:
+            raise KeyError(name)
+        return self._space._in_one_version(lambda found: self._space._encoder_in(found, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._space.models)
+
+    def __len__(self) -> int:
+        return len(self._space.models)
+
+
 def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:
     """Open a space to search or change it.
 
@@ -644,7 +844,8 @@ def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:
     path : path
         The space's folder.
     encoder : Encoder or None
-        Used in place of loading `model/`; it must be the one that made the vectors.
+        Used in place of loading that of the default model; it must be the one that made its
+        vectors.
 
     Raises
     ------

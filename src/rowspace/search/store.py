@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,8 @@ def content(title: str, text: str) -> str:
     return f"{title}\n{text}"
 
 
-def base_schema(dim: int) -> pa.Schema:
-    """The columns every space has."""
+def base_schema(dims: Mapping[str, int]) -> pa.Schema:
+    """The columns every space has, and those of vectors, whose lengths are given."""
     return pa.schema(
         [
             ("passage_id", pa.string()),
@@ -82,7 +82,7 @@ def base_schema(dim: int) -> pa.Schema:
             ("content", pa.string()),
             ("source", pa.string()),
             ("metadata", pa.string()),
-            ("vector", pa.list_(pa.float32(), dim)),
+            *((column, pa.list_(pa.float32(), dim)) for column, dim in dims.items()),
         ]
     )
 
@@ -92,20 +92,16 @@ def field_schema(fields: Mapping[str, Field]) -> pa.Schema:
     return pa.schema([(field.column, _TYPES[field.type]) for field in fields.values()])
 
 
-def to_batch(passages: Sequence[Passage], vectors: NDArray[np.float32]) -> pa.RecordBatch:
-    """Passages and their (n, dim) float32 vectors as a batch with the base columns.
+def to_batch(
+    passages: Sequence[Passage], vectors: Mapping[str, NDArray[np.float32]]
+) -> pa.RecordBatch:
+    """Passages as a batch with the base columns, and their (n, dim) float32 vectors by column.
 
     Raises
     ------
     CorpusError
         If a vector is not finite, or metadata holds what JSON cannot.
     """
-    if not np.isfinite(vectors).all():
-        bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise CorpusError(
-            f"document {passages[bad].document_id!r} got a vector with NaN or infinity; "
-            "check the model"
-        )
     columns: dict[str, Any] = {
         "passage_id": [f"{p.document_id}#{p.position}" for p in passages],
         "document_id": [p.document_id for p in passages],
@@ -117,10 +113,28 @@ def to_batch(passages: Sequence[Passage], vectors: NDArray[np.float32]) -> pa.Re
     }
     for name in _TEXT_COLUMNS:
         columns[name] = pa.array([clean(text) for text in columns[name]], pa.string())
-    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    schema = base_schema(vectors.shape[1])
+    document_ids = [p.document_id for p in passages]
+    for name, matrix in vectors.items():
+        columns[name] = vector_array(matrix, document_ids)
+    schema = base_schema({name: matrix.shape[1] for name, matrix in vectors.items()})
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def vector_array(vectors: NDArray[np.float32], document_ids: Sequence[str]) -> pa.Array:
+    """(n, dim) float32 vectors as a column; the ids are of the documents they belong to.
+
+    Raises
+    ------
+    CorpusError
+        If a vector is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        bad = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise CorpusError(
+            f"document {document_ids[bad]!r} got a vector with NaN or infinity; check the model"
+        )
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
 
 def _to_json(passage: Passage) -> str:
@@ -431,16 +445,31 @@ class Store:
                     self._table.drop_index(index.name)
 
     def compact(self) -> None:
-        """Write all passages anew without the deleted ones, in a share of the memory.
+        """Write all passages anew without the deleted ones, in a share of the memory."""
+        self.write_anew(self.schema, lambda batch: batch, "compacting")
+
+    def write_anew(
+        self, schema: pa.Schema, change: Callable[[pa.RecordBatch], pa.RecordBatch], doing: str
+    ) -> None:
+        """Put changed rows in place of all there are, in a share of the memory.
 
         The pieces are as large as that allows. Older versions stay; the text index is gone.
+
+        Parameters
+        ----------
+        schema : pyarrow.Schema
+            Of the rows then.
+        change : callable
+            Gives a batch with all columns that schema.
+        doing : str
+            What the progress bar says.
         """
         old = Store.open(self.folder, self.version)
-        n, schema = self.count(), self.schema
+        n = self.count()
         n_part = self._rows_in_a_part()
-        with track("compacting", total=n) as tracker:
+        with track(doing, total=n) as tracker:
             for start in range(0, max(n, 1), n_part):
-                part = old.batches(start, n_part)
+                part = map(change, old.batches(start, n_part))
                 if start == 0:
                     self.rewrite(part, schema)
                 else:

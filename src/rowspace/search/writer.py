@@ -2,8 +2,8 @@
 
 A write takes the lock, clears what an earlier one left unfinished, changes the store, flushes and
 hashes the new files, and only then replaces `commit.json`. Stopped anywhere, it leaves the space
-as it was. Documents are encoded before the lock is taken, into a temporary file, so that others
-wait for the store alone.
+as it was. Documents are encoded before the lock is taken, with every model of the space, into a
+temporary file, so that others wait for the store alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,8 +28,10 @@ from rowspace.files import WriterLock, write_json
 from rowspace.progress import track
 from rowspace.search.commit import (
     Commit,
+    files_with,
     find_damage,
     flush_and_hash,
+    model_named,
     put_right,
     read_commit,
     remove_leftovers,
@@ -54,6 +57,7 @@ from rowspace.search.manifest import (
     is_space,
     read_manifest,
 )
+from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
     Store,
@@ -62,6 +66,7 @@ from rowspace.search.store import (
     disk_errors,
     field_schema,
     to_batch,
+    vector_array,
     with_fields,
 )
 from rowspace.space.encoder import Encoder, encode_documents
@@ -79,6 +84,11 @@ FREE_GROWTH = 1 << 25
 """Bytes that a store may grow by before it is compacted, beyond doubling."""
 
 Batches = Iterable[tuple[list[Passage], NDArray[np.float32]]]
+Models = Mapping[str, ModelState]
+Encoders = Mapping[str, Encoder]
+"""Of the models that a space has, by fingerprint."""
+EncoderOf = Callable[[str, ModelState], Encoder]
+"""Gives the encoder of a model that a space has got since, by its name and state."""
 
 
 @dataclass(frozen=True)
@@ -178,31 +188,41 @@ def _to_fields(types: Mapping[str, str]) -> dict[str, Field]:
 
 
 def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Field]) -> None:
-    dim = manifest.encoder.dim
-    schema = pa.schema([*base_schema(dim), *field_schema(fields)])
-    store = Store.create(path / "store", schema, _rows(batches, fields, dim))
+    model = first_model(asdict(manifest))
+    models = {DEFAULT_MODEL: model}
+    rows = _rows(batches, fields, model)
+    store = Store.create(path / "store", row_schema(models, fields), rows)
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
-    empty = Commit(version=0, passages=0, documents=0, fields=fields, files={})
+    empty = Commit(version=0, passages=0, documents=0, fields=fields, files={}, models=models)
     write_commit(path, _compacted(publish(path, store, empty), store))
 
 
-def _rows(batches: Batches, fields: Mapping[str, Field], dim: int) -> Iterator[pa.RecordBatch]:
+def row_schema(models: Models, fields: Mapping[str, Field]) -> pa.Schema:
+    """The columns of a space with these models and metadata fields."""
+    dims = {model.column: model.dim for model in models.values()}
+    return pa.schema([*base_schema(dims), *field_schema(fields)])
+
+
+def _rows(
+    batches: Batches, fields: Mapping[str, Field], model: ModelState
+) -> Iterator[pa.RecordBatch]:
     seen: set[str] = set()
     last = None
     for passages, vectors in batches:
-        if vectors.shape != (len(passages), dim):
+        if vectors.shape != (len(passages), model.dim):
             raise ConfigError(
                 f"{len(passages)} passages came with vectors of shape {vectors.shape}; "
-                f"give ({len(passages)}, {dim})"
+                f"give ({len(passages)}, {model.dim})"
             )
         for passage in passages:
             if passage.document_id != last:
                 last = passage.document_id
                 _note_id(last, seen)
         if passages:
-            yield with_fields(to_batch(passages, vectors), [p.metadata for p in passages], fields)
+            batch = to_batch(passages, {model.column: vectors})
+            yield with_fields(batch, [p.metadata for p in passages], fields)
 
 
 def _note_id(document_id: str, seen: set[str]) -> None:
@@ -217,34 +237,68 @@ def _note_id(document_id: str, seen: set[str]) -> None:
 
 
 def add_documents(
-    path: Path, manifest: Manifest, encoder: Encoder, documents: Iterable[Document], timeout: float
+    path: Path,
+    manifest: Manifest,
+    encoders: Encoders,
+    encoder_of: EncoderOf,
+    documents: Iterable[Document],
+    timeout: float,
 ) -> Added:
     """Add documents, each replacing the one with its id. See `Space.add`."""
-    return _add(path, manifest, timeout, lambda spool: _encode(documents, manifest, encoder, spool))
+
+    def fill(spool: _Spool) -> None:
+        _encode(documents, manifest, encoders, spool)
+
+    return _add(path, manifest, encoder_of, timeout, fill)
 
 
 def add_passages(
     path: Path,
     manifest: Manifest,
-    encoder: Callable[[], Encoder],
+    encoders: Encoders,
+    encoder_of: EncoderOf,
     batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
+    given: str | None,
     timeout: float,
 ) -> Added:
-    """Add passages as they are, all of one document in a row; those without vectors are encoded."""
-    return _add(path, manifest, timeout, lambda spool: _take(batches, encoder, spool))
+    """Add passages as they are, all of one document in a row.
+
+    Parameters
+    ----------
+    path : Path
+    manifest : Manifest
+    encoders : mapping of str to Encoder
+        Those that are asked for vectors.
+    encoder_of : callable
+    batches : iterable of (list of Passage, (n, dim) float32 array or None)
+    given : str or None
+        The fingerprint of the model whose vectors come with the passages.
+    timeout : float
+    """
+
+    def fill(spool: _Spool) -> None:
+        _take(batches, encoders, given, spool)
+
+    return _add(path, manifest, encoder_of, timeout, fill)
 
 
-def _add(path: Path, manifest: Manifest, timeout: float, fill: Callable[[_Spool], None]) -> Added:
+def _add(
+    path: Path,
+    manifest: Manifest,
+    encoder_of: EncoderOf,
+    timeout: float,
+    fill: Callable[[_Spool], None],
+) -> Added:
     """Add what `fill` puts into the spool, before the lock is taken."""
     with disk_errors(path, "add documents"), _Spool(path) as spool:
         fill(spool)
-        with _writing(path, timeout) as (commit, store):
+        with writing(path, timeout) as (commit, store):
             fields = extend_fields(commit.fields, spool.types)
             replaced = store.delete_documents(spool.document_ids)
             if spool.n_passages:
                 store.add_fields(fields)
-                schema = pa.schema([*spool.schema, *field_schema(fields)])
-                store.append(schema, spool.batches(fields))
+                rows = spool.batches(fields, commit.models, encoder_of)
+                store.append(row_schema(commit.models, fields), rows)
             if replaced or spool.n_passages:
                 _finish(path, manifest, commit, store, fields, spool.n_passages)
     return Added(
@@ -252,7 +306,7 @@ def _add(path: Path, manifest: Manifest, timeout: float, fill: Callable[[_Spool]
         passages=spool.n_passages,
         replaced=replaced,
         empty=tuple(spool.empty),
-        truncated=spool.n_truncated,
+        truncated=max(spool.n_truncated.values(), default=0),
     )
 
 
@@ -264,7 +318,7 @@ def delete_documents(
     timeout: float,
 ) -> int:
     """Delete documents by id or by what they meet. See `Space.delete`."""
-    with disk_errors(path, "delete documents"), _writing(path, timeout) as (commit, store):
+    with disk_errors(path, "delete documents"), writing(path, timeout) as (commit, store):
         if document_ids is None:
             assert predicate is not None
             document_ids = list(store.texts("document_id", f"position = 0 AND {predicate(commit)}"))
@@ -274,16 +328,20 @@ def delete_documents(
     return n_deleted
 
 
-def set_dense_weight(path: Path, weight: float | None, timeout: float) -> None:
+def set_dense_weight(
+    path: Path, weight: float | None, timeout: float, model: str | None = None
+) -> None:
     """Change what meaning counts in a hybrid search. See `Space.set_dense_weight`."""
     check_dense_weight(weight)
-    with disk_errors(path, "set the weight"), _writing(path, timeout) as (commit, _):
-        write_commit(path, replace(commit, dense_weight=weight))
+    with disk_errors(path, "set the weight"), writing(path, timeout) as (commit, _):
+        name, state = model_named(path, commit, model)
+        models = commit.models | {name: replace(state, set_weight=weight)}
+        write_commit(path, replace(commit, models=models))
 
 
 def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> None:
     """Make Lance's own index of a column's vectors, or drop it, as one write."""
-    with disk_errors(path, "index the vectors"), _writing(path, timeout) as (commit, store):
+    with disk_errors(path, "index the vectors"), writing(path, timeout) as (commit, store):
         if drop:
             store.drop_vector_index(column)
         else:
@@ -292,7 +350,7 @@ def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> No
 
 
 @contextlib.contextmanager
-def _writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
+def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     """Hold the lock on a space whose store is as the last commit left it."""
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
@@ -358,7 +416,7 @@ def publish(path: Path, store: Store, state: Commit) -> Commit:
         version=store.version,
         passages=store.count(),
         documents=store.count_documents(),
-        files=flush_and_hash(path, state.files),
+        files=files_with(flush_and_hash(path, state.files), state.models),
     )
     write_commit(path, commit)
     return commit
@@ -369,14 +427,22 @@ def publish(path: Path, store: Store, state: Commit) -> Commit:
 
 def compact_space(path: Path, manifest: Manifest, timeout: float) -> None:
     """Write the store anew, without what no search needs. See `Space.compact`."""
-    with disk_errors(path, "compact the space"), _writing(path, timeout) as (commit, store):
+    with disk_errors(path, "compact the space"), writing(path, timeout) as (commit, store):
         _compact(path, manifest, commit, store)
 
 
 def _compact(path: Path, manifest: Manifest, state: Commit, store: Store) -> None:
+    publish_anew(path, manifest, state, store, store.compact)
+
+
+def publish_anew(
+    path: Path, manifest: Manifest, state: Commit, store: Store, write: Callable[[], None]
+) -> None:
+    """Commit `state` with the store as `write` writes it anew, and remove what there was."""
     old = [name for name, _ in scan(path) if name.startswith("store/")]
-    columns = store.indexed_vectors()
-    store.compact()
+    indexed = store.indexed_vectors()
+    write()
+    columns = [column for column in indexed if column in store.schema.names]
     index_anew(store, manifest.language, columns)
     commit = publish(path, store, replace(state, changed=0, settled=False))
     # Only now: until the commit above, the old version was the one that counts.
@@ -422,8 +488,8 @@ class _Spool:
     document_ids: dict[str, None] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     n_passages: int = 0
-    n_truncated: int = 0
-    schema: pa.Schema = None
+    n_truncated: Counter[str] = field(default_factory=Counter)
+    """By the encoder's fingerprint, as the columns of vectors are called here."""
 
     def __enter__(self) -> _Spool:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(self.path))
@@ -433,28 +499,43 @@ class _Spool:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def write(self, passages: list[Passage], vectors: NDArray[np.float32]) -> None:
-        """Append passages with their (n, dim) vectors."""
+    def write(self, passages: list[Passage], vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Append passages with their (n, dim) vectors, by fingerprint."""
         batch = to_batch(passages, vectors)
         if self._writer is None:
-            self.schema = batch.schema
             self._writer = pa.ipc.new_stream(pa.PythonFile(self._file, "w"), batch.schema)
         self._writer.write_batch(batch)
         self.n_passages += batch.num_rows
 
-    def batches(self, fields: Mapping[str, Field]) -> Iterator[pa.RecordBatch]:
-        """What was written, with the typed columns of `fields`."""
+    def batches(
+        self, fields: Mapping[str, Field], models: Models, encoder_of: EncoderOf
+    ) -> Iterator[pa.RecordBatch]:
+        """What was written, with the vectors of `models` and the typed columns of `fields`.
+
+        A model that the space has got since is asked now.
+        """
         if self._writer is None:
             return
         self._writer.close()
         self._file.seek(0)
         for batch in pa.ipc.open_stream(pa.PythonFile(self._file, "r")):
             metadata = [json.loads(text) for text in batch["metadata"].to_pylist()]
-            yield with_fields(batch, metadata, fields)
+            arrays = [batch[name] for name in base_schema({}).names]
+            arrays += [_vectors(batch, name, models[name], encoder_of) for name in models]
+            rows = pa.RecordBatch.from_arrays(arrays, schema=row_schema(models, {}))
+            yield with_fields(rows, metadata, fields)
+
+
+def _vectors(batch: pa.RecordBatch, name: str, model: ModelState, encoder_of: EncoderOf) -> Any:
+    """The column of a model's vectors, of a batch whose columns have encoders' fingerprints."""
+    if model.fingerprint in batch.schema.names:
+        return batch[model.fingerprint]
+    vectors, _ = encode_documents(encoder_of(name, model), batch["content"].to_pylist())
+    return vector_array(vectors, batch["document_id"].to_pylist())
 
 
 def _encode(
-    documents: Iterable[Document], manifest: Manifest, encoder: Encoder, spool: _Spool
+    documents: Iterable[Document], manifest: Manifest, encoders: Encoders, spool: _Spool
 ) -> None:
     waiting: list[Passage] = []
     with track("encoding documents") as tracker:
@@ -465,16 +546,17 @@ def _encode(
                 spool.empty.append(document.document_id)
             waiting += passages
             if len(waiting) >= ENCODE_ROWS:
-                _write_encoded(waiting, encoder, spool)
+                _write_encoded(waiting, encoders, spool, {})
                 waiting = []
             tracker.advance()
         if waiting:
-            _write_encoded(waiting, encoder, spool)
+            _write_encoded(waiting, encoders, spool, {})
 
 
 def _take(
     batches: Iterable[tuple[list[Passage], NDArray[np.float32] | None]],
-    encoder: Callable[[], Encoder],
+    encoders: Encoders,
+    given: str | None,
     spool: _Spool,
 ) -> None:
     last = None
@@ -485,10 +567,8 @@ def _take(
                     last = passage.document_id
                     _note(passage, spool)
                 spool.types.observe(passage.document_id, passage.metadata)
-            if vectors is None:
-                _write_encoded(passages, encoder(), spool)
-            elif passages:
-                spool.write(passages, vectors)
+            there = {} if vectors is None or given is None else {given: vectors}
+            _write_encoded(passages, encoders, spool, there)
             tracker.advance(len(passages))
 
 
@@ -502,9 +582,19 @@ def _note(document: Document | Passage, spool: _Spool) -> None:
     spool.types.observe(document_id, document.metadata)
 
 
-def _write_encoded(passages: list[Passage], encoder: Encoder, spool: _Spool) -> None:
+def _write_encoded(
+    passages: list[Passage],
+    encoders: Encoders,
+    spool: _Spool,
+    there: Mapping[str, NDArray[np.float32]],
+) -> None:
+    """Spool passages with the vectors that are `there`, and those of `encoders`."""
     for start in range(0, len(passages), ENCODE_ROWS):
-        part = passages[start : start + ENCODE_ROWS]
-        vectors, n_truncated = encode_documents(encoder, [content(p.title, p.text) for p in part])
+        rows = slice(start, start + ENCODE_ROWS)
+        part = passages[rows]
+        texts = [content(p.title, p.text) for p in part]
+        vectors = {fingerprint: matrix[rows] for fingerprint, matrix in there.items()}
+        for fingerprint, encoder in encoders.items():
+            vectors[fingerprint], n_truncated = encode_documents(encoder, texts)
+            spool.n_truncated[fingerprint] += n_truncated
         spool.write(part, vectors)
-        spool.n_truncated += n_truncated
