@@ -19,6 +19,7 @@ from benchmarks.common import data_folder, record
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
 from rowspace.evaluate.retrieval import evaluate_rankings, retrieve
 from rowspace.search.build import SIF_DENSE_WEIGHT
+from rowspace.search.space import Space
 
 SETS = ("cranfield", "cisi", "cacm", "scifact")
 WEIGHTS = (1.0, 0.5, 0.3, 0.2, 0.1)
@@ -50,24 +51,34 @@ def main() -> None:
 def scores(task: RetrievalTask, seed: int) -> dict[str, float]:
     """nDCG@10 by kind of search, in a space built from the task's documents."""
     with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder, "corpus.jsonl")
-        with corpus.open("w") as file:
-            for document_id, text in task.documents.items():
-                if text.strip():
-                    file.write(json.dumps({"_id": document_id, "text": text}) + "\n")
+        corpus = write_corpus(task, Path(folder, "corpus.jsonl"))
         space = rs.build(
             corpus, Path(folder, "space"), passage_words=100_000, word2vec={"seed": seed}
         )
+        result = {mode: ndcg(space, task, mode) for mode in ("lexical", "dense")}
+        return result | {
+            f"hybrid {weight:g}": ndcg(space, task, "hybrid", weight) for weight in WEIGHTS
+        }
 
-        def ndcg(mode: str, weight: float | None = None) -> float:
-            def ranked(queries: Sequence[str], k: int) -> list[list[str]]:
-                found = space.search_batch(queries, k, mode, dense_weight=weight)
-                return [[hit.document_id for hit in hits] for hits in found]
 
-            return evaluate_rankings(task, retrieve(ranked, task, 10), k=10).scores["ndcg_at_k"]
+def write_corpus(task: RetrievalTask, path: Path) -> Path:
+    """The task's documents that have text, as jsonl."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        for document_id, text in task.documents.items():
+            if text.strip():
+                file.write(json.dumps({"_id": document_id, "text": text}) + "\n")
+    return path
 
-        result = {mode: ndcg(mode) for mode in ("lexical", "dense")}
-        return result | {f"hybrid {weight:g}": ndcg("hybrid", weight) for weight in WEIGHTS}
+
+def ndcg(space: Space, task: RetrievalTask, mode: str, weight: float | None = None) -> float:
+    """nDCG@10 of a kind of search in a space of the task's documents."""
+
+    def ranked(queries: Sequence[str], k: int) -> list[list[str]]:
+        found = space.search_batch(queries, k, mode, dense_weight=weight)
+        return [[hit.document_id for hit in hits] for hits in found]
+
+    return evaluate_rankings(task, retrieve(ranked, task, 10), k=10).scores["ndcg_at_k"]
 
 
 if __name__ == "__main__":

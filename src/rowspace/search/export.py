@@ -92,7 +92,7 @@ def export_passages(
         Gives the newest version of the space.
     encoder : EncoderInfo
     path : Path
-    where : str or Filter or None
+    where : str or Filter or sequence of these, or None
     config : ExportConfig
     """
     name = config.format or _format_of(path)

@@ -163,5 +163,5 @@ def _to_hit(
         lexical_rank,
         row.position,
         more,
-        words,
+        query_words=words,
     )

@@ -43,6 +43,7 @@ from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read
 from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
+from rowspace.search.rerank import Reranker, rerank_all
 from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
 from rowspace.search.store import disk_errors
@@ -110,6 +111,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
     ) -> list[Hit]:
         """The k best passages for a query.
 
@@ -135,6 +138,11 @@ class Space:
         group : bool
             Find k documents and not passages: each hit is the best passage of its document, and
             has the others that were found in `more`.
+        rerank : CrossEncoder or other Reranker, or None
+            Judges the best hits anew, each by its title and text, and gives their order and
+            `rerank_score`; see `load_cross_encoder`. Not together with `diversity`.
+        rerank_depth : int
+            How many hits it judges, at least k. Each costs as much as encoding a passage.
 
         Returns
         -------
@@ -145,13 +153,15 @@ class Space:
         Raises
         ------
         ConfigError
-            If k, the mode, the weight or the diversity cannot be.
+            If k, the mode, the weight, the diversity or the depth cannot be.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
-        return self.search_batch([query], k, mode, where, dense_weight, diversity, group)[0]
+        return self.search_batch(
+            [query], k, mode, where, dense_weight, diversity, group, rerank, rerank_depth
+        )[0]
 
     def search_batch(
         self,
@@ -162,6 +172,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
         request = Request(
@@ -171,6 +183,8 @@ class Space:
             dense_weight=dense_weight,
             diversity=diversity,
             group=group,
+            rerank=rerank,
+            rerank_depth=rerank_depth,
         )
         return self.answer(queries, request)
 
@@ -184,6 +198,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         count_tokens: CountTokens | None = None,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
     ) -> Retrieved:
         """Passages with numbered citations for a prompt that has room for `max_tokens`.
 
@@ -197,7 +213,7 @@ class Space:
             Passages to take, at most.
         max_tokens : int
             Of the whole block, with citations and separators.
-        mode, where, dense_weight, diversity
+        mode, where, dense_weight, diversity, rerank, rerank_depth
             As in `search`.
         count_tokens : callable or None
             Text to its number of tokens, by the language model's own tokenizer at best. None
@@ -214,11 +230,23 @@ class Space:
         >>> found = space.retrieve("Which lakes shrink?", max_tokens=500)
         >>> prompt = f"{found.text}\n\nAnswer from these, with their numbers: Which lakes shrink?"
         """
-        hits = self.search(query, k, mode, where, dense_weight, diversity)
+        hits = self.search(
+            query,
+            k,
+            mode,
+            where,
+            dense_weight,
+            diversity,
+            rerank=rerank,
+            rerank_depth=rerank_depth,
+        )
         return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
     def answer(self, queries: Sequence[str], request: Request) -> list[list[Hit]]:
         """`search_batch` of what a `Request` asks for."""
+        if request.rerank is not None:
+            found = self.answer(queries, request.candidates)
+            return rerank_all(request.rerank, queries, found, request.k)
 
         def hits(snapshot: Snapshot) -> list[list[Hit]]:
             weight = request.dense_weight
