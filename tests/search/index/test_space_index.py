@@ -472,7 +472,8 @@ def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
     small: Path, tmp_path: Path, kind: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(shutil.copytree(small, tmp_path / "b.space"))
-    space, calls = open_space(path), []
+    space = open_space(path)
+    calls: list[str] = []
     module: Any = making if kind == "hnsw" else upkeep
     original = getattr(module, step)
 
@@ -494,7 +495,8 @@ def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
 def test_an_index_that_another_process_replaces_is_read_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader, check, calls = open_space(path), cached.check_files, []
+    reader, check = open_space(path), cached.check_files
+    calls: list[cached.IndexRecord] = []
 
     def replaced_first(folder: Path, record: cached.IndexRecord) -> None:
         if not calls:
