@@ -10,6 +10,7 @@ import click
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.search import model_option
 from rowspace.search.index.config import KINDS, IndexConfig
+from rowspace.search.index.mapped import EXACT_ROWS
 from rowspace.search.space import open_space
 
 COMMANDLINE = click.core.ParameterSource.COMMANDLINE
@@ -46,7 +47,8 @@ def index(
         return
     status = space.status()
     click.echo(describe_status(status))
-    if status.get("index_recall") and status["index_recall"] < status["index_recall_asked"] - 0.01:
+    is_used = status["passages"] > EXACT_ROWS and status.get("index_recall") is not None
+    if is_used and status["index_recall"] < status["index_recall_asked"] - 0.01:
         click.echo(
             "rowspace: warning: the recall asked for was not reached; a larger --m and "
             "--ef-construction find more",
@@ -58,6 +60,11 @@ def describe_status(status: dict[str, Any]) -> str:
     """One line on the index, from what `Space.status` tells."""
     if status.get("index_recall") is None:
         return f"{status['index']}: all {status['passages']:,} vectors are compared"
+    if status["passages"] <= EXACT_ROWS:
+        return (
+            f"{status['index']}: made, but all of so few vectors ({status['passages']:,}) are "
+            "compared"
+        )
     return (
         f"{status['index']}: recall@10 {status['index_recall']:.3f} on queries held aside "
         f"(asked {status['index_recall_asked']:g}, effort {status['index_effort']})"

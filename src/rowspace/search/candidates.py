@@ -45,6 +45,8 @@ class Candidates:
         """All of them, best first: by reciprocal rank fusion, or as the one engine has them."""
         if mode != "hybrid":
             return self.dense or self.lexical
+        if dense_weight == 0:
+            return self.lexical
         rankings = [[row_id for row_id, _ in ranking] for ranking in (self.dense, self.lexical)]
         return reciprocal_rank_fusion(rankings, [dense_weight, 1.0])
 

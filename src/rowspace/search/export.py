@@ -100,6 +100,10 @@ def export_passages(
     settings = _settings(name, config)
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; give the name of a file to write")
+    if not path.parent.is_dir():
+        raise ConfigError(
+            f"there is no folder {path.parent} to write {path.name} in; make it first"
+        )
     while True:
         snapshot = current()
         try:

@@ -208,6 +208,8 @@ class _Parser:
         return self.tokens[self.next]
 
     def parse(self) -> Filter:
+        if self.token.kind == "end":
+            raise FilterError("the filter is empty; leave it out to find all passages")
         filter_ = self._any(0)
         if self.token.kind != "end":
             self._fail("'and', 'or' or the end")

@@ -22,6 +22,8 @@ POOL = 50
 """Candidates of a search that is diverse or of documents, at least; five times k if more."""
 DEEPER = 4
 """Times the candidates, where they are of fewer documents than wanted."""
+MOST_MORE = 20
+"""Other passages of a document that a hit has."""
 
 Group = list[int]
 """Row ids that become one hit: the best, then those that it has `more`."""
@@ -58,7 +60,8 @@ def find_hits(
     for place, candidates in enumerate(found):
         ranked = candidates.ranked(request.mode, dense_weight)
         groups = _groups(store, [row_id for row_id, _ in ranked], request)
-        while len(groups) < _wanted(request) and request.group and not candidates.is_all:
+        most = min(_wanted(request), snapshot.commit.documents)
+        while request.group and len(groups) < most and not candidates.is_all:
             (candidates,) = finder.find(DEEPER * candidates.depth, [place])
             ranked = candidates.ranked(request.mode, dense_weight)
             groups = _groups(store, [row_id for row_id, _ in ranked], request)
@@ -104,7 +107,8 @@ def _depth(request: Request) -> int:
 def _groups(store: Store, ranked: list[int], request: Request) -> list[Group]:
     if not request.group:
         return [[row_id] for row_id in ranked]
-    return group_rows(ranked, store.documents_of(np.array(ranked, np.uint64)))
+    groups = group_rows(ranked, store.documents_of(np.array(ranked, np.uint64)))
+    return [group[: 1 + MOST_MORE] for group in groups]
 
 
 def _choose(
@@ -118,7 +122,7 @@ def _choose(
     _, model = model_named(snapshot.path, snapshot.commit, request.model)
     ids, vectors = snapshot.store.vectors_of(rows, model.column)
     relevance = np.array([scores[row_id] for row_id in rows.tolist()])
-    if request.mode != "dense":
+    if request.mode != "dense" and relevance[0] > 0:
         relevance /= relevance[0]  # of the best; a cosine is on the scale of the vectors already
     order = maximal_marginal_relevance(
         relevance, vectors[np.searchsorted(ids, rows)], request.k, request.diversity

@@ -41,6 +41,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ConfigError(f"mode is {self.mode!r}; give one of {', '.join(MODES)}")
+        if not isinstance(self.k, int):
+            raise ConfigError(f"k is {self.k!r}; give a whole number")
         if not 1 <= self.k <= MAX_K:
             raise ConfigError(f"k is {self.k}; give 1 to {MAX_K:,}")
         check_dense_weight(self.dense_weight)

@@ -20,7 +20,8 @@ from rowspace.search.commit import (
     read_commit,
     remove_leftovers,
 )
-from rowspace.search.index.cached import Loaded
+from rowspace.search.index.cached import FOLDER as INDEXES
+from rowspace.search.index.cached import RECORD, Loaded
 from rowspace.search.index.dense import Dense, DenseIndex
 from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.index.upkeep import VectorColumn, effort_in_store
@@ -101,11 +102,12 @@ def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapsh
 
 
 def signature_of(path: Path) -> Signature:
-    """Changes with each commit, which replaces the two files."""
+    """Changes with each commit, which replaces the two files, and with each index."""
     signature: list[int] = []
-    for name in (COMMIT, COPY):
+    records = sorted((path / INDEXES).glob(f"[!.]*/{RECORD}"))
+    for file in (path / COMMIT, path / COPY, *records):
         try:
-            state = (path / name).stat()
+            state = file.stat()
         except OSError:
             signature += (0, 0, 0)
         else:

@@ -54,7 +54,9 @@ def test_ainvoke_and_batch_find_the_same(space: Space) -> None:
 def test_a_filter_is_passed_through_from_the_retriever_and_from_a_call(space: Space) -> None:
     retriever = to_langchain(space, where="year < 1900")
     assert [one.metadata["document_id"] for one in retriever.invoke("flow")] == ["heat"]
-    found = retriever.invoke("flow", where="year > 1900")
+    assert retriever.invoke("flow", where="year > 1900") == []  # both must hold
+    assert retriever.invoke("flow", where='year > 1900 or document_id != ""')[0].id == "heat#0"
+    found = to_langchain(space).invoke("flow", where="year > 1900")
     assert [one.metadata["document_id"] for one in found] == ["wing"]
     found = asyncio.run(retriever.ainvoke("flow", where="year > 1900", k=1))
     assert [one.metadata["document_id"] for one in found] == ["wing"]

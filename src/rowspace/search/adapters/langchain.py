@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from rowspace.extras import need
 from rowspace.search.adapters.citation import cited_metadata
+from rowspace.search.filters import Filter, Given
 from rowspace.search.hit import Hit
 from rowspace.search.space import Space
 
@@ -21,7 +23,8 @@ from pydantic import Field  # noqa: E402
 class RowspaceRetriever(BaseRetriever):
     """Retrieves the passages that a search of a space finds.
 
-    Options given to `invoke` beside the query, as `where=`, count for that call.
+    Options given to `invoke` beside the query count for that call; its `where=` is joined to the
+    retriever's, both must hold.
     `ainvoke` searches in a thread of its own.
     """
 
@@ -32,7 +35,9 @@ class RowspaceRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
     ) -> list[Document]:
-        hits = self.space.search(query, **(self.options | options))
+        filters = [given["where"] for given in (self.options, options) if given.get("where")]
+        asked = self.options | options | ({"where": _joined(filters)} if filters else {})
+        hits = self.space.search(query, **asked)
         return [_to_document(hit) for hit in hits]
 
     async def _aget_relevant_documents(
@@ -59,6 +64,15 @@ def to_langchain(space: Space, **options: Any) -> RowspaceRetriever:
     >>> documents[0].metadata["source"], documents[0].metadata["score"]
     """
     return RowspaceRetriever(space=space, options=options)
+
+
+def _joined(filters: list[Given]) -> list[str | Filter]:
+    """Filters of which all must hold, none undoing another."""
+    return [
+        one
+        for given in filters
+        for one in ([given] if isinstance(given, str) or not isinstance(given, Sequence) else given)
+    ]
 
 
 def _to_document(hit: Hit) -> Document:

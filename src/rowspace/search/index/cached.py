@@ -78,6 +78,8 @@ class IndexRecord:
     n_queries: int = 0
     seconds: float = 0.0
     rowspace: str = ""
+    n_empty: int = 0
+    """Vectors of zeros, which are no nodes."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,12 @@ def data_files(commit: Commit) -> dict[str, str]:
     return {name: state.sha256 for name, state in commit.files.items() if "/data/" in name}
 
 
+def has_moved(record: IndexRecord, commit: Commit) -> bool:
+    """Whether row ids of the index may by now be those of other rows, or of none."""
+    data = data_files(commit)
+    return any(data.get(name) != digest for name, digest in record.data.items())
+
+
 def load_index(folder: Path, fingerprint: str, loaded: Loaded | None = None) -> Loaded | None:
     """The index in `folder`, if it is whole and of the encoder's vectors; else None.
 
@@ -290,8 +298,7 @@ def _load(folder: Path, record: IndexRecord) -> Loaded:
 def match_rows(loaded: Loaded, commit: Commit, store: Store, column: str) -> Opened:
     """Say of each node which row it is in this version, or that its row is gone."""
     record, mapped = loaded.record, loaded.mapped
-    data = data_files(commit)
-    moved = any(data.get(name) != digest for name, digest in record.data.items())
+    moved = has_moved(record, commit)
     if moved:
         row_ids = rows_by_content(mapped.units, loaded.hashes, store, column)
     else:

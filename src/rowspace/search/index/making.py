@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from rowspace.files import (
     fsync_file,
     remember,
     sha256,
+    write_atomically,
     write_json,
 )
 from rowspace.machine import return_free_memory
@@ -60,6 +62,9 @@ MOST_SAMPLED = 100_000
 
 _ROWS = "rows"
 _SETTINGS = "settings.json"
+_VERSION = "version.json"
+_COPIED = "copied.json"
+_QUERIES = "queries.npz"
 _GRAPH_STATE = "graph.json"
 _ROWS_AT_ONCE = 4096
 
@@ -110,33 +115,34 @@ def make_index(
             "kind": kind,
             "config": asdict(config),
             "fingerprint": fingerprint,
-            "version": commit.version,
-            "data": data_files(commit),
             "before": None if old is None else old.record.n,
         }
-        _prepare(work, settings)
+        version: dict[str, Any] = {"version": commit.version, "data": data_files(commit)}
         started = time.monotonic()
         try:
-            units, rows = _copy_vectors(work, store, column, old)
-        except FormatError:  # what an earlier call left of them is damaged
+            version = _prepare(work, settings, version)
+            copied = _copy(work, store, column, old, queries)
+        except FormatError:  # what an earlier call left is damaged
             shutil.rmtree(work)
-            _prepare(work, settings)
-            units, rows = _copy_vectors(work, store, column, old)
+            version = _prepare(work, settings, version)
+            copied = _copy(work, store, column, old, queries)
+        units, rows = copied.units, copied.rows
         graph = None
         if kind in HOMES:
             graph = _make_graph(work, units, kind, config, old)
         mapped = MappedIndex(rows, units, graph)
-        recall, n_queries = _tune(mapped, queries(), config.recall)
+        recall, n_queries = _tune(mapped, copied.queries, config.recall)
         record = IndexRecord(
             kind=kind,
             config=asdict(config),
             fingerprint=fingerprint,
             n=len(rows),
             dim=units.shape[1],
-            version=commit.version,
-            rows=f"{_ROWS}-{commit.version}.npy",
-            data=data_files(commit),
+            version=version["version"],
+            rows=f"{_ROWS}-{version['version']}.npy",
+            data=version["data"],
             files={},
+            n_empty=copied.n_empty,
             effort=mapped.effort,
             recall=recall,
             n_queries=n_queries,
@@ -146,17 +152,24 @@ def make_index(
         return _finish(work, folder, record)
 
 
-def _prepare(work: Path, settings: dict[str, Any]) -> None:
-    """The work folder: an earlier one goes on if it was of the same, else it is begun anew."""
-    if (work / _SETTINGS).exists():
-        try:
-            if remember(work / _SETTINGS, settings):
-                return
-        except FormatError:
-            pass
+def _prepare(work: Path, settings: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
+    """The work folder: an earlier one goes on if it was of the same, else it is begun anew.
+
+    Returns the version that the index will be of. Once the vectors are copied, that is the one they
+    are of, whatever was written since: who opens the index sees to what came later.
+    """
+    try:
+        if (work / _SETTINGS).exists() and remember(work / _SETTINGS, settings):
+            kept: dict[str, Any] = json.loads((work / _VERSION).read_bytes())
+            if kept == version or (work / _COPIED).exists():
+                return kept
+    except (FormatError, ValueError, OSError):
+        pass
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     remember(work / _SETTINGS, settings)
+    write_json(work / _VERSION, version)
+    return version
 
 
 # --- Vectors -------------------------------------------------------------------------------------
@@ -177,10 +190,25 @@ def _source(store: Store, column: str, before: Opened | None) -> Batches:
         yield row_ids, vectors, row_hashes(vectors)
 
 
-def _copy_vectors(
-    work: Path, store: Store, column: str, before: Opened | None
-) -> tuple[NDArray[np.float32], RowIds]:
-    """Unit vectors and row ids in files; rows of zeros, which nothing finds, are left out.
+@dataclass(frozen=True)
+class _Copied:
+    """All that an index needs of the store, which may then go on without it."""
+
+    units: NDArray[np.float32]
+    rows: RowIds
+    queries: HeldAside
+    n_empty: int
+    """Rows of zeros, which nothing finds and which are left out."""
+
+
+def _copy(
+    work: Path,
+    store: Store,
+    column: str,
+    before: Opened | None,
+    queries: Callable[[], HeldAside],
+) -> _Copied:
+    """Unit vectors, row ids and queries in files.
 
     Raises
     ------
@@ -192,7 +220,7 @@ def _copy_vectors(
         "hashes": Rows("uint64"),
         _ROWS: Rows("uint64"),
     }
-    done = work / "copied"
+    done = work / _COPIED
     if not done.exists():
         source, n = _source(store, column, before), len(store.all_row_ids())
         with GrowingFiles(work, arrays) as files, track("copying vectors", n) as tracker:
@@ -208,13 +236,18 @@ def _copy_vectors(
                 files.mark({"rows": n_read})
                 tracker.advance(len(row_ids))
             files.finish()
-        done.touch()
-        fsync_file(work)
+        asked = queries()
+        with write_atomically(work / _QUERIES) as file:
+            np.savez(file, vectors=asked.vectors, passages=asked.passages)
+        write_json(done, {"rows": n_read})
     try:
         units, rows = np.load(work / VECTORS, mmap_mode="r"), np.load(work / f"{_ROWS}.npy")
         np.load(work / HASHES, mmap_mode="r")
-        return units, rows
-    except (OSError, ValueError, EOFError) as error:
+        n_read = json.loads(done.read_bytes())["rows"]
+        with np.load(work / _QUERIES) as kept_queries:
+            asked = HeldAside(kept_queries["vectors"], kept_queries["passages"])
+        return _Copied(units, rows, asked, n_read - len(rows))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(f"{work} has an array that cannot be read ({error})") from error
 
 

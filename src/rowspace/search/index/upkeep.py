@@ -19,6 +19,7 @@ from rowspace.search.index.cached import (
     Loaded,
     Opened,
     check_sizes,
+    has_moved,
     keep_rows,
     load_index,
     lock_index,
@@ -32,7 +33,7 @@ from rowspace.search.index.config import EXACT_ROWS, IndexConfig, choose_kind
 from rowspace.search.index.in_store import EFFORT, StoreIndex, tune
 from rowspace.search.index.making import RECALL_AT, make_index
 from rowspace.search.index.queries import held_aside_queries
-from rowspace.search.store import Store
+from rowspace.search.store import RowIds, Store
 from rowspace.space.encoder import Encoder
 from rowspace.version import __version__
 
@@ -68,16 +69,15 @@ class VectorColumn:
         return match_rows(loaded, self.commit, self.store, self.column)
 
 
-def reason_to_index(vectors: VectorColumn, opened: Opened | None) -> str | None:
-    """Why the index should be made, or made anew; None if it need not be."""
+def reason_to_index(vectors: VectorColumn, record: IndexRecord, rows: RowIds) -> str | None:
+    """Why an index whose nodes are these rows should be made anew; None if it need not be."""
     n = vectors.commit.passages
-    if opened is None:
-        return "there is none" if n > EXACT_ROWS else None
-    n_dead = opened.record.n - opened.mapped.n_alive
-    if n_dead > DEAD_SHARE * opened.record.n:
-        return f"{n_dead:,} of its {opened.record.n:,} vectors are deleted"
-    if len(opened.rest) > max(NEW_ROWS, NEW_SHARE * n):
-        return f"{len(opened.rest):,} vectors are new"
+    n_alive = int(np.isin(rows, vectors.store.all_row_ids()).sum())
+    n_dead, n_new = record.n - n_alive, n - n_alive - record.n_empty
+    if n_dead > DEAD_SHARE * record.n:
+        return f"{n_dead:,} of its {record.n:,} vectors are deleted"
+    if n_new > max(NEW_ROWS, NEW_SHARE * n):
+        return f"{n_new:,} vectors are new"
     return None
 
 
@@ -229,15 +229,28 @@ def _made_with(config: IndexConfig) -> tuple[int, int]:
 
 
 def keep_rows_up(vectors: VectorColumn) -> str | None:
-    """After a write: note where nodes have gone; returns why the index is due, if it is."""
+    """After a write: note where nodes have gone; returns why the index is due, if it is.
+
+    Nothing large is read, but where nodes have to look for their rows.
+    """
     if vectors.commit.passages <= EXACT_ROWS and not (vectors.folder / RECORD).exists():
         return None
     if vectors.store.has_vector_index(vectors.column):
         return None
     if settings_of(vectors).kind == "lance":
         return "a compaction dropped it"
+    try:
+        record = read_record(vectors.folder)
+        if record is None or record.fingerprint != vectors.fingerprint or not record.files:
+            return "there is none" if vectors.commit.passages > EXACT_ROWS else None
+        check_sizes(vectors.folder, record)
+        if not has_moved(record, vectors.commit):
+            return reason_to_index(vectors, record, np.load(vectors.folder / record.rows))
+    except (FormatError, OSError, ValueError):
+        pass  # told of where it is opened
     opened = vectors.open()
-    if opened is not None and opened.moved:
-        with lock_index(vectors.folder):
-            keep_rows(opened, vectors.commit)
-    return reason_to_index(vectors, opened)
+    if opened is None:
+        return "it is damaged"
+    with lock_index(vectors.folder):
+        keep_rows(opened, vectors.commit)
+    return reason_to_index(vectors, opened.record, opened.mapped.row_ids)
