@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.search.damage import HARMS, check_damage, flip
+from tests.search.damage import HARMS, check_damage, check_index_damage, files_up_to, flip
 from tests.search.faults import Known, crowd_trial, full_disk_trial, kill_trial, new_space
 from tests.search.hostile import hostile_filters
 from tests.search.stub import document, make_space
@@ -30,11 +29,13 @@ from tests.search.stub import document, make_space
 from rowspace.errors import FilterError
 from rowspace.search.commit import read_commit
 from rowspace.search.filters import Comparison, compile_filter
+from rowspace.search.index.config import IndexConfig
 from rowspace.search.store import Store
 
 OFFSETS = 8
 """Places in each file at which a bit is flipped."""
 FILTERS = 10_000
+"""That are well formed, and so are run."""
 DISK_BYTES = 2 << 20
 
 
@@ -52,7 +53,7 @@ class Until:
 
 
 def kills(folder: Path, trials: Until, seed: int) -> str:
-    """SIGKILL at random moments of add, delete, compact."""
+    """SIGKILL at random moments of add, delete, compact, index."""
     path = folder / "kills.space"
     new_space(path)
     known, rng, n = Known(), random.Random(seed), 0
@@ -75,21 +76,33 @@ def crowds(folder: Path, trials: Until, seed: int) -> str:
 
 
 def damage(folder: Path, trials: Until, seed: int) -> str:
-    """Every file truncated, removed, and flipped at several offsets."""
-    path = folder / "whole.space"
-    space = make_space(path, [document(f"d{i}", f"text number{i}", n=i) for i in range(20)])
-    space.add([document("d3", "text another"), document("added", "text added", country="Chad")])
-    space.delete(["d5"])
+    """Every file truncated, removed, and flipped at several offsets; an index's files too."""
+    whole, indexed, damaged = (folder / f"{name}.space" for name in ("whole", "indexed", "damaged"))
+    for path, kind in ((whole, "lance"), (indexed, "hnsw")):
+        space = make_space(path, [document(f"d{i}", f"text number{i}", n=i) for i in range(20)])
+        space.add([document("d3", "text another"), document("added", "text added", country="Chad")])
+        space.delete(["d5"])
+        space.index(IndexConfig(kind=kind))
     rng = random.Random(seed)
-    names = [*read_commit(path).files, "commit.json", "commit.copy.json"]
+    checks = [(check_damage, whole, name) for name in _committed(whole)]
+    files = (file for file in indexed.glob("index/*/*") if not file.name.startswith("."))
+    names = [file.relative_to(indexed).as_posix() for file in files]
+    checks += [(check_index_damage, indexed, name) for name in names]
     harms = [*HARMS.values(), *(flip(rng.random()) for _ in range(OFFSETS))]
-    todo = [(name, harm) for name in names for harm in harms]
+    todo = [(*one, harm) for one in checks for harm in harms]
     rng.shuffle(todo)
     n = 0
-    for _, (name, harm) in zip(trials, todo, strict=False):
-        check_damage(path, folder / "damaged.space", name, harm)
+    for _, (check, path, name, harm) in zip(trials, todo, strict=False):
+        check(path, damaged, name, harm)
         n += 1
-    return f"{n:,} of {len(todo):,} damages to {len(names):,} files, all told and repaired"
+    return (
+        f"{n:,} of {len(todo):,} damages to {len(checks):,} files, {len(names):,} of them of an "
+        "index, all told and repaired"
+    )
+
+
+def _committed(path: Path) -> list[str]:
+    return [*read_commit(path).files, "commit.json", "commit.copy.json"]
 
 
 def disks(folder: Path, trials: Until, seed: int) -> str:
@@ -118,12 +131,8 @@ def _small_disk(disk: Path) -> Iterator[tuple[Path, str]]:
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=True)
         return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_BYTES // 8, before[1]))
-    try:
+    with files_up_to(DISK_BYTES // 8):
         yield disk, "limit on file sizes"
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def filters(folder: Path, trials: Until, seed: int) -> str:
@@ -137,16 +146,20 @@ def filters(folder: Path, trials: Until, seed: int) -> str:
     make_space(path, rows)
     commit = read_commit(path)
     store = Store.open(path / "store", commit.version)
-    n = n_run = 0
-    for _, typed in zip(trials, hostile_filters(FILTERS, seed), strict=False):
-        n += 1
-        with contextlib.suppress(FilterError):
-            predicate = compile_filter([Comparison("tenant", "=", "a"), typed], commit.fields)
-            ids = list(store.texts("document_id", predicate))
-            if not all(name.startswith("a") for name in ids):
-                raise AssertionError(f"{typed!r} shows {ids}")
-            n_run += 1
-    return f"{n:,} typed filters, {n_run:,} of them run, none showed another tenant's row"
+    n_typed = n_run = 0
+    typed = hostile_filters(1 << 30, seed)
+    for _ in trials:
+        predicate = None
+        while predicate is None:
+            n_typed += 1
+            text = next(typed)
+            with contextlib.suppress(FilterError):
+                predicate = compile_filter([Comparison("tenant", "=", "a"), text], commit.fields)
+        ids = list(store.texts("document_id", predicate))
+        if not all(name.startswith("a") for name in ids):
+            raise AssertionError(f"{text!r} shows {ids}")
+        n_run += 1
+    return f"{n_typed:,} typed filters, {n_run:,} of them run, none showed another tenant's row"
 
 
 PARTS: dict[str, Callable[[Path, Until, int], str]] = {
@@ -165,7 +178,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="for all parts together")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS])
     options = parser.parse_args()
-    logging.getLogger("rowspace").setLevel(logging.ERROR)  # damage warns, as it should
+    logging.getLogger("rowspace").propagate = False  # damage warns, as it should
+    logging.getLogger("rowspace").addHandler(logging.NullHandler())
     n = {"crowds": options.trials // 10, "disks": options.trials // 10}
     n |= {"damage": 1 << 30, "filters": FILTERS}
     seconds = 60 * options.minutes / len(options.parts)

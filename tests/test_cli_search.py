@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sentence_transformers import CrossEncoder
 
 from rowspace.cli import cli
-from rowspace.errors import FilterError, SpaceCorruptError, SpaceError
+from rowspace.errors import FilterError, FormatError, SpaceCorruptError, SpaceError
 from rowspace.search.space import open_space
 from tests.search.stub import document, make_space
+from tests.sentence.small_cross_encoders import write_cross_encoder
 
 
 @pytest.fixture
@@ -191,3 +193,25 @@ def test_tune_prints_each_weight_and_saves_the_best(space: str, tmp_path: Path) 
     assert "give numbers" in str(_run("tune", space, str(judged), "--weights", "a").exception)
     missing = _run("tune", space, str(judged), "--split", "dev").exception
     assert "has no qrels/dev.tsv; it has test" in str(missing)
+
+
+def test_search_and_retrieve_rerank_by_a_cross_encoder(space: str, tmp_path: Path) -> None:
+    model = str(write_cross_encoder(tmp_path / "model"))
+    plain = _json("search", space, "flow", "-k", "50")["hits"]
+    found = _json("search", space, "flow", "-k", "50", "--rerank", model)["hits"]
+    pairs = [("flow", f"{hit['title']}\n{hit['text']}".strip()) for hit in plain]
+    scores = CrossEncoder(model, device="cpu").predict(pairs)
+    expected = {hit["passage_id"]: score for hit, score in zip(plain, scores, strict=True)}
+    assert len(found) > 1
+    for hit in found:
+        # bfloat16 where the processor has it
+        assert hit["rerank_score"] == pytest.approx(expected[hit["passage_id"]], abs=0.02)
+    reranked = [hit["rerank_score"] for hit in found]
+    assert reranked == sorted(reranked, reverse=True)
+    printed = _run("search", space, "flow", "-k", "1", "--rerank", model, "--rerank-depth", "9")
+    assert printed.stdout.splitlines()[0].split()[1] == f"{reranked[0]:.4f}"
+    block = _json("retrieve", space, "flow", "-k", "1", "--rerank", model)
+    assert block["passages"][0]["passage_ids"] == [found[0]["passage_id"]]
+    missing = _run("search", space, "flow", "--rerank", str(tmp_path / "none"))
+    assert isinstance(missing.exception, FormatError)
+    assert "there is no folder" in str(missing.exception)

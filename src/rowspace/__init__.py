@@ -13,6 +13,7 @@ from rowspace.version import __version__
 
 _HOMES = {
     "ContextualEncoder": "rowspace.transformer.contextual",
+    "CrossEncoder": "rowspace.sentence.cross_encoder",
     "FastText": "rowspace.static.fasttext",
     "FastTextConfig": "rowspace.static.fasttext",
     "GloVe": "rowspace.static.glove",
@@ -31,6 +32,7 @@ _HOMES = {
     "Word2VecConfig": "rowspace.static.word2vec",
     "build": "rowspace.search.build",
     "load": "rowspace.space.formats",
+    "load_cross_encoder": "rowspace.sentence.cross_encoder",
     "load_encoder": "rowspace.sentence.loading",
     "open_space": "rowspace.search.space",
     "read_documents": "rowspace.text.corpus",
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space
     from rowspace.search.tuning import tune_dense_weight as tune_dense_weight
+    from rowspace.sentence.cross_encoder import CrossEncoder as CrossEncoder
+    from rowspace.sentence.cross_encoder import load_cross_encoder as load_cross_encoder
     from rowspace.sentence.encoder import SentenceEncoder as SentenceEncoder
     from rowspace.sentence.loading import load_encoder as load_encoder
     from rowspace.sentence.remote import RemoteEncoder as RemoteEncoder

@@ -1,12 +1,13 @@
 """Run by the fault tests as a process of its own: changes or reads a space and says so on stdout.
 
-`python -m tests.search.soak_process write SPACE PREFIX SEED` adds, replaces, deletes and compacts
-until it is killed, or N times; each finished step is one line of JSON. `read` searches instead and
-says what it saw of versions that are not whole.
+`python -m tests.search.soak_process write SPACE PREFIX SEED N` adds, replaces, deletes, compacts
+and indexes until it is killed, or N times; each finished step is one line of JSON. `read` searches
+instead and says what it saw of versions that are not whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -14,13 +15,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rowspace.errors import SpaceLockedError
+from rowspace.search.index import mapped, upkeep
+from rowspace.search.index.config import IndexConfig
 from rowspace.search.space import Space, open_space
 from tests.search.stub import HashEncoder, document
 
 IDS = 30
 PARTS = 4
-SHARES = {"add": 6, "delete": 2, "compact": 1} | ({"index": 1} if hasattr(Space, "index") else {})
+SHARES = {"add": 6, "delete": 2, "compact": 1, "index": 2}
 """How often each step is made."""
+INDEXES = ("hnsw", "lance")
 SENTENCES = "A sentence with a marker in it, long enough that two of them fill a passage. " * PARTS
 
 
@@ -34,11 +39,14 @@ def write(path: Path, prefix: str, seed: int, n: int) -> None:
         ids = [f"{prefix}{j}" for j in rng.sample(range(IDS), rng.randint(1, 4))]
         _say({"step": "begin", "kind": kind, "ids": ids, "i": i})
         if kind == "add":
-            space.add([document(name, SENTENCES, round=i) for name in ids])
+            space.add([document(name, SENTENCES, title=f"{name} {i}", round=i) for name in ids])
         elif kind == "delete":
             space.delete(ids)
+        elif kind == "compact":
+            space.compact()
         else:
-            getattr(space, kind)()
+            with contextlib.suppress(SpaceLockedError):  # another of a crowd is making it
+                space.index(IndexConfig(kind=rng.choice(INDEXES)))
         _say({"step": "done"})
 
 
@@ -49,16 +57,17 @@ def read(path: Path, seconds: float) -> None:
     end = time.monotonic() + seconds
     n = 0
     while time.monotonic() < end:
-        for problem in torn_documents(space):
-            _say({"step": "torn", "problem": problem})
-        n += 1
+        for mode in ("lexical", "dense"):
+            for problem in torn_documents(space, mode):
+                _say({"step": "torn", "problem": f"{mode}: {problem}"})
+            n += 1
     _say({"step": "done", "searches": n})
 
 
-def torn_documents(space: Space) -> list[str]:
+def torn_documents(space: Space, mode: str = "lexical") -> list[str]:
     """Documents of which a search sees a part, two rounds, or a passage twice."""
     seen: dict[str, list[tuple[str, Any]]] = {}
-    for hit in space.search("marker", k=10_000, mode="lexical", where="round is not null"):
+    for hit in space.search("marker", k=10_000, mode=mode, where="round is not null"):
         seen.setdefault(hit.document_id, []).append((hit.passage_id, hit.metadata["round"]))
     n_whole = max(map(len, seen.values()), default=0)
     return [
@@ -76,6 +85,7 @@ def _say(what: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     action, path, *rest = sys.argv[1:]
+    mapped.EXACT_ROWS, upkeep.NEW_ROWS = 10, 10  # as if these spaces were large
     if action == "write":
         write(Path(path), rest[0], int(rest[1]), int(rest[2]))
     else:

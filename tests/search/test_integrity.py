@@ -88,10 +88,10 @@ def test_what_was_acknowledged_survives_kill(path: Path) -> None:
         assert process.stdout.readline() == "open\n"
         time.sleep(0.35 + 0.17 * trial)
         process.send_signal(signal.SIGKILL)
-        lines = process.communicate()[0].splitlines()
-        for line in lines:
-            name, number = line.split()
-            acknowledged[name] = int(number)
+        with process:  # `communicate` would pass over what `readline` took from the pipe
+            for line in process.stdout:
+                name, number = line.split()
+                acknowledged[name] = int(number)
         found = _ids(open_space(path))
         for name, i in acknowledged.items():
             assert found[name] in (i, i + 40)  # the one under way may have been finished

@@ -48,6 +48,22 @@ def test_chinese_and_texts_of_no_language_are_highlighted() -> None:
     assert _marked(_hit("run running", "running", language=None)) == ["running"]
 
 
+def test_stop_words_of_a_language_are_those_of_the_text_index(tmp_path: Path) -> None:
+    text = "Die Häuser der Stadt sind in den Bergen, und das Haus ist alt."
+    assert _marked(_hit(text, "das Haus in der Stadt", "german")) == ["Häuser", "Stadt", "Haus"]
+    french = _hit("Le lac de la ville et les lacs.", "les lacs de la région", "french")
+    assert _marked(french) == ["lac", "lacs"]
+    for language, stop_word in [("german", "das"), ("french", "de"), ("russian", "не")]:
+        space = make_space(
+            tmp_path / language, [document("a", f"{stop_word} word")], language=language
+        )
+        assert space.search(stop_word, mode="lexical") == []
+        hit = space.search(f"{stop_word} word", mode="lexical")[0]
+        assert _marked(hit) == ["word"]
+    assert _marked(_hit("学習する", "学習", "german")) == ["学習"]
+    assert _hit("der die das", "der die das", "german").highlights == ()
+
+
 def test_a_snippet_is_a_window_of_whole_words_with_most_of_the_distinct_words() -> None:
     text = "heat heat heat " + "x " * 100 + "cold heat water " + "y " * 100 + "cold cold"
     hit = _hit(text, "heat of cold water")

@@ -93,7 +93,7 @@ def test_an_export_needs_no_torch(folder: Path, tmp_path: Path) -> None:
 
 def test_torch_is_not_loaded_where_an_export_is_and_no_gpu(folder: Path, tmp_path: Path) -> None:
     load_encoder(folder, runtime="openvino")
-    without_gpu = "import rowspace.sentence.loading as loading; loading._GPU_FILES = ()\n"
+    without_gpu = "import rowspace.sentence.runtime_choice as choice; choice._GPU_FILES = ()\n"
     command = [sys.executable, "-W", "ignore", "-c", without_gpu + _ENCODE, str(folder)]
     done = subprocess.run(
         [*command, str(tmp_path / "a.npy"), *TEXTS], capture_output=True, text=True, check=False

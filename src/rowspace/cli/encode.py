@@ -19,7 +19,6 @@ from rowspace.cli.vectors import printable
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.extras import require_torch
 from rowspace.sentence.kinds import holds_word_vectors, is_transformer, told_of_the_name
-from rowspace.sentence.loading import DTYPES
 from rowspace.sentence.precision import (
     PRECISIONS,
     check_precision,
@@ -27,6 +26,7 @@ from rowspace.sentence.precision import (
     n_columns,
     quantize,
 )
+from rowspace.sentence.runtime_choice import DTYPES
 from rowspace.space.encoder import encode_documents
 from rowspace.space.encoding import Encode, encode_corpus
 from rowspace.space.plots import duration

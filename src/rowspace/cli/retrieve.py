@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from rowspace.cli.output import emit_json, json_option
-from rowspace.cli.search import read_queries, space_argument, where_option
+from rowspace.cli.search import (
+    load_reranker,
+    read_queries,
+    rerank_options,
+    space_argument,
+    where_option,
+)
 from rowspace.search.request import MODES
 from rowspace.search.space import open_space
 
@@ -30,16 +36,18 @@ from rowspace.search.space import open_space
     show_default=True,
     help="How much passages are to differ from each other, 0 to 1.",
 )
+@rerank_options
 @json_option
-def retrieve(path: str, query: str, as_json: bool, **asked: Any) -> None:
+def retrieve(path: str, query: str, rerank: str | None, as_json: bool, **asked: Any) -> None:
     """Print the passages of SPACE that answer QUERY, numbered, for a prompt of limited tokens.
 
     Tokens are counted by the space's sentence encoder, or estimated from above where it has word
     vectors. `-` reads queries from stdin, one a line.
     """
     space = open_space(path)
+    reranker = load_reranker(rerank)
     for place, text in enumerate(read_queries(query)):
-        found = space.retrieve(text, **asked)
+        found = space.retrieve(text, rerank=reranker, **asked)
         if as_json:
             emit_json(found.as_dict())
         elif query == "-":

@@ -19,6 +19,7 @@ from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
 from rowspace.search.repair import repair as repair_space
 from rowspace.search.request import MODES
+from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
 from rowspace.text.corpus import TABLE_SUFFIXES
@@ -45,6 +46,28 @@ def where_option(help_text: str) -> Callable[[FC], FC]:
     return click.option("--where", metavar="FILTER", help=help_text)
 
 
+def rerank_options(command: FC) -> FC:
+    """Add `--rerank` and `--rerank-depth`."""
+    rerank = click.option(
+        "--rerank",
+        metavar="MODEL",
+        help="Let this cross-encoder, a folder or a hub's name, put the best in order.",
+    )
+    depth = click.option(
+        "--rerank-depth", default=50, show_default=True, help="How many of the best it judges."
+    )
+    return rerank(depth(command))
+
+
+def load_reranker(model: str | None) -> Reranker | None:
+    """What `--rerank` names."""
+    if model is None:
+        return None
+    from rowspace.sentence.cross_encoder import load_cross_encoder
+
+    return load_cross_encoder(model)
+
+
 @click.command()
 @space_argument
 @click.argument("query")
@@ -68,12 +91,16 @@ def where_option(help_text: str) -> Callable[[FC], FC]:
 @click.option(
     "--full", is_flag=True, help="Print whole passages, not the part with the query's words."
 )
+@rerank_options
 @json_option
-def search(path: str, query: str, full: bool, as_json: bool, **asked: Any) -> None:
+def search(
+    path: str, query: str, full: bool, rerank: str | None, as_json: bool, **asked: Any
+) -> None:
     """Find the passages of SPACE that answer QUERY; `-` reads queries from stdin, one a line."""
     queries = read_queries(query)
     space = open_space(path)
-    found = space.search_batch(queries, **asked) if queries else []
+    reranker = load_reranker(rerank) if queries else None
+    found = space.search_batch(queries, rerank=reranker, **asked) if queries else []
     for text, hits in zip(queries, found, strict=True):
         if as_json:
             emit_json({"query": text, "hits": [hit.as_dict() for hit in hits]})
@@ -95,7 +122,7 @@ def _print_hits(query: str | None, hits: list[Hit], full: bool) -> None:
         click.echo("nothing found")
     for rank, hit in enumerate(hits, 1):
         name = f"{hit.title}  " if hit.title else ""
-        click.echo(f"{rank:>3}  {hit.score:.4f}  {name}[{hit.document_id}]  {hit.source}")
+        click.echo(f"{rank:>3}  {hit.relevance:.4f}  {name}[{hit.document_id}]  {hit.source}")
         shown = hit.snippet_and_highlights(max(1, len(hit.text)) if full else SNIPPET)
         for line in highlighted_lines(*shown):
             click.echo(f"     {line}")

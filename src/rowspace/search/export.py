@@ -93,7 +93,7 @@ def export_passages(
     model : str or None
         Whose vectors; None takes the default's.
     path : Path
-    where : str or Filter or None
+    where : str or Filter or sequence of these, or None
     config : ExportConfig
     """
     name = config.format or _format_of(path)

@@ -17,6 +17,7 @@ from rowspace.search.commit import (
     read_commit,
     scan,
 )
+from rowspace.search.index.cached import find_damaged_indexes
 from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
 from rowspace.search.model_state import ModelState
@@ -79,12 +80,16 @@ def verify(path: Path) -> list[str]:
         What is wrong, one line each; empty if all is well.
     """
     commit, problems = _checked_files(path)
-    if problems:
-        return problems
-    try:
-        return _check_rows(Store.open(path / "store", commit.version), commit)
-    except SpaceError as error:
-        return [str(error)]
+    if not problems:
+        try:
+            problems = _check_rows(Store.open(path / "store", commit.version), commit)
+        except SpaceError as error:
+            problems = [str(error)]
+    # Searches are right without an index, but a disk that changes bits is to be known.
+    return problems + [
+        f"{error}; all vectors are compared until `rowspace index {path}` makes it anew"
+        for _, error in find_damaged_indexes(path)
+    ]
 
 
 def _checked_files(path: Path) -> tuple[Commit, list[str]]:

@@ -20,6 +20,7 @@ _SHOWN = (
     "dense_rank",
     "lexical_rank",
     "position",
+    "rerank_score",
 )
 
 
@@ -43,8 +44,15 @@ class Hit:
     """Its place in the document, from 0."""
     more: tuple[Hit, ...] = ()
     """The other passages of the document that were found, best first, if hits are documents."""
+    rerank_score: float | None = None
+    """What a reranker gave it, by which hits are then sorted; None without one."""
     query_words: QueryWords | None = field(default=None, repr=False, compare=False)
     """What is looked for in the text to highlight."""
+
+    @property
+    def relevance(self) -> float:
+        """What it was placed by: `rerank_score` where it has one, else `score`."""
+        return self.score if self.rerank_score is None else self.rerank_score
 
     @property
     def highlights(self) -> tuple[Span, ...]:

@@ -11,6 +11,7 @@ statistics are those of the last time the index was built, see docs/decisions/bm
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def check_language(language: str | None) -> str | None:
 
 @functools.cache
 def stop_words(language: str | None) -> tuple[str, ...]:
-    """What the index of a language leaves out after stemming, as far as it is known here."""
+    """What the index leaves out after stemming; empty of other languages, see `indexed_words`."""
     if language != "english":
         return ()
     curly = (word.replace("'", "’") for word in _ENGLISH_STOP_WORDS)
@@ -93,6 +94,26 @@ def analyzer(language: str | None) -> Any:
     if language == "english":
         return FTS(base_tokenizer="icu", custom_stop_words=list(stop_words(language)), **settings)
     return FTS(base_tokenizer="simple", language=language.title(), **settings)
+
+
+def indexed_words(words: Sequence[str], language: str | None) -> set[str]:
+    """Those of the words that the index of a language keeps.
+
+    Lance's lists of stop words are its own but for English, so it is asked, by an index of these
+    words in memory: 5 ms.
+    """
+    if not words or language in (None, "english"):  # of which `stop_words` knows all
+        return set(words)
+    import lancedb
+    import pyarrow as pa
+    from lancedb.query import MatchQuery
+
+    table = lancedb.connect("memory://").create_table("words", pa.table({"word": list(words)}))
+    table.create_index("word", config=analyzer(language))
+    query: Any = MatchQuery(" ".join(words), "word")  # type: ignore[call-arg]
+    search = table.search(query, query_type="fts").select(["word", "_score"])
+    found: list[str] = search.limit(len(words)).to_arrow()["word"].to_pylist()
+    return set(found)
 
 
 def bm25(

@@ -165,5 +165,5 @@ def _to_hit(
         lexical_rank,
         row.position,
         more,
-        words,
+        query_words=words,
     )

@@ -3,7 +3,8 @@
 The small files have copies in one another. Any file may have one below a folder that the caller
 names: a backup of the space, or the folder its model came from; it is known by its size and
 SHA-256. The index of the text is built from the passages, and what only older versions need is
-left out. Whatever was damaged goes to `quarantine/`, nothing is deleted.
+left out. Whatever was damaged goes to `quarantine/`, nothing is deleted. An index in files is left
+to `rowspace index`, which has the encoder.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rowspace.search.commit import (
     set_aside,
     write_commit,
 )
+from rowspace.search.index.cached import find_damaged_indexes
 from rowspace.search.manifest import read_manifest
 from rowspace.search.pieces import Piece, version_on_disk
 from rowspace.search.store import Store, disk_errors
@@ -98,6 +100,8 @@ def _repair(path: Path, sources: Sequence[Path]) -> Repaired:
         result.left[one.name] = (
             f"lost is {one.piece.value}; give a backup with --from FOLDER, or build the space again"
         )
+    for name, _ in find_damaged_indexes(path):
+        result.left[name] = f"searches do without it; `rowspace index {path}` makes it anew"
     return result
 
 

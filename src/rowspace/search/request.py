@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rowspace.errors import ConfigError
 from rowspace.search.filters import Given
+from rowspace.search.rerank import Reranker
 
 MODES = ("hybrid", "dense", "lexical")
 MAX_K = 10_000
@@ -30,6 +31,10 @@ class Request:
     relevance with λ = 1 - diversity."""
     group: bool = False
     """Whether hits are documents, each by its best passage, and not passages."""
+    rerank: Reranker | None = None
+    """What puts the best hits in a better order."""
+    rerank_depth: int = 50
+    """How many hits it is given, at least k."""
     model: str | None = None
     """Which of the space's models finds by meaning; None takes its default."""
 
@@ -41,6 +46,18 @@ class Request:
         check_dense_weight(self.dense_weight)
         if not 0 <= self.diversity <= 1:
             raise ConfigError(f"diversity is {self.diversity}; give 0 (off) to 1")
+        if not 1 <= self.rerank_depth <= MAX_K:
+            raise ConfigError(f"rerank_depth is {self.rerank_depth}; give 1 to {MAX_K:,}")
+        if self.diversity and self.rerank is not None:
+            raise ConfigError(
+                f"diversity is {self.diversity} and there is a reranker, and both say the order "
+                "of the hits; leave out one of them"
+            )
+
+    @property
+    def candidates(self) -> Request:
+        """What a reranker is given: the same, deeper, and without it."""
+        return replace(self, k=max(self.k, self.rerank_depth), rerank=None)
 
 
 def check_dense_weight(weight: float | None) -> None:

@@ -146,7 +146,7 @@ def _citation(number: int, run: Sequence[_Piece]) -> Citation:
         first.source,
         first.document_id,
         tuple(piece.hit.passage_id for piece in run),
-        max(piece.hit.score for piece in run),
+        max(piece.hit.relevance for piece in run),
         run[-1].is_cut,
     )
 

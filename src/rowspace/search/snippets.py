@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rowspace.errors import ConfigError
+from rowspace.search.lexical import indexed_words
 from rowspace.search.words import Span, WordFinder
 
 ELLIPSIS = "…"
@@ -65,7 +66,8 @@ class QueryWords:
 
     def _weigh(self, finder: WordFinder) -> dict[str, float]:
         """log(1 + n_texts / n_with_it) of each of the query's words."""
-        asked = {word for word, _ in finder.words(self.query)}
+        spelled = {self.query[start:end]: word for word, (start, end) in finder.words(self.query)}
+        asked = {spelled[word] for word in indexed_words(list(spelled), self.language)}
         if not asked:
             return {}
         counts = Counter(

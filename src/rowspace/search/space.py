@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ import pyarrow as pa
 from rowspace.errors import (
     ConfigError,
     FormatError,
-    MissingExtraError,
+    RowspaceError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
@@ -48,6 +49,7 @@ from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.reembed import Change, reembed
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
+from rowspace.search.rerank import Reranker, rerank_all
 from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
 from rowspace.search.store import disk_errors
@@ -130,6 +132,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
         model: str | None = None,
     ) -> list[Hit]:
         """The k best passages for a query.
@@ -156,6 +160,11 @@ class Space:
         group : bool
             Find k documents and not passages: each hit is the best passage of its document, and
             has the others that were found in `more`.
+        rerank : CrossEncoder or other Reranker, or None
+            Judges the best hits anew, each by its title and text, and gives their order and
+            `rerank_score`; see `load_cross_encoder`. Not together with `diversity`.
+        rerank_depth : int
+            How many hits it judges, at least k. Each costs as much as encoding a passage.
         model : str or None
             Which of the space's models finds by meaning; None takes its default.
 
@@ -168,13 +177,16 @@ class Space:
         Raises
         ------
         ConfigError
-            If k, the mode, the weight or the diversity cannot be, or there is no such model.
+            If k, the mode, the weight, the diversity or the depth cannot be, or there is no such
+            model.
         FilterError
             If the filter does not parse or names an unknown field.
         SpaceCorruptError
             If the space's files are damaged.
         """
-        return self.search_batch([query], k, mode, where, dense_weight, diversity, group, model)[0]
+        return self.search_batch(
+            [query], k, mode, where, dense_weight, diversity, group, rerank, rerank_depth, model
+        )[0]
 
     def search_batch(
         self,
@@ -185,6 +197,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         group: bool = False,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
         model: str | None = None,
     ) -> list[list[Hit]]:
         """`search` for several queries, all in one version of the space."""
@@ -195,6 +209,8 @@ class Space:
             dense_weight=dense_weight,
             diversity=diversity,
             group=group,
+            rerank=rerank,
+            rerank_depth=rerank_depth,
             model=model,
         )
         return self.answer(queries, request)
@@ -209,6 +225,8 @@ class Space:
         dense_weight: float | None = None,
         diversity: float = 0.0,
         count_tokens: CountTokens | None = None,
+        rerank: Reranker | None = None,
+        rerank_depth: int = 50,
     ) -> Retrieved:
         """Passages with numbered citations for a prompt that has room for `max_tokens`.
 
@@ -222,7 +240,7 @@ class Space:
             Passages to take, at most.
         max_tokens : int
             Of the whole block, with citations and separators.
-        mode, where, dense_weight, diversity
+        mode, where, dense_weight, diversity, rerank, rerank_depth
             As in `search`.
         count_tokens : callable or None
             Text to its number of tokens, by the language model's own tokenizer at best. None
@@ -239,11 +257,23 @@ class Space:
         >>> found = space.retrieve("Which lakes shrink?", max_tokens=500)
         >>> prompt = f"{found.text}\n\nAnswer from these, with their numbers: Which lakes shrink?"
         """
-        hits = self.search(query, k, mode, where, dense_weight, diversity)
+        hits = self.search(
+            query,
+            k,
+            mode,
+            where,
+            dense_weight,
+            diversity,
+            rerank=rerank,
+            rerank_depth=rerank_depth,
+        )
         return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
     def answer(self, queries: Sequence[str], request: Request) -> list[list[Hit]]:
         """`search_batch` of what a `Request` asks for."""
+        if request.rerank is not None:
+            found = self.answer(queries, request.candidates)
+            return rerank_all(request.rerank, queries, found, request.k)
 
         def hits(snapshot: Snapshot) -> list[list[Hit]]:
             weight = request.dense_weight
@@ -509,41 +539,50 @@ class Space:
             If the disk is full. The index there was stays.
         """
         self._check_process()
-        commit = self._current().commit
-        model, _ = model_named(self.path, commit, model)
-        vectors = self._current().vectors(model)
-        encoder = self.encoders[model]
-        config = config or settings_of(vectors)
-        kind = kind_for(vectors, config)
-        in_store = vectors.store.has_vector_index(vectors.column)
+        with disk_errors(self.path, "write the index"):
+            record = self._index(config, timeout, model)
+        with self._lock:
+            self._snapshot = None
+        return record
+
+    def _index(
+        self, config: IndexConfig | None, timeout: float, model: str | None
+    ) -> IndexRecord | None:
+        name, _ = model_named(self.path, self._current().commit, model)
+        encoder = self.encoders[name]
+        vectors = self._current().vectors(name)
+        given = config or settings_of(vectors)
+        kind = kind_for(vectors, given)
         if kind == "lance":
             started = time.monotonic()
             index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
-            vectors = self._current().vectors(model)
-            return measure_in_store(vectors, encoder, config, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return self._in_one_version(
+                lambda now: measure_in_store(now.vectors(name), encoder, given, seconds)
+            )
         record = None
         if kind is None:
             remove_index(vectors)
         else:
-            with disk_errors(self.path, "write the index"):
-                record = index_in_files(vectors, encoder, kind, config)
-        if in_store:
+            record = self._in_one_version(
+                lambda now: index_in_files(now.vectors(name), encoder, kind, given)
+            )
+        if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
-        with self._lock:
-            self._snapshot = None
         return record
 
     def _keep_index(self) -> None:
         """After a write: index if it is due. What goes wrong here undoes nothing."""
         try:
             for model in self.models:
-                due = keep_rows_up(self._current().vectors(model))
+                with disk_errors(self.path, "write the index"):
+                    due = self._in_one_version(partial(_keep_rows, model))
                 if due is not None:
                     _logger.info("%s: making the index, since %s", self.path, due)
                     self.index(model=model)
         except SpaceLockedError:
             pass  # whoever makes it will do
-        except (SpaceError, MissingExtraError) as error:
+        except RowspaceError as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
 
     # --- Handing on ------------------------------------------------------------------------------
@@ -731,7 +770,7 @@ class Space:
 
     def status(self) -> dict[str, Any]:
         """What the space holds and in which state it is."""
-        return status(self._current(), self.manifest)
+        return self._in_one_version(lambda now: status(now, self.manifest))
 
     def verify(self) -> list[str]:
         """Check every byte of every file, and that passages and vectors are whole.
@@ -773,6 +812,10 @@ class Space:
         """
         self._check_process()
         return repair(self.path, sources, timeout)
+
+
+def _keep_rows(model: str, snapshot: Snapshot) -> str | None:
+    return keep_rows_up(snapshot.vectors(model))
 
 
 class _Encoders(Mapping[str, Encoder]):

@@ -216,10 +216,10 @@ class Store:
         parts = (ids[start : start + 1000] for start in range(0, len(ids), 1000))
         return sum(self.count(f"position = 0 AND {any_of('document_id', part)}") for part in parts)
 
-    def count_unindexed(self) -> int:
-        """How many passages the full text index does not cover; they are found all the same."""
+    def count_unindexed(self, column: str = "content") -> int:
+        """How many passages a column's index does not cover; they are found all the same."""
         with _lance_errors(self.folder, "read the store", reading=True):
-            statistics = self._table.index_stats("content_idx")
+            statistics = self._table.index_stats(f"{column}_idx")
         return int(statistics.num_unindexed_rows) if statistics else self.count()
 
     def count_fragments(self) -> int:
@@ -559,7 +559,11 @@ def _connect(folder: Path) -> Any:
     return lancedb.connect(folder)
 
 
-_FULL = re.compile(r"No space left|File too large|quota exceeded|os error (?:27|28|122)\b", re.I)
+_FULL = re.compile(
+    r"No space left|File too large|quota exceeded|os error (?:27|28|122)\b"
+    r"|\d+ requested and \d+ written",  # NumPy's words, without a code
+    re.I,
+)
 _FULL_CODES = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -597,7 +601,8 @@ def disk_errors(folder: Path, doing: str) -> Iterator[None]:
     """Turn a full disk outside of Lance into the same line."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL_CODES:
+    except (OSError, RuntimeError) as error:  # FAISS raises the latter
+        is_ours = isinstance(error, RowspaceError)
+        if is_ours or not (getattr(error, "errno", 0) in _FULL_CODES or _FULL.search(str(error))):
             raise
         raise _translate(error, folder, doing, False) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rowspace.extras import missing_torch
 
 _HOMES = {
+    "CrossEncoder": "cross_encoder",
     "SentenceConfig": "folder",
     "SentenceEncoder": "encoder",
     "DevelopmentSet": "development",
@@ -21,6 +22,7 @@ _HOMES = {
     "LLM2VecConfig": "llm2vec_config",
     "StaticModel": "static_model",
     "distill_embedder": "distill",
+    "load_cross_encoder": "cross_encoder",
     "load_encoder": "loading",
     "quantize_model": "loading",
     "read_pairs": "pairs",
@@ -29,6 +31,8 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from rowspace.sentence.cross_encoder import CrossEncoder as CrossEncoder
+    from rowspace.sentence.cross_encoder import load_cross_encoder as load_cross_encoder
     from rowspace.sentence.development import DevelopmentSet as DevelopmentSet
     from rowspace.sentence.distill import distill_embedder as distill_embedder
     from rowspace.sentence.distill_config import StaticDistillConfig as StaticDistillConfig

@@ -34,7 +34,7 @@ class Batch:
     is_padded: bool
     """Whether the mask says anything; always so where batches are computed one way."""
     weights: NDArray[np.float32]
-    """(B, K, T), as `pooling_weights` gives them."""
+    """(B, K, T), as `pooling_weights` gives them; of pairs, K = 1, each token's type."""
     scales: NDArray[np.float32]
     """(B, K)"""
 

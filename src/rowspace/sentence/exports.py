@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,11 @@ from rowspace.sentence.quantized_graph import quantize_graph
 from rowspace.sentence.runtime_openvino import OpenVinoRuntime, openvino
 from rowspace.transformer.model_folder import CONFIG, digest_of
 
+if TYPE_CHECKING:
+    from rowspace.sentence.tracing import Traced
+
 EXPORT, INT8 = "rowspace-openvino", "rowspace-openvino-int8"
+SCORES = "rowspace-openvino-scores"
 """The folders of exports, in the model's."""
 GRAPH, RECORD = "model.xml", "export.json"
 FORMAT = 2
@@ -67,7 +71,38 @@ def exported(folder: Path, poolings: Sequence[str]) -> Export:
     openvino()
     with _ONE:
         found = _found(EXPORT, folder, poolings)
-        return found or _export(folder, _writable(EXPORT, folder), poolings)
+        return found or _export(
+            folder,
+            _writable(EXPORT, folder),
+            poolings,
+            lambda tracing: tracing.trace(folder, poolings),
+        )
+
+
+def exported_scores(folder: Path, has_types: bool) -> Export:
+    """The graph of a cross-encoder's folder, made where there is none yet.
+
+    Parameters
+    ----------
+    folder : Path
+    has_types : bool
+        Whether the model has a vector for each type of token.
+
+    Raises
+    ------
+    MissingExtraError, FormatError, ConfigError
+        As `exported`.
+    """
+    openvino()
+    what = ["scores, by types of tokens" if has_types else "scores"]
+    with _ONE:
+        found = _found(SCORES, folder, what)
+        return found or _export(
+            folder,
+            _writable(SCORES, folder),
+            what,
+            lambda tracing: tracing.trace_scores(folder, has_types),
+        )
 
 
 def quantized(
@@ -167,10 +202,12 @@ def _stamps(folder: Path) -> list[list[Any]]:
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
 
 
-def _export(folder: Path, home: Path, poolings: Sequence[str]) -> Export:
-    """Write an export."""
+def _export(
+    folder: Path, home: Path, poolings: Sequence[str], trace: Callable[[Any], Traced]
+) -> Export:
+    """Write an export; `trace` is given the module that traces, which needs torch."""
     try:
-        from rowspace.sentence.tracing import trace
+        from rowspace.sentence import tracing
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -179,7 +216,7 @@ def _export(folder: Path, home: Path, poolings: Sequence[str]) -> Export:
             "pip install 'rowspace[torch]', or load it once where torch is and copy the folder"
         ) from error
     stamps = _stamps(folder)  # as they are before the weights are read
-    traced = trace(folder, poolings)
+    traced = trace(tracing)
     with write_folder_atomically(home) as temporary:
         openvino().save_model(traced.graph, temporary / GRAPH, compress_to_fp16=False)
         _check(temporary / GRAPH, traced.trial, traced.expected, traced.n_rows)

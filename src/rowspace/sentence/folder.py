@@ -25,6 +25,7 @@ from rowspace.version import __version__
 
 MODULES, SETTINGS = "modules.json", "config_sentence_transformers.json"
 LENGTH = "sentence_bert_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 RANGES = "int8_ranges.json"
 _OLDER_POOLINGS = {
     "pooling_mode_cls_token": "cls",
@@ -82,17 +83,7 @@ def read_modules(folder: Path) -> list[Module]:
     """
     if not (folder / MODULES).exists():
         return _bare_modules(folder)
-    listing = read_json(folder / MODULES)
-    try:
-        modules = [
-            Module(str(line["type"]).rsplit(".", 1)[-1], folder / line["path"])
-            for line in sorted(listing, key=lambda line: line.get("idx", 0))
-        ]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise FormatError(
-            f"{folder / MODULES} does not list modules with their type and path; copy or download "
-            "the folder again"
-        ) from error
+    modules = listed_modules(folder)
     kinds = [module.kind for module in modules]
     for module in modules:
         if module.kind not in _READ:
@@ -116,6 +107,21 @@ def read_modules(folder: Path) -> list[Module]:
             "text; copy or download the folder again"
         )
     return modules
+
+
+def listed_modules(folder: Path) -> list[Module]:
+    """What `modules.json` lists, in order, of whatever kind."""
+    listing = read_json(folder / MODULES)
+    try:
+        return [
+            Module(str(line["type"]).rsplit(".", 1)[-1], folder / line["path"])
+            for line in sorted(listing, key=lambda line: line.get("idx", 0))
+        ]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise FormatError(
+            f"{folder / MODULES} does not list modules with their type and path; copy or download "
+            "the folder again"
+        ) from error
 
 
 def _bare_modules(folder: Path) -> list[Module]:
@@ -155,7 +161,7 @@ def read_config(folder: Path, modules: list[Module], name: str = "") -> Sentence
         dense=tuple(Dense.read(module.path) for module in modules if module.kind == "Dense"),
         normalize=_ends_normal(folder, modules),
         max_length=typed(length, "max_seq_length", int, length_file)
-        or _tokenizer_length(modules[0].path),
+        or tokenizer_length(modules[0].path),
         lowercase=bool(typed(length, "do_lower_case", bool, length_file)),
         prompts=_read_prompts(settings, settings_file, name),
         truncate_dim=typed(settings, "truncate_dim", int, settings_file),
@@ -201,9 +207,9 @@ def _read_prompts(settings: dict[str, Any], path: Path, name: str) -> Prompts:
     return Prompts.of(settings, name)
 
 
-def _tokenizer_length(path: Path) -> int | None:
+def tokenizer_length(path: Path) -> int | None:
     """The tokenizer's length, which the newer layout says, and bare transformers."""
-    tokenizer = path / "tokenizer_config.json"
+    tokenizer = path / TOKENIZER_CONFIG
     if not tokenizer.exists():
         return None
     length = read_object(tokenizer).get("model_max_length")

@@ -188,7 +188,7 @@ class _Base:
         check_folder(folder)
         content = read_json(folder / CONFIG)
         foreign = None if "rowspace" in content else content
-        made_for = longest_of(folder, SentenceConfig(), None) or longest
+        made_for = longest_of(folder, None, None) or longest
         tokenizer = load_model_tokenizer(folder)
         return cls(folder, tokenizer, foreign, digest_of(folder, ""), min(longest, made_for))
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
-import sys
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from rowspace.errors import ConfigError, CorpusError, MissingExtraError
+from rowspace.errors import ConfigError, CorpusError
 from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.folder import Module, SentenceConfig, read_config, read_modules
 from rowspace.sentence.reading import TokenReader
 from rowspace.sentence.runtime import Runtime
+from rowspace.sentence.runtime_choice import check_choices, choose_runtime, needs_torch
 from rowspace.transformer.model_folder import (
     CONFIG,
     check_folder,
@@ -27,10 +25,6 @@ from rowspace.transformer.model_folder import (
 )
 from rowspace.transformer.tokenizer import check_text
 
-RUNTIMES = ("auto", "openvino", "torch")
-DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
-_GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""One of which there is where a driver of NVIDIA or AMD is."""
 _LENGTHS = ("max_position_embeddings", "n_positions")
 _PADDED_POSITIONS = (
     "roberta",
@@ -100,7 +94,7 @@ def load_encoder(
     >>> encoder.encode(["a text"]).shape
     (1, 384)
     """
-    _check_choices(dtype, runtime, threads)
+    check_choices(dtype, runtime, threads)
     folder = folder_of(model)
     modules = read_modules(folder)
     if modules[0].kind == "StaticEmbedding":
@@ -115,7 +109,13 @@ def load_encoder(
     reader = TokenReader(
         tokenizer, config.max_length, lowercase=config.lowercase, one_by_one=threads is not None
     )
-    runs = _runtime(home, config, reader, dtype, runtime, device, threads)
+    runs = choose_runtime(
+        lambda: _openvino_runtime(home, config, reader, dtype, threads),
+        lambda: _torch_runtime(home, config, dtype, device, threads),
+        dtype,
+        runtime,
+        device,
+    )
     check_vocabulary(home, tokenizer, runs.n_rows)
     weights = functools.partial(digest_of, home, "")
     embedding = TransformerEmbedding(runs, reader, config.poolings, weights)
@@ -161,15 +161,6 @@ def quantize_model(model: Path | str, texts: Iterable[str] | None = None) -> Pat
     return quantized(home, config.poolings, lambda: sample, is_new=True).graph.parent
 
 
-def _check_choices(dtype: str, runtime: str, threads: int | None) -> None:
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")
-    if runtime not in RUNTIMES:
-        raise ConfigError(f"runtime is {runtime!r}; give one of {', '.join(RUNTIMES)}")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; give 1 or more")
-
-
 def _check_is_for_tables(dtype: str, runtime: str, device: str | None) -> None:
     """Raise ConfigError for what a static embedder, which is a table, has none of."""
     asked = {"dtype": dtype, "runtime": runtime, "device": device}
@@ -199,11 +190,11 @@ def transformer_in(
     """
     config, home = read_config(folder, modules, name), modules[0].path
     check_folder(home)
-    longest = longest_of(home, config, max_length)
+    longest = longest_of(home, config.max_length, max_length)
     return home, dataclasses.replace(config, max_length=longest)
 
 
-def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> int | None:
+def longest_of(home: Path, own: int | None, max_length: int | None) -> int | None:
     """Tokens that a model reads at once: as asked for, else the folder's, else the positions'."""
     if max_length is not None and max_length < 1:
         raise ConfigError(f"max_length is {max_length}; give 1 or more")
@@ -213,7 +204,7 @@ def longest_of(home: Path, config: SentenceConfig, max_length: int | None) -> in
             f"max_length is {max_length:,}, and the model was made for {made_for:,} tokens; give "
             "that or less (on_truncate='chunk' reads longer texts)"
         )
-    found = max_length or config.max_length or made_for
+    found = max_length or own or made_for
     return found if made_for is None or found is None else min(found, made_for)
 
 
@@ -227,59 +218,6 @@ def _positions_of(home: Path) -> int | None:
     if length is not None and content.get("model_type") in _PADDED_POSITIONS:
         length -= content.get("pad_token_id", 1) + 1  # they begin after the padding's
     return None if length is None else int(length)
-
-
-def _runtime(
-    home: Path,
-    config: SentenceConfig,
-    reader: TokenReader,
-    dtype: str,
-    runtime: str,
-    device: str | None,
-    threads: int | None,
-) -> Runtime:
-    if runtime == "openvino" and device not in (None, "cpu"):
-        raise ConfigError(f"device is {device!r}, and openvino runs on cpu; give runtime='torch'")
-    if runtime == "openvino" and dtype == "float16":
-        raise ConfigError("dtype is 'float16', which openvino does not compute in; give bfloat16")
-    if runtime == "torch" and dtype == "int8":
-        raise ConfigError("dtype is 'int8', which openvino alone computes in; leave runtime out")
-    if _is_openvino(dtype, runtime, device):
-        is_wanted = runtime == "openvino" or dtype == "int8"
-        try:
-            return _openvino_runtime(home, config, reader, dtype, threads)
-        except MissingExtraError:
-            if is_wanted or not _has_torch():
-                raise
-        except ConfigError as error:
-            if is_wanted:
-                raise
-            warnings.warn(f"the model runs in torch, which is slower: {error}", stacklevel=3)
-    return _torch_runtime(home, config, "float32" if dtype == "auto" else dtype, device, threads)
-
-
-def _is_openvino(dtype: str, runtime: str, device: str | None) -> bool:
-    if runtime == "openvino" or dtype == "int8":
-        return True
-    return runtime == "auto" and dtype != "float16" and device in (None, "cpu") and not _has_cuda()
-
-
-def _has_torch() -> bool:
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    return True
-
-
-def _has_cuda() -> bool:
-    """Whether torch has a GPU; it takes a second to load, so not where there can be none."""
-    may_have = "torch" in sys.modules or any(map(os.path.exists, _GPU_FILES))
-    if not (may_have and _has_torch()):
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _openvino_runtime(
@@ -310,15 +248,10 @@ def _sample(config: SentenceConfig, reader: TokenReader, texts: Iterable[str]) -
 def _torch_runtime(
     home: Path, config: SentenceConfig, dtype: str, device: str | None, threads: int | None
 ) -> Runtime:
-    try:
+    with needs_torch(home):
         from rowspace.sentence.runtime import TorchRuntime
         from rowspace.transformer.load_encoder import load_states
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError(
-            f"{home} needs torch, or openvino where it has an export already; run: pip install "
-            "'rowspace[torch]' (or 'rowspace[openvino]')"
-        ) from error
+
+    dtype = "float32" if dtype == "auto" else dtype
     states = load_states(home, dtype=dtype, device=device)
     return TorchRuntime(states, config.poolings, dtype=dtype, n_threads=threads)

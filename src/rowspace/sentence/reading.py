@@ -19,9 +19,9 @@ from rowspace.transformer.reading_options import check_on_truncate
 from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
 from rowspace.transformer.windows import cut
 
-_MOST = 512
+MOST = 512
 """Characters a token of the model's length, of which no more are read of any text."""
-_LONG = 16
+LONG = 16
 """Characters a token of the model's length, from which on only a text's beginning is tokenised."""
 _WORD = 100
 """Characters that are looked through for the space at which a beginning ends."""
@@ -119,7 +119,7 @@ class TokenReader:
                 "tokens that the model reads; shorten it, or give on_truncate='chunk' (or 'warn', "
                 "to cut it)"
             )
-        return Pieces(ids, np.arange(len(ids)), _lengths(ids), int(is_cut.sum()))
+        return Pieces(ids, np.arange(len(ids)), n_ids(ids), int(is_cut.sum()))
 
     def _cased(self, text: str) -> str:
         return text.lower() if self.lowercase else text
@@ -130,17 +130,17 @@ class TokenReader:
         Of a long text twice as many characters are tokenised until there are tokens enough, or it
         is plain that most of it are no words.
         """
-        room = None if self.max_length is None else _LONG * self.max_length
+        room = None if self.max_length is None else LONG * self.max_length
         ids: list[list[int]] = [[]] * len(texts)
         is_cut = np.zeros(len(texts), dtype=np.bool_)
         left = list(range(len(texts)))
         while left:
-            read = [_beginning(texts[i], room) for i in left]
+            read = [beginning(texts[i], room) for i in left]
             for i, (row, was_cut) in zip(left, self._encoded(read), strict=True):
                 ids[i], is_cut[i] = row, was_cut
             pairs = zip(left, read, strict=True)
             left = [i for i, text in pairs if not is_cut[i] and len(text) < len(texts[i])]
-            if room is None or room >= _MOST * (self.max_length or 0):
+            if room is None or room >= MOST * (self.max_length or 0):
                 is_cut[left] = True
                 break
             room = 2 * room
@@ -165,7 +165,7 @@ class TokenReader:
         ]
         ids = [window.ids.tolist() for window in windows]
         text_ids = np.array([window.text_id for window in windows], dtype=np.int64)
-        return Pieces(ids, text_ids, _lengths(ids), 0)
+        return Pieces(ids, text_ids, n_ids(ids), 0)
 
     @property
     def fingerprint(self) -> str:
@@ -173,11 +173,12 @@ class TokenReader:
         return json.dumps([self.tokenizer.fingerprint, self.max_length, self.lowercase])
 
 
-def _lengths(ids: list[list[int]]) -> NDArray[np.int64]:
+def n_ids(ids: list[list[int]]) -> NDArray[np.int64]:
+    """(n,) how many each has."""
     return np.fromiter(map(len, ids), np.int64, len(ids))
 
 
-def _beginning(text: str, n_characters: int | None) -> str:
+def beginning(text: str, n_characters: int | None) -> str:
     """That many characters, and the rest of a word; the whole text where it has no more."""
     if n_characters is None or len(text) <= n_characters + _WORD:
         return text

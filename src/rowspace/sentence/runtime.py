@@ -5,6 +5,7 @@ A runtime knows neither texts nor prompts, so that each is a file of its own.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,13 +80,8 @@ class TorchRuntime:
         import torch
 
         for batch in batches:
-            n_before = torch.get_num_threads()
-            torch.set_num_threads(self.n_threads or n_before)
-            try:
-                with torch.inference_mode():
-                    pooled = self._pooled(batch)
-            finally:
-                torch.set_num_threads(n_before)
+            with torch_threads(self.n_threads), torch.inference_mode():
+                pooled = self._pooled(batch)
             yield batch, pooled
 
     def _pooled(self, batch: Batch) -> NDArray[np.float32]:
@@ -99,3 +95,16 @@ class TorchRuntime:
         pooled = pool(states, weights, self.poolings).float()  # bfloat16 again under autocast
         found: NDArray[np.float32] = pooled.cpu().numpy()
         return found
+
+
+@contextlib.contextmanager
+def torch_threads(n_threads: int | None) -> Iterator[None]:
+    """torch on that many threads for a while; on its own number if None."""
+    import torch
+
+    n_before = torch.get_num_threads()
+    torch.set_num_threads(n_threads or n_before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_before)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.sentence.batches import Batch
+from rowspace.sentence.loading import longest_of
+from rowspace.sentence.pair_scores import load_scores
 from rowspace.sentence.pooling import pool, pooling_weights
 from rowspace.transformer.hidden_states import HiddenStates
 from rowspace.transformer.load_encoder import load_states
@@ -66,14 +69,42 @@ def trace(folder: Path, poolings: Sequence[str]) -> Traced:
     ConfigError
         If OpenVINO cannot carry out the model.
     """
+    states = load_states(folder, device="cpu")
+    longest = min(_TRIAL_LENGTH, states.max_length or _TRIAL_LENGTH)
+
+    def batch(lengths: list[int]) -> Batch:
+        return _batch(lengths, states.n_rows, poolings)
+
+    return _traced(folder, PooledStates(states, poolings), states.n_rows, longest, batch)
+
+
+def trace_scores(folder: Path, has_types: bool) -> Traced:
+    """A cross-encoder's graph, as `trace`."""
+    scores = load_scores(folder, has_types, device="cpu")
+    longest = min(_TRIAL_LENGTH, longest_of(folder, None, None) or _TRIAL_LENGTH)
+
+    def batch(lengths: list[int]) -> Batch:
+        pairs = _batch(lengths, scores.n_rows, ["mean"])
+        is_second = np.arange(max(lengths)) >= np.array(lengths)[:, None] // 2
+        return dataclasses.replace(pairs, weights=pairs.weights * is_second[:, None])
+
+    return _traced(folder, scores, scores.n_rows, longest, batch)
+
+
+def _traced(
+    folder: Path,
+    module: nn.Module,
+    n_rows: int,
+    longest: int,
+    batch: Callable[[list[int]], Batch],
+) -> Traced:
+    """The graph of a module that reads ids, a mask and weights."""
     import openvino
 
-    states = load_states(folder, device="cpu")
-    module = PooledStates(states, poolings).eval()
-    longest = min(_TRIAL_LENGTH, states.max_length or _TRIAL_LENGTH)
-    trial = _batch([longest, max(1, longest // 3), 1], states.n_rows, poolings)
+    module.eval()
+    trial = batch([longest, max(1, longest // 3), 1])
     # At least two texts of unlike lengths, so that padding is in what is traced.
-    example = _batch([min(7, longest), min(4, longest)], states.n_rows, poolings)
+    example = batch([min(7, longest), min(4, longest)])
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes that are fixed: the trial tells
         try:
@@ -89,7 +120,7 @@ def trace(folder: Path, poolings: Sequence[str]) -> Traced:
             f"{folder}: the model's states are not finite, so its weights are damaged or hold NaN; "
             "copy or download them again"
         )
-    return Traced(graph, states.n_rows, trial, expected)
+    return Traced(graph, n_rows, trial, expected)
 
 
 def _batch(lengths: list[int], n_rows: int, poolings: Sequence[str]) -> Batch:

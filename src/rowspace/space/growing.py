@@ -6,6 +6,7 @@ the array is done; until then a file beside the arrays says how far they are who
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -139,8 +140,9 @@ class GrowingFiles:
             fsync_file(self.folder / name)
 
     def _close(self) -> None:
-        for file in self._files.values():
-            file.close()
+        with contextlib.ExitStack() as stack:  # closes all, though one may find the disk full
+            for file in self._files.values():
+                stack.callback(file.close)
 
     def __enter__(self) -> GrowingFiles:
         return self

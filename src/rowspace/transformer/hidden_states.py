@@ -164,6 +164,30 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> ForeignStates:
     MissingExtraError
         If the library is not installed.
     """
+    states = ForeignStates(load_pretrained(folder, dtype, unused=("pooler.",)))
+    _check_stack(folder, str(read_json(folder / CONFIG).get("model_type")), states)
+    return states
+
+
+def load_pretrained(
+    folder: Path, dtype: torch.dtype, auto: str = "AutoModel", unused: tuple[str, ...] = ()
+) -> Any:
+    """What `transformers` reads from a folder, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : Path
+    dtype : torch.dtype
+    auto : str
+        The library's class, which decides the head.
+    unused : tuple of str
+        Beginnings of the names of tensors that may be missing.
+
+    Raises
+    ------
+    FormatError, MissingExtraError
+        As `load_foreign`.
+    """
     content = read_json(folder / CONFIG)
     kind = content.get("model_type")
     transformers = need("transformers")
@@ -181,7 +205,7 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> ForeignStates:
                     f"{folder / CONFIG}: a {kind} model encodes and decodes, and only single "
                     "stacks of layers are read; give a BERT-, GPT- or LLaMA-like one"
                 )
-            model, report = transformers.AutoModel.from_pretrained(
+            model, report = getattr(transformers, auto).from_pretrained(
                 folder,
                 dtype=dtype,
                 use_safetensors=True,
@@ -198,16 +222,14 @@ def load_foreign(folder: Path, dtype: torch.dtype) -> ForeignStates:
                 f"{folder}: transformers cannot read this {kind} ({reason}); copy or download "
                 "the folder again"
             ) from error
-    _check_whole(folder, report)
-    states = ForeignStates(model.eval())
-    _check_stack(folder, str(kind), states)
-    return states
+    _check_whole(folder, report, unused)
+    return model.eval()
 
 
-def _check_whole(folder: Path, report: Any) -> None:
-    """Raise where the library made up random tensors: a pooler is the one that is not used."""
+def _check_whole(folder: Path, report: Any, unused: tuple[str, ...]) -> None:
+    """Raise where the library made up random tensors, but for those that are not used."""
     names = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
-    wrong = sorted(name for name in names if not name.startswith("pooler."))
+    wrong = sorted(name for name in names if not name.startswith(unused))
     if wrong:
         raise FormatError(
             f"{folder}: the tensor {wrong[0]} is missing or of another shape than config.json "

@@ -476,6 +476,19 @@ class TruncatingTokenizer:
         is_cut = [bool(encoding.overflowing) for encoding in encodings]
         return [encoding.ids for encoding in encodings], np.array(is_cut, dtype=np.bool_)
 
+    def encode_pairs(
+        self, pairs: Sequence[tuple[str, str]]
+    ) -> tuple[list[list[int]], list[list[int]], NDArray[np.bool_]]:
+        """Ids of each pair of texts, the type of each token, and whether the pair was cut.
+
+        The longer of both is cut first, as [CLS] a [SEP] b [SEP]; a token's type says which of
+        them it is of, where the model tells them apart.
+        """
+        encodings = self._tokenizer.encode_batch_fast(list(pairs), add_special_tokens=True)
+        is_cut = [bool(encoding.overflowing) for encoding in encodings]
+        ids, types = [one.ids for one in encodings], [one.type_ids for one in encodings]
+        return ids, types, np.array(is_cut, dtype=np.bool_)
+
 
 def check_text(text: Any, number: int) -> None:
     """Raise CorpusError for what is no text, or has half a surrogate pair."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rowspace.errors import SpaceLockedError
+from rowspace.errors import SpaceError, SpaceLockedError
 from rowspace.files import WriterLock
 from rowspace.search import writer
 from rowspace.search.index import cached, making, mapped, upkeep
-from rowspace.search.index.config import IndexConfig
+from rowspace.search.index.config import KINDS, IndexConfig
 from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.hnsw import FaissHNSW
+from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.space import Space, open_space
+from rowspace.search.writer import compact_space
 from rowspace.text.corpus import Document
+from tests.search.damage import HARMS, check_index_damage, files_up_to
 from tests.search.stub import HashEncoder, document, make_space
 
 QUERIES = ["w1 w2 w3 w4", "w7 w9 w10", "w300 w5"]
@@ -204,38 +206,33 @@ def test_only_the_effort_changes_with_the_recall_asked_for(
 
 # --- Never trusted -------------------------------------------------------------------------------
 
-Damage = Callable[[Path], None]
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("indexed") / "small.space"
+    space = make_space(path, [document(f"d{i}", f"text number{i}") for i in range(50)])
+    space.index(IndexConfig(kind="hnsw"))
+    return path
 
 
-def _flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def _cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-3])
-
-
-@pytest.mark.parametrize("damage", [_flip, _cut, Path.unlink])
+@pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize(
     "name", ["index.json", "vectors.npy", "hashes.npy", "rows-*.npy", "graph.bin"]
 )
 def test_a_damaged_index_is_told_of_and_not_used(
-    path: Path, tmp_path: Path, name: str, damage: Damage, caplog: pytest.LogCaptureFixture
+    small: Path, tmp_path: Path, name: str, harm: str
 ) -> None:
-    damage(next((path / cached.FOLDER / "default").glob(name)))
-    space = open_space(path)
-    with caplog.at_level(logging.WARNING, "rowspace"):
-        assert _found(space) == _found(_exact(path, tmp_path))
-    if not (name == "index.json" and damage is Path.unlink):
-        assert "until `rowspace index` makes it anew" in caplog.text
-    assert _dense(space).mapped is None
-    space.index(IndexConfig(kind="hnsw"))
-    assert _dense(space).mapped is not None
-    caplog.clear()
-    assert _dense(open_space(path)).mapped is not None
-    assert not caplog.records
+    file = next((small / cached.FOLDER / "default").glob(name))
+    check_index_damage(small, tmp_path / "b.space", file.relative_to(small).as_posix(), HARMS[harm])
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "graph.bin", "index.json"])
+def test_status_tells_an_index_that_is_cut_or_gone(path: Path, name: str) -> None:
+    for harm in (HARMS["cut"], HARMS["gone"]):
+        harm(path / cached.FOLDER / "default" / name)
+        told = open_space(path).status()["index"]
+        assert told.startswith("damaged (")
+        assert name in told
 
 
 def test_an_index_of_a_space_restored_from_a_backup_is_not_taken_on_trust(
@@ -321,7 +318,7 @@ def test_a_damaged_part_is_begun_anew(path: Path, monkeypatch: pytest.MonkeyPatc
     space = open_space(path)
     with pytest.raises(KeyboardInterrupt):
         space.index(IndexConfig(kind="hnsw"))
-    _flip(next((path / cached.FOLDER).glob(".*.work/graph-*.part")))
+    HARMS["flip"](next((path / cached.FOLDER).glob(".*.work/graph-*.part")))
     calls.clear()
     calls.extend([0, 0, 0])
     space.index(IndexConfig(kind="hnsw"))
@@ -354,6 +351,22 @@ def test_what_goes_wrong_with_the_index_undoes_no_write(
     assert space.status()["documents"] == 2150
 
 
+@pytest.mark.parametrize("kind", ["hnsw", "hnswlib", "exact"])
+def test_a_disk_that_fills_while_an_index_is_written_is_told(
+    small: Path, tmp_path: Path, kind: str
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    space = open_space(path)
+    before = _found(space)
+    with files_up_to(1_000 if kind == "exact" else 6_000), pytest.raises(SpaceError) as caught:
+        space.index(IndexConfig(kind=kind, m=16))
+    assert "the disk is full: could not write the index" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert space.verify() == []
+    assert space.status()["index"] == "hnsw"
+    assert _found(open_space(path)) == before
+
+
 def test_rows_of_zeros_are_no_nodes(tmp_path: Path) -> None:
     documents = [*_documents(100), document("empty", "zzz zzy zzx")]
     space = make_space(tmp_path / "z.space", documents)
@@ -364,3 +377,135 @@ def test_rows_of_zeros_are_no_nodes(tmp_path: Path) -> None:
     assert {len(found) for found in hits} == {100}
     assert space.status()["outside_index"] == 1
     assert HashEncoder().encode(["zzz"]).any() == False  # noqa: E712
+
+
+# --- What is written meanwhile -------------------------------------------------------------------
+
+KINDS_TO_MAKE = [kind for kind in KINDS if kind != "auto"]
+
+
+@pytest.mark.parametrize("kind", KINDS_TO_MAKE)
+def test_a_compaction_keeps_searches_right_and_status_true(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.space"
+    space = make_space(path, _documents(200))
+    space.index(IndexConfig(kind=kind, recall=1.0))
+    space.delete([f"d{i}" for i in range(30)])
+    space.add(_documents(40, "new", seed=1))
+    assert space.status()["outside_index"] == 40
+    before = _found(_exact(path, tmp_path))
+    space.compact()
+    status = space.status()
+    assert status["index"] == kind
+    # Lance's is made anew with the store; the others' nodes have found their rows.
+    assert status["outside_index"] == (0 if kind == "lance" else 40)
+    for again in (space, open_space(path)):
+        if kind == "lance":
+            assert isinstance(again._current().dense, StoreIndex)
+        else:
+            mapped = _dense(again).mapped
+            assert mapped is not None
+            assert mapped.n_alive == 170
+        assert _few_are_missed(_found(again), before)
+    record = cached.read_record(path / cached.FOLDER / "default")
+    assert record is not None
+    assert record.kind == kind
+    assert space.verify() == []
+
+
+def _few_are_missed(found: list[Any], truth: list[Any]) -> bool:
+    pairs = zip(found, truth, strict=True)
+    return all(len(mine) == 10 and len(set(mine) & set(theirs)) >= 8 for mine, theirs in pairs)
+
+
+@pytest.mark.parametrize("kind", KINDS_TO_MAKE)
+def test_a_space_may_be_emptied_and_filled_again(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.space"
+    space = make_space(path, [document("d0", "w0")])
+    space.index(IndexConfig(kind=kind))
+    assert [hit.document_id for hit in space.search("w0", 5, "dense")] == ["d0"]
+    space.delete(["d0"])
+    space.compact()
+    space.index(IndexConfig(kind=kind))
+    assert space.search("w0", 5, "dense") == []
+    assert space.status()["outside_index"] == 0
+    space.add(_documents(20))
+    assert len(open_space(path).search(QUERIES[0], 50, "dense")) == 20
+    assert space.verify() == []
+
+
+def test_status_tells_of_an_index_in_the_store_that_nobody_measured(
+    small: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    space = open_space(path)
+    space.index(IndexConfig(kind="lance"))
+    shutil.rmtree(path / cached.FOLDER)  # as a process that died before it measured leaves it
+    assert open_space(path).status()["index"] == "lance"
+
+
+@pytest.mark.parametrize(("kind", "step"), [("hnsw", "_copy_vectors"), ("lance", "tune")])
+def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
+    small: Path, tmp_path: Path, kind: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    space, calls = open_space(path), []
+    module: Any = making if kind == "hnsw" else upkeep
+    original = getattr(module, step)
+
+    def compacted_first(*arguments: Any) -> Any:
+        if not calls:
+            calls.append(step)
+            compact_space(path, space.manifest, 0.0)
+        return original(*arguments)
+
+    monkeypatch.setattr(module, step, compacted_first)
+    record = space.index(IndexConfig(kind=kind, m=16))
+    assert calls
+    assert record is not None
+    assert record.n == 50
+    assert space.status()["outside_index"] == 0
+    assert space.verify() == []
+
+
+def test_an_index_that_another_process_replaces_is_read_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, check, calls = open_space(path), cached.check_files, []
+
+    def replaced_first(folder: Path, record: cached.IndexRecord) -> None:
+        if not calls:
+            calls.append(record)
+            other = open_space(path)
+            other.delete([f"d{i}" for i in range(600)])  # too many: made anew
+        check(folder, record)
+
+    monkeypatch.setattr(cached, "check_files", replaced_first)
+    assert _dense(reader).mapped is not None
+    assert not caplog.records
+
+
+def test_rows_are_not_written_into_an_index_made_since(path: Path) -> None:
+    space = open_space(path)
+    vectors = space._current().vectors(space.default_model)
+    opened = vectors.open()
+    assert opened is not None
+    space.delete([f"d{i}" for i in range(600)])
+    record = cached.read_record(path / cached.FOLDER / "default")
+    cached.keep_rows(opened, vectors.commit)
+    assert cached.read_record(path / cached.FOLDER / "default") == record
+    assert space.verify() == []
+
+
+def test_a_full_disk_while_rows_are_noted_undoes_no_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(upkeep, "keep_rows", full)
+    space = open_space(path)
+    with caplog.at_level(logging.WARNING, "rowspace"):
+        space.compact()
+    assert "what was written is kept" in caplog.text
+    assert "the disk is full" in caplog.text
+    assert space.status()["fragments"] == 1

@@ -14,5 +14,5 @@ def cited_metadata(hit: Hit) -> dict[str, Any]:
         "passage_id": hit.passage_id,
         "title": hit.title,
         "source": hit.source,
-        "score": hit.score,
+        "score": hit.relevance,
     }

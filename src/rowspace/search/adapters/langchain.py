@@ -27,7 +27,7 @@ class RowspaceRetriever(BaseRetriever):
 
     space: Space
     options: dict[str, Any] = Field(default_factory=dict)
-    """Of `Space.search`: k, mode, where, dense_weight, diversity, group."""
+    """Of `Space.search`: k, mode, where, dense_weight, diversity, group, rerank, rerank_depth."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
@@ -50,7 +50,7 @@ def to_langchain(space: Space, **options: Any) -> RowspaceRetriever:
     ----------
     space : Space
     **options
-        Of `Space.search`: k, mode, where, dense_weight, diversity, group.
+        Of `Space.search`: k, mode, where, dense_weight, diversity, group, rerank, rerank_depth.
 
     Examples
     --------

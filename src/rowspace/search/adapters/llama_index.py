@@ -33,7 +33,7 @@ class RowspaceRetriever(BaseRetriever):
     ----------
     space : Space
     **options
-        Of `Space.search`: k, mode, where, dense_weight, diversity, group.
+        Of `Space.search`: k, mode, where, dense_weight, diversity, group, rerank, rerank_depth.
     """
 
     def __init__(self, space: Space, **options: Any) -> None:
@@ -42,7 +42,7 @@ class RowspaceRetriever(BaseRetriever):
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         hits = self.space.search(query_bundle.query_str, **self.options)
-        return [NodeWithScore(node=_to_node(hit), score=hit.score) for hit in hits]
+        return [NodeWithScore(node=_to_node(hit), score=hit.relevance) for hit in hits]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
@@ -55,7 +55,7 @@ def to_llama_index(space: Space, **options: Any) -> RowspaceRetriever:
     ----------
     space : Space
     **options
-        Of `Space.search`: k, mode, where, dense_weight, diversity, group.
+        Of `Space.search`: k, mode, where, dense_weight, diversity, group, rerank, rerank_depth.
 
     Examples
     --------

@@ -18,16 +18,26 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import FormatError, MissingExtraError
-from rowspace.files import sha256, write_atomically, write_json
+from rowspace.files import (
+    WriterLock,
+    exchange,
+    fsync_file,
+    fsync_tree,
+    sha256,
+    write_atomically,
+    write_json,
+)
 from rowspace.machine import n_cores
 from rowspace.search.commit import Commit, FileState
 from rowspace.search.index.approximate import kind_of_index
@@ -38,6 +48,8 @@ from rowspace.search.store import RowIds, Store
 FOLDER = "index"
 RECORD = "index.json"
 VECTORS, HASHES, GRAPH = "vectors.npy", "hashes.npy", "graph.bin"
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("rowspace")
 
@@ -75,6 +87,8 @@ class Loaded:
     record: IndexRecord
     mapped: MappedIndex
     """With the rows of when they were last matched."""
+    hashes: NDArray[np.uint64]
+    """(n,) by node, mapped from a file."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,27 @@ class Opened:
         return self.loaded.record
 
 
+def lock_index(folder: Path) -> WriterLock:
+    """What a process holds that makes or changes the index in `folder`; it does not wait."""
+    return WriterLock(folder.with_name(f".{folder.name}.lock"), 0.0, f"the index of {folder}")
+
+
+def work_folder(folder: Path) -> Path:
+    """Where the index in `folder` is made, or removed."""
+    return folder.with_name(f".{folder.name}.work")
+
+
+def take_place(work: Path, folder: Path) -> None:
+    """Give what was made in the work folder its name, in one step, and remove what was there."""
+    fsync_tree(work)
+    if folder.exists():
+        exchange(work, folder)
+        shutil.rmtree(work)
+    else:
+        work.rename(folder)
+    fsync_file(folder.parent)
+
+
 def write_record(folder: Path, record: IndexRecord) -> None:
     """Write `index.json` with a digest of its own."""
     content = asdict(record)
@@ -102,21 +137,24 @@ def write_record(folder: Path, record: IndexRecord) -> None:
 
 
 def read_record(folder: Path) -> IndexRecord | None:
-    """What `index.json` says; None where there is none.
+    """What `index.json` says; None where there is no index.
 
     Raises
     ------
     FormatError
-        If it is damaged.
+        If it is damaged, or missing though there is a folder, which has it from the beginning.
     """
     file = folder / RECORD
     try:
-        content = json.loads(file.read_bytes())
-        if content.pop("digest") != _digest(content):
+        text = file.read_bytes()
+        content = json.loads(text)
+        if content.pop("digest") != _digest(content) or not text.endswith(b"}\n"):
             raise ValueError("its digest does not match")
         content["files"] = {name: FileState(**state) for name, state in content["files"].items()}
         return IndexRecord(**content)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if folder.exists():
+            raise FormatError(f"{file} is missing") from error
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{file} is damaged ({error})") from error
@@ -124,6 +162,18 @@ def read_record(folder: Path) -> IndexRecord | None:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def check_sizes(folder: Path, record: IndexRecord) -> None:
+    """See that every file is as long as it was written.
+
+    Raises
+    ------
+    FormatError
+        If one is not, or is missing; it is named.
+    """
+    for name, state in record.files.items():
+        _check_size(folder / name, state)
 
 
 def check_files(folder: Path, record: IndexRecord) -> None:
@@ -138,16 +188,37 @@ def check_files(folder: Path, record: IndexRecord) -> None:
     with ThreadPoolExecutor(n_cores()) as pool:
         for problem in pool.map(lambda name: _damage(folder / name, record.files[name]), files):
             if problem is not None:
-                raise FormatError(problem)
+                raise problem
 
 
-def _damage(file: Path, state: FileState) -> str | None:
+def _damage(file: Path, state: FileState) -> FormatError | None:
     try:
-        if file.stat().st_size != state.size or sha256(file) != state.sha256:
-            return f"{file} is damaged (its SHA-256 is another)"
+        _check_size(file, state)
+        if sha256(file) != state.sha256:
+            return FormatError(f"{file} is altered (its SHA-256 is another)")
     except OSError as error:
-        return f"{file} is not readable ({error.strerror})"
+        return FormatError(f"{file} is not readable ({error.strerror})")
+    except FormatError as error:
+        return error
     return None
+
+
+def _check_size(file: Path, state: FileState) -> None:
+    try:
+        size = file.stat().st_size
+    except OSError as error:
+        raise FormatError(f"{file} is not readable ({error.strerror})") from error
+    if size != state.size:
+        raise FormatError(f"{file} is {size:,} bytes long where {state.size:,} were written")
+
+
+def find_damaged_indexes(path: Path) -> Iterator[tuple[str, FormatError]]:
+    """Each index of a space that has a damaged file: its folder in the space, what is wrong."""
+    for folder in sorted((path / FOLDER).glob("[!.]*")):
+        try:
+            retry_if_replaced(folder, lambda record, at=folder: check_files(at, record))
+        except FormatError as error:
+            yield folder.relative_to(path).as_posix(), error
 
 
 def data_files(commit: Commit) -> dict[str, str]:
@@ -162,13 +233,9 @@ def load_index(folder: Path, fingerprint: str, loaded: Loaded | None = None) -> 
     again where the files are the same.
     """
     try:
-        record = read_record(folder)
-        if record is None or record.fingerprint != fingerprint or not record.files:
-            return None
-        if loaded is not None and loaded.record == record:
-            return loaded
-        check_files(folder, record)
-        return Loaded(folder, record, _load(folder, record))
+        return retry_if_replaced(
+            folder, lambda record: _load_one(folder, record, fingerprint, loaded)
+        )
     except FormatError as error:
         _logger.warning("%s; all passages are compared until `rowspace index` makes it anew", error)
     except MissingExtraError as error:
@@ -176,18 +243,47 @@ def load_index(folder: Path, fingerprint: str, loaded: Loaded | None = None) -> 
     return None
 
 
-def _load(folder: Path, record: IndexRecord) -> MappedIndex:
+def retry_if_replaced(folder: Path, use: Callable[[IndexRecord], T]) -> T | None:
+    """What `use` makes of an index, anew where another process put one in its place meanwhile.
+
+    None where there is no index. An error is raised if the index is the same as before.
+    """
+    while (record := read_record(folder)) is not None:
+        try:
+            result = use(record)
+        except FormatError:
+            if read_record(folder) == record:
+                raise
+        else:
+            if read_record(folder) == record:
+                return result
+    return None
+
+
+def _load_one(
+    folder: Path, record: IndexRecord, fingerprint: str, loaded: Loaded | None
+) -> Loaded | None:
+    if record.fingerprint != fingerprint or not record.files:
+        return None
+    if loaded is not None and loaded.record == record:
+        return loaded
+    check_files(folder, record)
+    return _load(folder, record)
+
+
+def _load(folder: Path, record: IndexRecord) -> Loaded:
     try:
         rows = np.load(folder / record.rows)
         units = np.load(folder / VECTORS, mmap_mode="r")
+        hashes = np.load(folder / HASHES, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise FormatError(f"{folder} has an array that cannot be read ({error})") from error
     if rows.shape != (record.n,) or units.shape != (record.n, record.dim):
         raise FormatError(f"{folder} does not hold {record.n:,} rows of {record.dim}")
-    if GRAPH not in record.files:
-        return MappedIndex(rows, units)
-    graph = kind_of_index(record.kind).load(folder / GRAPH, record.dim, record.n)
-    return MappedIndex(rows, units, graph, record.effort)
+    graph = None
+    if GRAPH in record.files:
+        graph = kind_of_index(record.kind).load(folder / GRAPH, record.dim, record.n)
+    return Loaded(folder, record, MappedIndex(rows, units, graph, record.effort), hashes)
 
 
 def match_rows(loaded: Loaded, commit: Commit, store: Store, column: str) -> Opened:
@@ -196,8 +292,7 @@ def match_rows(loaded: Loaded, commit: Commit, store: Store, column: str) -> Ope
     data = data_files(commit)
     moved = any(data.get(name) != digest for name, digest in record.data.items())
     if moved:
-        hashes = np.load(loaded.folder / HASHES)
-        row_ids = rows_by_content(mapped.units, hashes, store, column)
+        row_ids = rows_by_content(mapped.units, loaded.hashes, store, column)
     else:
         row_ids = mapped.row_ids.copy()
     current = store.all_row_ids()
@@ -215,8 +310,13 @@ def _among(ids: RowIds, ascending: RowIds) -> NDArray[np.bool_]:
 
 
 def keep_rows(opened: Opened, commit: Commit) -> None:
-    """Write which row each node is now, so that the next to open it need not look."""
+    """Write which row each node is now, so that the next to open it need not look.
+
+    For the holder of the index's lock. What another process made since is left as it is.
+    """
     folder, record = opened.loaded.folder, opened.record
+    if read_record(folder) != record:
+        return
     name = f"rows-{commit.version}.npy"
     with write_atomically(folder / name) as file:
         np.save(file, opened.mapped.row_ids)

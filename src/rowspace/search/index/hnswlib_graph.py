@@ -6,6 +6,8 @@ files. A damaged file overflows its heap (hnswlib #673), so a file's digest is c
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,6 +51,8 @@ class HnswlibGraph:
     def save(self, file: Path) -> None:
         """Write the graph to a file."""
         self._index.save_index(str(file))
+        if file.stat().st_size != self._index.index_file_size():  # hnswlib does not look
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
 
     def add(self, rows: Floats) -> None:
         """Take in (m, dim) further rows."""

@@ -122,6 +122,8 @@ def number_of_lists(n: int, n_sample: int) -> int:
 
 
 def _train(index: Any, sample: Floats) -> None:
+    if len(sample) < 2:  # two centers at least, wherever they are
+        sample = np.concatenate([sample, np.eye(2, index.d, dtype=np.float32)])
     index.cp.seed = _SEED
     index.cp.min_points_per_centroid = 1  # or it warns on stderr
     if hasattr(index, "pq"):

@@ -21,10 +21,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import FormatError
 from rowspace.files import (
-    WriterLock,
-    exchange,
     fsync_file,
-    fsync_tree,
     remember,
     sha256,
     write_json,
@@ -40,7 +37,10 @@ from rowspace.search.index.cached import (
     IndexRecord,
     Opened,
     data_files,
+    lock_index,
     row_hashes,
+    take_place,
+    work_folder,
     write_record,
 )
 from rowspace.search.index.config import IndexConfig
@@ -75,7 +75,7 @@ def make_index(
     kind: str,
     config: IndexConfig,
     queries: Callable[[], HeldAside],
-    before: Opened | None = None,
+    before: Callable[[], Opened | None] = lambda: None,
 ) -> IndexRecord:
     """Make the index of one version in `folder`, in place of what is there.
 
@@ -93,8 +93,9 @@ def make_index(
     queries : callable
         Gives queries to measure recall with. The effort is tuned on every other of them, and
         measured on the rest.
-    before : Opened or None
-        An index of the same kind that only lacks some rows: these are added to it.
+    before : callable
+        Gives an index of the same kind that only lacks some rows, which are added to it, or None.
+        It is asked when no other process makes an index any more.
 
     Raises
     ------
@@ -102,24 +103,25 @@ def make_index(
         If another process is making the same index.
     """
     folder.parent.mkdir(exist_ok=True)
-    work = folder.with_name(f".{folder.name}.work")
-    with WriterLock(folder.with_name(f".{folder.name}.lock"), 0.0, f"the index of {folder}"):
+    work = work_folder(folder)
+    with lock_index(folder):
+        old = before()
         settings = {
             "kind": kind,
             "config": asdict(config),
             "fingerprint": fingerprint,
             "version": commit.version,
             "data": data_files(commit),
-            "before": None if before is None else before.record.n,
+            "before": None if old is None else old.record.n,
         }
         _prepare(work, settings)
         started = time.monotonic()
-        source = _source(store, column, before)
+        source = _source(store, column, old)
         n = len(store.all_row_ids())
         units, rows = _copy_vectors(work, source, store.dim(column), n)
         graph = None
         if kind in HOMES:
-            graph = _make_graph(work, units, kind, config, before)
+            graph = _make_graph(work, units, kind, config, old)
         mapped = MappedIndex(rows, units, graph)
         recall, n_queries = _tune(mapped, queries(), config.recall)
         record = IndexRecord(
@@ -164,10 +166,9 @@ def _source(store: Store, column: str, before: Opened | None) -> Batches:
             yield row_ids, vectors, row_hashes(vectors)
         return
     mapped = before.mapped
-    hashes = np.load(before.loaded.folder / HASHES, mmap_mode="r")
     for start in range(0, len(mapped.row_ids), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        yield mapped.row_ids[part], mapped.units[part], hashes[part]
+        yield mapped.row_ids[part], mapped.units[part], before.loaded.hashes[part]
     for start in range(0, len(before.rest), _ROWS_AT_ONCE):
         row_ids, vectors = store.vectors_of(before.rest[start : start + _ROWS_AT_ONCE], column)
         yield row_ids, vectors, row_hashes(vectors)
@@ -314,11 +315,5 @@ def _finish(work: Path, folder: Path, record: IndexRecord) -> IndexRecord:
             size = (work / name).stat().st_size
             record.files[name] = FileState(size, sha256(work / name))
     write_record(work, record)
-    fsync_tree(work)
-    if folder.exists():
-        exchange(work, folder)
-        shutil.rmtree(work)
-    else:
-        work.rename(folder)
-    fsync_file(folder.parent)
+    take_place(work, folder)
     return record

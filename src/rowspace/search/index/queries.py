@@ -34,6 +34,8 @@ def held_aside_queries(store: Store, encoder: Encoder, n: int = N_QUERIES) -> He
     They are encoded as queries are, so that they lie as far from the passages as queries do.
     """
     row_ids = store.all_row_ids()
+    if not len(row_ids):
+        return HeldAside(np.zeros((0, encoder.dim), np.float32), row_ids)
     chosen = row_ids[np.unique(np.linspace(0, len(row_ids) - 1, n).astype(np.int64))]
     texts = [middle_sentence(row.text) or row.text for row in store.fetch(chosen)]
     vectors = encode_queries(encoder, texts)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rowspace.errors import ConfigError, FormatError
-from rowspace.files import WriterLock, write_folder_atomically
 from rowspace.machine import available_memory
 from rowspace.search.commit import Commit
 from rowspace.search.index.cached import (
@@ -19,10 +18,14 @@ from rowspace.search.index.cached import (
     IndexRecord,
     Loaded,
     Opened,
+    check_sizes,
     keep_rows,
     load_index,
+    lock_index,
     match_rows,
     read_record,
+    take_place,
+    work_folder,
     write_record,
 )
 from rowspace.search.index.config import EXACT_ROWS, IndexConfig, choose_kind
@@ -97,8 +100,21 @@ def kind_for(vectors: VectorColumn, config: IndexConfig) -> str | None:
 
 
 def remove_index(vectors: VectorColumn) -> None:
-    """Remove what was made in files."""
-    shutil.rmtree(vectors.folder, ignore_errors=True)
+    """Remove what was made in files, in one step for those who read it.
+
+    Raises
+    ------
+    SpaceLockedError
+        If another process is making it.
+    """
+    if not vectors.folder.parent.exists():
+        return
+    with lock_index(vectors.folder):
+        work = work_folder(vectors.folder)
+        shutil.rmtree(work, ignore_errors=True)
+        if vectors.folder.exists():
+            vectors.folder.rename(work)
+            shutil.rmtree(work)
 
 
 def index_in_files(
@@ -114,7 +130,11 @@ def index_in_files(
     kind : str
     config : IndexConfig
     """
-    opened = vectors.open()
+
+    def before() -> Opened | None:
+        opened = vectors.open()
+        return opened if opened is not None and _can_grow(opened, kind, config) else None
+
     return make_index(
         vectors.folder,
         vectors.commit,
@@ -124,22 +144,27 @@ def index_in_files(
         kind,
         config,
         lambda: held_aside_queries(vectors.store, encoder),
-        before=opened if opened is not None and _can_grow(opened, kind, config) else None,
+        before,
     )
 
 
 def describe_index(vectors: VectorColumn) -> dict[str, Any]:
-    """What `status` tells of a space's index; nothing is loaded, nor proved whole."""
+    """What `status` tells of a space's index; nothing is loaded, nor every byte looked at."""
+    in_store = vectors.store.has_vector_index(vectors.column)
     try:
         record = read_record(vectors.folder)
-        rows = np.load(vectors.folder / record.rows) if record and record.rows else None
+        if record is None or record.fingerprint != vectors.fingerprint:
+            return {"index": "lance" if in_store else "exact"}
+        check_sizes(vectors.folder, record)
+        if record.files:
+            rows = np.load(vectors.folder / record.rows)
+            outside = len(np.setdiff1d(vectors.store.all_row_ids(), rows))
+        elif in_store:
+            outside = vectors.store.count_unindexed(vectors.column)
+        else:  # its recall was that of an index which is gone
+            return {"index": "exact"}
     except (FormatError, OSError, ValueError) as error:
         return {"index": f"damaged ({error}); `rowspace index` makes it anew"}
-    if record is None or record.fingerprint != vectors.fingerprint:
-        return {"index": "exact"}
-    outside = 0
-    if rows is not None:
-        outside = len(np.setdiff1d(vectors.store.all_row_ids(), rows))
     return {
         "index": record.kind,
         "index_recall_asked": record.config["recall"],
@@ -181,8 +206,13 @@ def measure_in_store(
         seconds=round(seconds, 1),
         rowspace=__version__,
     )
-    with write_folder_atomically(vectors.folder) as folder:
-        write_record(folder, record)
+    vectors.folder.parent.mkdir(exist_ok=True)
+    with lock_index(vectors.folder):
+        work = work_folder(vectors.folder)
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        write_record(work, record)
+        take_place(work, vectors.folder)
     return record
 
 
@@ -208,7 +238,6 @@ def keep_rows_up(vectors: VectorColumn) -> str | None:
         return "a compaction dropped it"
     opened = vectors.open()
     if opened is not None and opened.moved:
-        lock = vectors.folder.with_name(f".{vectors.model}.lock")
-        with WriterLock(lock, 0.0, f"the index of {vectors.path}"):
+        with lock_index(vectors.folder):
             keep_rows(opened, vectors.commit)
     return reason_to_index(vectors, opened)
