@@ -32,6 +32,10 @@ _COMMANDS = {
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "compact": ("rowspace.cli.search", "A space's store in few pieces, without what is deleted."),
     "repair": ("rowspace.cli.search", "Put right what is damaged in a space."),
+    "reembed": (
+        "rowspace.cli.reembed",
+        "Encode a space with another model, beside its own or instead.",
+    ),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),

@@ -88,6 +88,7 @@ def load_reranker(model: str | None) -> Reranker | None:
 @click.option(
     "--group", is_flag=True, help="Find documents: of each the best passage, the others counted."
 )
+@click.option("--model", metavar="NAME", help="Which of the space's models finds by meaning.")
 @click.option(
     "--full", is_flag=True, help="Print whole passages, not the part with the query's words."
 )
@@ -258,8 +259,13 @@ def _show(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, dict):
-        return ", ".join(f"{name} ({type_})" for name, type_ in value.items()) or "none"
+        return ", ".join(f"{name} ({_show_part(part)})" for name, part in value.items()) or "none"
     return "none" if value is None else str(value)
+
+
+def _show_part(part: Any) -> str:
+    """The type of a field, or what a model is."""
+    return f"{part['encoder']}, {part['dim']} dimensions" if isinstance(part, dict) else str(part)
 
 
 @click.command()

@@ -81,6 +81,7 @@ class TextVectors:
                     for start in range(0, len(new), _AT_ONCE):
                         self._append(files, new[start : start + _AT_ONCE])
                         advance(len(new[start : start + _AT_ONCE]))
+                files.save()
         finally:
             self._load()
         return len(self) - n_before
