@@ -554,6 +554,13 @@ def test_a_space_from_before_has_its_model(path: Path) -> None:
     _assert_has_vectors_of(space, "second", OtherEncoder())
 
 
+def test_a_space_moves_with_all_its_models(path: Path, tmp_path: Path) -> None:
+    open_space(path).add_model("second", OtherEncoder())
+    moved = Path(shutil.move(path, tmp_path / "elsewhere.space"))
+    hits = open_space(moved).search("text number5 of5", k=1, mode="dense", model="second")
+    assert hits[0].document_id == "d5"
+
+
 # --- Real encoders -------------------------------------------------------------------------------
 
 
@@ -603,20 +610,22 @@ def test_the_command_line(words: Path, tmp_path: Path, run_main: RunMain) -> Non
     half = rs.Vectors(vectors.index_to_key, vectors.matrix[:, :4].copy())
     half.save(tmp_path / "half.vec", format="word2vec")
     ran = run_main("reembed", path, "--model", tmp_path / "half.vec", "--keep", "--name", "half")
-    assert ran.out.splitlines()[1:] == ["default (default): sif, 8 dimensions",
-                                        "half: sif, 4 dimensions"]  # fmt: skip
+    assert [line.split(maxsplit=1) for line in ran.out.splitlines()] == [
+        ["models", "default (the default): sif, 8 dimensions"],
+        ["half:", "sif, 4 dimensions"],
+    ]
     assert run_main("search", path, "liberty", "--model", "half", "-k", "1").code == 0
     assert "has no model 'none'" in run_main("search", path, "x", "--model", "none").error()
     told = next(line for line in run_main("status", path).out.splitlines() if "models" in line)
     assert told.split(maxsplit=1)[1] == "default (sif, 8 dimensions), half (sif, 4 dimensions)"
-    assert "as it stays" not in run_main("reembed", path, "--remove", "default").error()
+    assert "so it stays; choose another" in run_main("reembed", path, "--remove", "default").error()
     ran = run_main("reembed", path, "--default", "half", "--json")
-    assert json.loads(ran.out)["model"] == "half"
+    assert json.loads(ran.out)["default"] == "half"
     assert run_main("reembed", path, "--remove", "default").code == 0
     assert list(open_space(path).models) == ["half"]
     assert "give one of --model, --default and" in run_main("reembed", path).error()
-    both = run_main("reembed", path, "--default", "half", "--keep").error()
-    assert both == "--name, --keep, --resume and --dense-weight go with --model alone"
+    added = run_main("reembed", path, "--model", tmp_path / "half.vec", "--keep").error()
+    assert added == "a model beside the others wants a name; give --name"
 
 
 @pytest.mark.slow

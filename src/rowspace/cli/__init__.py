@@ -30,12 +30,9 @@ _COMMANDS = {
     "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
+    "reembed": ("rowspace.cli.reembed", "Other models for a space, beside its own or instead."),
     "compact": ("rowspace.cli.search", "A space's store in few pieces, without what is deleted."),
     "repair": ("rowspace.cli.search", "Put right what is damaged in a space."),
-    "reembed": (
-        "rowspace.cli.reembed",
-        "Encode a space with another model, beside its own or instead.",
-    ),
     "train": ("rowspace.cli.train", "Train word vectors or a language model on text."),
     "llm2vec": ("rowspace.cli.llm2vec", "A language model made a sentence embedder."),
     "pairs": ("rowspace.cli.pairs", "Training pairs out of titles, or of judged queries."),

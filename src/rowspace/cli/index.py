@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.search import model_option
 from rowspace.search.index.config import KINDS, IndexConfig
 from rowspace.search.space import open_space
 
@@ -23,9 +24,12 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 @click.option("--m", default=IndexConfig.m, show_default=True, help="Links of a graph's node.")
 @click.option("--ef-construction", default=IndexConfig.ef_construction, show_default=True,
               help="How far a graph looks for a new node's neighbours.")  # fmt: skip
+@model_option
 @json_option
 @click.pass_context
-def index(context: click.Context, /, path: str, as_json: bool, **settings: Any) -> None:
+def index(
+    context: click.Context, /, path: str, model: str | None, as_json: bool, **settings: Any
+) -> None:
     """Make the vector index of SPACE, and measure it on queries that nothing was tuned on.
 
     A space makes it by itself when it is built and as it grows; this makes it now, or of another
@@ -34,7 +38,7 @@ def index(context: click.Context, /, path: str, as_json: bool, **settings: Any) 
     is_given = any(context.get_parameter_source(name) is COMMANDLINE for name in settings)
     space = open_space(path)
     try:
-        record = space.index(IndexConfig(**settings) if is_given else None)
+        record = space.index(IndexConfig(**settings) if is_given else None, model=model)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on where it stopped") from None
     if as_json:

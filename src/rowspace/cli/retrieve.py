@@ -9,6 +9,7 @@ import click
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.search import (
     load_reranker,
+    model_option,
     read_queries,
     rerank_options,
     space_argument,
@@ -36,6 +37,7 @@ from rowspace.search.space import open_space
     show_default=True,
     help="How much passages are to differ from each other, 0 to 1.",
 )
+@model_option
 @rerank_options
 @json_option
 def retrieve(path: str, query: str, rerank: str | None, as_json: bool, **asked: Any) -> None:

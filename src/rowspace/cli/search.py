@@ -46,6 +46,14 @@ def where_option(help_text: str) -> Callable[[FC], FC]:
     return click.option("--where", metavar="FILTER", help=help_text)
 
 
+def model_option(command: FC) -> FC:
+    """Add `--model`."""
+    option = click.option(
+        "--model", metavar="NAME", help="Which of the space's models to take.  [default: its own]"
+    )
+    return option(command)
+
+
 def rerank_options(command: FC) -> FC:
     """Add `--rerank` and `--rerank-depth`."""
     rerank = click.option(
@@ -88,10 +96,10 @@ def load_reranker(model: str | None) -> Reranker | None:
 @click.option(
     "--group", is_flag=True, help="Find documents: of each the best passage, the others counted."
 )
-@click.option("--model", metavar="NAME", help="Which of the space's models finds by meaning.")
 @click.option(
     "--full", is_flag=True, help="Print whole passages, not the part with the query's words."
 )
+@model_option
 @rerank_options
 @json_option
 def search(

@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,6 +226,7 @@ class Space:
         count_tokens: CountTokens | None = None,
         rerank: Reranker | None = None,
         rerank_depth: int = 50,
+        model: str | None = None,
     ) -> Retrieved:
         """Passages with numbered citations for a prompt that has room for `max_tokens`.
 
@@ -240,7 +240,7 @@ class Space:
             Passages to take, at most.
         max_tokens : int
             Of the whole block, with citations and separators.
-        mode, where, dense_weight, diversity, rerank, rerank_depth
+        mode, where, dense_weight, diversity, rerank, rerank_depth, model
             As in `search`.
         count_tokens : callable or None
             Text to its number of tokens, by the language model's own tokenizer at best. None
@@ -266,6 +266,7 @@ class Space:
             diversity,
             rerank=rerank,
             rerank_depth=rerank_depth,
+            model=model,
         )
         return fit(query, hits, max_tokens, count_tokens or token_counter(self.encoder))
 
@@ -539,18 +540,16 @@ class Space:
             If the disk is full. The index there was stays.
         """
         self._check_process()
+        name, _ = model_named(self.path, self._current().commit, model)
         with disk_errors(self.path, "write the index"):
-            record = self._index(config, timeout, model)
+            record = self._index(name, config, timeout)
         with self._lock:
             self._snapshot = None
         return record
 
-    def _index(
-        self, config: IndexConfig | None, timeout: float, model: str | None
-    ) -> IndexRecord | None:
-        name, _ = model_named(self.path, self._current().commit, model)
-        encoder = self.encoders[name]
-        vectors = self._current().vectors(name)
+    def _index(self, model: str, config: IndexConfig | None, timeout: float) -> IndexRecord | None:
+        vectors = self._current().vectors(model)
+        encoder = self.encoders[model]
         given = config or settings_of(vectors)
         kind = kind_for(vectors, given)
         if kind == "lance":
@@ -558,14 +557,14 @@ class Space:
             index_in_store(self.path, vectors.column, drop=False, timeout=timeout)
             seconds = time.monotonic() - started
             return self._in_one_version(
-                lambda now: measure_in_store(now.vectors(name), encoder, given, seconds)
+                lambda now: measure_in_store(now.vectors(model), encoder, given, seconds)
             )
         record = None
         if kind is None:
             remove_index(vectors)
         else:
             record = self._in_one_version(
-                lambda now: index_in_files(now.vectors(name), encoder, kind, given)
+                lambda now: index_in_files(now.vectors(model), encoder, kind, given)
             )
         if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
@@ -575,15 +574,18 @@ class Space:
         """After a write: index if it is due. What goes wrong here undoes nothing."""
         try:
             for model in self.models:
-                with disk_errors(self.path, "write the index"):
-                    due = self._in_one_version(partial(_keep_rows, model))
-                if due is not None:
-                    _logger.info("%s: making the index, since %s", self.path, due)
-                    self.index(model=model)
+                self._keep_index_of(model)
         except SpaceLockedError:
             pass  # whoever makes it will do
         except RowspaceError as error:
             _logger.warning("what was written is kept, but the index could not be made: %s", error)
+
+    def _keep_index_of(self, model: str) -> None:
+        with disk_errors(self.path, "write the index"):
+            due = self._in_one_version(lambda now: keep_rows_up(now.vectors(model)))
+        if due is not None:
+            _logger.info("%s: making the index, since %s", self.path, due)
+            self.index(model=model)
 
     # --- Handing on ------------------------------------------------------------------------------
 
@@ -812,10 +814,6 @@ class Space:
         """
         self._check_process()
         return repair(self.path, sources, timeout)
-
-
-def _keep_rows(model: str, snapshot: Snapshot) -> str | None:
-    return keep_rows_up(snapshot.vectors(model))
 
 
 class _Encoders(Mapping[str, Encoder]):

@@ -400,7 +400,7 @@ def test_a_compaction_keeps_searches_right_and_status_true(tmp_path: Path, kind:
     assert status["outside_index"] == (0 if kind == "lance" else 40)
     for again in (space, open_space(path)):
         if kind == "lance":
-            assert isinstance(again._current().dense, StoreIndex)
+            assert isinstance(again._current().dense("default"), StoreIndex)
         else:
             mapped = _dense(again).mapped
             assert mapped is not None
@@ -448,7 +448,8 @@ def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
     small: Path, tmp_path: Path, kind: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(shutil.copytree(small, tmp_path / "b.space"))
-    space, calls = open_space(path), []
+    space = open_space(path)
+    calls: list[object] = []
     module: Any = making if kind == "hnsw" else upkeep
     original = getattr(module, step)
 
@@ -470,7 +471,8 @@ def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
 def test_an_index_that_another_process_replaces_is_read_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reader, check, calls = open_space(path), cached.check_files, []
+    reader, check = open_space(path), cached.check_files
+    calls: list[object] = []
 
     def replaced_first(folder: Path, record: cached.IndexRecord) -> None:
         if not calls:
@@ -486,7 +488,7 @@ def test_an_index_that_another_process_replaces_is_read_anew(
 
 def test_rows_are_not_written_into_an_index_made_since(path: Path) -> None:
     space = open_space(path)
-    vectors = space._current().vectors(space.default_model)
+    vectors = space._current().vectors("default")
     opened = vectors.open()
     assert opened is not None
     space.delete([f"d{i}" for i in range(600)])

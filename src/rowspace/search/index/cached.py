@@ -22,6 +22,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -216,7 +217,7 @@ def find_damaged_indexes(path: Path) -> Iterator[tuple[str, FormatError]]:
     """Each index of a space that has a damaged file: its folder in the space, what is wrong."""
     for folder in sorted((path / FOLDER).glob("[!.]*")):
         try:
-            retry_if_replaced(folder, lambda record, at=folder: check_files(at, record))
+            retry_if_replaced(folder, partial(check_files, folder))
         except FormatError as error:
             yield folder.relative_to(path).as_posix(), error
 
