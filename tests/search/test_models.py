@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -233,7 +234,7 @@ def test_a_folder_that_holds_another_encoder_is_refused(path: Path) -> None:
     commit = read_commit(path)
     commit_module.write_commit(
         path,
-        commit_module.replace(commit, files=commit_module.flush_and_hash(path, {})),
+        dataclasses.replace(commit, files=commit_module.flush_and_hash(path, {})),
     )
     with pytest.raises(SpaceCorruptError, match=r"\(dim 8, twin\) is not .*'second', dim 8, other"):
         open_space(path).search("text", model="second")
@@ -525,7 +526,7 @@ def test_vectors_of_every_model_are_checked(path: Path) -> None:
     store.write_anew(store.schema, spoiled, "spoiling")
     store.index_text("english")
     files = commit_module.flush_and_hash(path, commit.files)
-    state = commit_module.replace(commit, version=store.version, files=files)
+    state = dataclasses.replace(commit, version=store.version, files=files)
     commit_module.write_commit(path, state)
     assert open_space(path).verify() == ["1 vectors of model 'second' have NaN or infinity in them"]
 
