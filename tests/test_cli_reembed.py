@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.program import RunMain
-from tests.speeches import QUICK, write_folder
+from tests.speeches import write_folder
+from tests.test_cli_build import QUICK
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def crowd_trial(path: Path, known: Known, seed: int, n_steps: int, seconds: floa
             known.apply(step)
     searches = 0
     for steps in said[2:]:
-        assert [step for step in steps if step["step"] == "torn"] == []
+        assert [step["problem"] for step in steps if step["step"] == "torn"] == []
         searches += steps[-1]["searches"]
     space = open_space(path)
     assert found_rounds(space) == known.rounds

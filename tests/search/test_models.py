@@ -605,28 +605,13 @@ def test_words_are_read_from_the_default_model(
     assert run_main("neighbors", path, "liberty").code == 0
 
 
-def test_the_command_line(words: Path, tmp_path: Path, run_main: RunMain) -> None:
-    path = Path(shutil.copytree(words, tmp_path / "b.space"))
-    vectors = rs.load(path)
-    half = rs.Vectors(vectors.index_to_key, vectors.matrix[:, :4].copy())
-    half.save(tmp_path / "half.vec", format="word2vec")
-    ran = run_main("reembed", path, "--model", tmp_path / "half.vec", "--keep", "--name", "half")
-    assert [line.split(maxsplit=1) for line in ran.out.splitlines()] == [
-        ["models", "default (the default): sif, 8 dimensions"],
-        ["half:", "sif, 4 dimensions"],
-    ]
-    assert run_main("search", path, "liberty", "--model", "half", "-k", "1").code == 0
-    assert "has no model 'none'" in run_main("search", path, "x", "--model", "none").error()
-    told = next(line for line in run_main("status", path).out.splitlines() if "models" in line)
-    assert told.split(maxsplit=1)[1] == "default (sif, 8 dimensions), half (sif, 4 dimensions)"
-    assert "so it stays; choose another" in run_main("reembed", path, "--remove", "default").error()
-    ran = run_main("reembed", path, "--default", "half", "--json")
-    assert json.loads(ran.out)["default"] == "half"
-    assert run_main("reembed", path, "--remove", "default").code == 0
-    assert list(open_space(path).models) == ["half"]
-    assert "give one of --model, --default and" in run_main("reembed", path).error()
-    added = run_main("reembed", path, "--model", tmp_path / "half.vec", "--keep").error()
-    assert added == "a model beside the others wants a name; give --name"
+def test_status_tells_a_line_of_the_models(path: Path, run_main: RunMain) -> None:
+    open_space(path).add_model("second", OtherEncoder())
+    told = run_main("status", path).out.splitlines()
+    models = next(line for line in told if line.startswith("models "))
+    assert models.split(maxsplit=1)[1] == (
+        "default (stub, 16 dimensions), second (other stub, 8 dimensions)"
+    )
 
 
 @pytest.mark.slow

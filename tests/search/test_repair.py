@@ -7,10 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from rowspace.cli import cli
 from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
 from rowspace.search.commit import read_commit
 from rowspace.search.health import verify
+from rowspace.search.index.config import IndexConfig
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.repair import repair
 from rowspace.search.space import open_space
@@ -95,6 +98,39 @@ def test_a_copy_that_is_damaged_too_is_not_taken(path: Path, original: Path) -> 
     for space in (path, backup):
         HARMS["flip"](space / "model" / "weights.bin")
     assert set(repair(path, [backup]).left) == {"model/weights.bin"}
+
+
+def test_lances_index_of_vectors_is_built_anew(path: Path) -> None:
+    space = open_space(path)
+    before = {hit.passage_id for hit in space.search("number3", k=5, mode="dense")}
+    text = set((path / "store").rglob("_indices/*"))
+    space.index(IndexConfig(kind="lance"))
+    (folder,) = set((path / "store").rglob("_indices/*")) - text
+    for file in folder.iterdir():
+        HARMS["half"](file)
+    assert all(str(folder) in problem for problem in space.verify())
+    assert set(repair(path).repaired.values()) == {"the index is built anew"}
+    assert open_space(path).status()["index"] == "lance"
+    found = open_space(path).search("number3", k=5, mode="dense")
+    assert {hit.passage_id for hit in found} == before
+    assert verify(path) == []
+
+
+def test_the_commands_tell_a_damaged_index_and_make_it_anew(path: Path) -> None:
+    open_space(path).index(IndexConfig(kind="hnsw", recall=0.9))
+    HARMS["flip"](path / "index" / "default" / "graph.bin")
+    run = CliRunner().invoke
+    told = run(cli, ["verify", str(path)])
+    assert told.exit_code == 1
+    assert "graph.bin is altered (its SHA-256 is another); all vectors are compared" in told.output
+    left = run(cli, ["repair", str(path)])
+    assert left.exit_code == 1
+    assert f"index/default: searches do without it; `rowspace index {path}`" in left.output
+    made = run(cli, ["index", str(path)])  # of the settings it had
+    assert made.exit_code == 0
+    assert made.output.startswith("hnsw: ")
+    assert "asked 0.9" in made.output
+    assert run(cli, ["verify", str(path)]).exit_code == 0
 
 
 def test_a_lost_commit_comes_from_a_backup_of_the_same_version(path: Path, original: Path) -> None:

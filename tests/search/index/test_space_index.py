@@ -325,6 +325,30 @@ def test_a_damaged_part_is_begun_anew(path: Path, monkeypatch: pytest.MonkeyPatc
     assert calls[3:] == [500] * 4
 
 
+@pytest.mark.parametrize("harm", ["cut", "empty", "gone"])
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.npy", "hashes.npy"])
+def test_damaged_copies_of_vectors_are_begun_anew(
+    small: Path, tmp_path: Path, name: str, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(small, tmp_path / "b.space"))
+    shutil.rmtree(path / cached.FOLDER)
+    space = open_space(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(FaissHNSW, "add", _stop)
+        with pytest.raises(KeyboardInterrupt):
+            space.index(IndexConfig(kind="hnsw"))
+    HARMS[harm](path / cached.FOLDER / ".default.work" / name)
+    record = space.index(IndexConfig(kind="hnsw"))
+    assert record is not None
+    assert record.n == 50
+    assert space.verify() == []
+    assert len(open_space(path).search(QUERIES[0], 60, "dense")) == 50
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_one_process_makes_an_index_and_others_search_meanwhile(path: Path) -> None:
     with WriterLock(path / cached.FOLDER / ".default.lock"):
         space = open_space(path)
@@ -449,7 +473,7 @@ def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
 ) -> None:
     path = Path(shutil.copytree(small, tmp_path / "b.space"))
     space = open_space(path)
-    calls: list[object] = []
+    calls: list[str] = []
     module: Any = making if kind == "hnsw" else upkeep
     original = getattr(module, step)
 
@@ -472,7 +496,7 @@ def test_an_index_that_another_process_replaces_is_read_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     reader, check = open_space(path), cached.check_files
-    calls: list[object] = []
+    calls: list[cached.IndexRecord] = []
 
     def replaced_first(folder: Path, record: cached.IndexRecord) -> None:
         if not calls:

@@ -116,9 +116,12 @@ def make_index(
         }
         _prepare(work, settings)
         started = time.monotonic()
-        source = _source(store, column, old)
-        n = len(store.all_row_ids())
-        units, rows = _copy_vectors(work, source, store.dim(column), n)
+        try:
+            units, rows = _copy_vectors(work, store, column, old)
+        except FormatError:  # what an earlier call left of them is damaged
+            shutil.rmtree(work)
+            _prepare(work, settings)
+            units, rows = _copy_vectors(work, store, column, old)
         graph = None
         if kind in HOMES:
             graph = _make_graph(work, units, kind, config, old)
@@ -175,16 +178,23 @@ def _source(store: Store, column: str, before: Opened | None) -> Batches:
 
 
 def _copy_vectors(
-    work: Path, source: Batches, dim: int, n: int
+    work: Path, store: Store, column: str, before: Opened | None
 ) -> tuple[NDArray[np.float32], RowIds]:
-    """Unit vectors and row ids in files; rows of zeros, which nothing finds, are left out."""
+    """Unit vectors and row ids in files; rows of zeros, which nothing finds, are left out.
+
+    Raises
+    ------
+    FormatError
+        If the files of an earlier call, stopped after these, are damaged.
+    """
     arrays = {
-        "vectors": Rows("float32", (dim,)),
+        "vectors": Rows("float32", (store.dim(column),)),
         "hashes": Rows("uint64"),
         _ROWS: Rows("uint64"),
     }
     done = work / "copied"
     if not done.exists():
+        source, n = _source(store, column, before), len(store.all_row_ids())
         with GrowingFiles(work, arrays) as files, track("copying vectors", n) as tracker:
             n_read = files.state.get("rows", 0)
             tracker.set(n_read)
@@ -200,7 +210,12 @@ def _copy_vectors(
             files.finish()
         done.touch()
         fsync_file(work)
-    return np.load(work / VECTORS, mmap_mode="r"), np.load(work / f"{_ROWS}.npy")
+    try:
+        units, rows = np.load(work / VECTORS, mmap_mode="r"), np.load(work / f"{_ROWS}.npy")
+        np.load(work / HASHES, mmap_mode="r")
+        return units, rows
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(f"{work} has an array that cannot be read ({error})") from error
 
 
 def _skip(source: Batches, n: int) -> Batches:
