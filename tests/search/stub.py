@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from rowspace.text.corpus import Document
 from rowspace.text.passages import Passage, split_passages
 
 ENCODERS["stub"] = "tests.search.stub:HashEncoder.load"
+ENCODERS["other stub"] = "tests.search.stub:OtherEncoder.load"
 
 
 class HashEncoder:
@@ -44,6 +46,33 @@ class HashEncoder:
                 digest = hashlib.sha256(word.encode()).digest()
                 total += np.frombuffer(digest[: self.dim], np.int8) / 128
         return total
+
+
+class OtherEncoder(HashEncoder):
+    """Knows the same words, in another space."""
+
+    dim = 8
+    kind = "other stub"
+
+    def __init__(self, fingerprint: str = "other", dim: int = 8) -> None:
+        super().__init__(fingerprint)
+        self.dim = dim
+        self.encoded: list[str] = []
+        """The texts that were."""
+
+    @classmethod
+    def load(cls, folder: Path) -> OtherEncoder:
+        return cls(**json.loads((folder / "other.json").read_text()))
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        settings = {"fingerprint": self.fingerprint, "dim": self.dim}
+        (folder / "other.json").write_text(json.dumps(settings))
+        (folder / "weights.bin").write_bytes(bytes(range(256)) * 300)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.encoded += texts
+        return -super().encode(texts)
 
 
 def document(

@@ -267,8 +267,13 @@ def _show(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, dict):
-        return ", ".join(f"{name} ({type_})" for name, type_ in value.items()) or "none"
+        return ", ".join(f"{name} ({_show_part(part)})" for name, part in value.items()) or "none"
     return "none" if value is None else str(value)
+
+
+def _show_part(part: Any) -> str:
+    """The type of a field, or what a model is."""
+    return f"{part['encoder']}, {part['dim']} dimensions" if isinstance(part, dict) else str(part)
 
 
 @click.command()

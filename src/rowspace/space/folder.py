@@ -38,14 +38,14 @@ def is_in(path: Path) -> bool:
 
 
 def find(path: Path) -> Path:
-    """The folder that holds the vectors: `path`, or the `model` folder of a space.
+    """The folder that holds the vectors: `path`, or that of a space's model, its default first.
 
     Raises
     ------
     FormatError
         If neither does.
     """
-    for candidate in (path, path / "model"):
+    for candidate in (path, *_models_of(path), path / "model"):
         if is_in(candidate):
             return candidate
     if (path / "space.json").exists():
@@ -54,6 +54,17 @@ def find(path: Path) -> Path:
             "gives whole texts theirs; search it, or give a folder of word vectors"
         )
     raise FormatError(f"the folder {str(path)!r} holds no {MATRIX}; give a folder that save wrote")
+
+
+def _models_of(space: Path) -> list[Path]:
+    """The folders of a space's models as its last write tells, the default one first."""
+    try:
+        commit = json.loads((space / "commit.json").read_bytes())
+        default, models = commit["model"], commit["models"]
+        names = sorted(models, key=lambda name: name != default)
+        return [space / models[name]["folder"] for name in names]
+    except (OSError, ValueError, KeyError, TypeError):  # no space, or one that tells no models
+        return []
 
 
 def read(path: Path, limit: int | None, mmap: bool) -> Vectors:
