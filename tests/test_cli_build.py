@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rowspace.search.commit import flush_and_hash, read_commit, write_commit
 from tests.conftest import SmallDisk
 from tests.program import RunMain, finish, run_until_death, start, start_and_wait
 from tests.speeches import SPEECHES, write_folder, write_jsonl, write_topics
@@ -226,6 +228,7 @@ def test_a_space_of_a_newer_format_says_so(tmp_path: Path, run_main: RunMain) ->
     assert run_main("build", write_jsonl(tmp_path / "a.jsonl"), "--out", out, *QUICK).code == 0
     manifest = json.loads((out / "space.json").read_text())
     (out / "space.json").write_text(json.dumps(manifest | {"format": 99}))
+    write_commit(out, replace(read_commit(out), files=flush_and_hash(out, {})))
     assert "99" in run_main("search", out, "torch").error()
 
 

@@ -248,7 +248,8 @@ def test_and_binds_closer_than_or_and_not_closest() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "at character 1 the filter ends where a field's name, 'not' or '[(]' should be"),
+        ("", "the filter is empty; leave it out to find all passages"),
+        ("not ", "at character 5 the filter ends where a field's name, 'not' or '[(]' should be"),
         ("int >", "at character 6 the filter ends where a number, true, false or a string"),
         ("int 3", "at character 5 there is '3' where =, !=, <, <=, >, >=, 'in', 'contains'"),
         ("int = 3 flag", "at character 9 there is 'flag' where 'and', 'or' or the end should be"),

@@ -287,3 +287,12 @@ def test_the_bytes_of_a_space_do_not_depend_on_who_wrote_it_last(space: Space) -
     before = space.status()["bytes"]
     (space.path / "lock").write_text("1234567")  # a process id of more digits
     assert space.status()["bytes"] == before > 0
+
+
+def test_no_weight_for_meaning_leaves_words_alone(tmp_path: Path) -> None:
+    documents = [document("a", "heat flows"), document("b", "cold water"), document("c", "zzz")]
+    space = make_space(tmp_path / "w.space", documents)
+    by_words = [hit.document_id for hit in space.search("heat", mode="lexical")]
+    found = space.search("heat", dense_weight=0)
+    assert [hit.document_id for hit in found] == by_words == ["a"]
+    assert space.search("of the which", dense_weight=0, diversity=0.5) == []

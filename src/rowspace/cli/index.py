@@ -60,12 +60,9 @@ def describe_status(status: dict[str, Any]) -> str:
     """One line on the index, from what `Space.status` tells."""
     if status.get("index_recall") is None:
         return f"{status['index']}: all {status['passages']:,} vectors are compared"
-    if status["passages"] <= EXACT_ROWS:
-        return (
-            f"{status['index']}: made, but all of so few vectors ({status['passages']:,}) are "
-            "compared"
-        )
+    few = status["passages"] <= EXACT_ROWS
     return (
         f"{status['index']}: recall@10 {status['index_recall']:.3f} on queries held aside "
         f"(asked {status['index_recall_asked']:g}, effort {status['index_effort']})"
+        f"{'; not used: so few vectors are all compared' if few else ''}"
     )

@@ -58,7 +58,7 @@ def test_a_filter_is_passed_through_from_the_retriever_and_from_a_call(space: Sp
     assert retriever.invoke("flow", where='year > 1900 or document_id != ""')[0].id == "heat#0"
     found = to_langchain(space).invoke("flow", where="year > 1900")
     assert [one.metadata["document_id"] for one in found] == ["wing"]
-    found = asyncio.run(retriever.ainvoke("flow", where="year > 1900", k=1))
+    found = asyncio.run(to_langchain(space).ainvoke("flow", where="year > 1900", k=1))
     assert [one.metadata["document_id"] for one in found] == ["wing"]
     with pytest.raises(FilterError, match="no field 'yaer'"):
         retriever.invoke("flow", where="yaer = 1")

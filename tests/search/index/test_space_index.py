@@ -467,7 +467,7 @@ def test_status_tells_of_an_index_in_the_store_that_nobody_measured(
     assert open_space(path).status()["index"] == "lance"
 
 
-@pytest.mark.parametrize(("kind", "step"), [("hnsw", "_copy_vectors"), ("lance", "tune")])
+@pytest.mark.parametrize(("kind", "step"), [("hnsw", "_copy"), ("lance", "tune")])
 def test_a_version_that_is_removed_while_it_is_indexed_gives_way_to_the_newer(
     small: Path, tmp_path: Path, kind: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -535,3 +535,65 @@ def test_a_full_disk_while_rows_are_noted_undoes_no_write(
     assert "what was written is kept" in caplog.text
     assert "the disk is full" in caplog.text
     assert space.status()["fragments"] == 1
+
+
+def test_making_goes_on_though_others_wrote_and_compacted_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(path / cached.FOLDER)
+    monkeypatch.setattr(making, "ADDED_AT_ONCE", 500)
+    add = FaissHNSW.add
+    added: list[int] = []
+
+    def stops(self: FaissHNSW, rows: Any) -> None:
+        if len(added) == 2:
+            added.append(0)
+            raise KeyboardInterrupt
+        added.append(len(rows))
+        add(self, rows)
+
+    monkeypatch.setattr(FaissHNSW, "add", stops)
+    space = open_space(path)
+    with pytest.raises(KeyboardInterrupt):
+        space.index(IndexConfig(kind="hnsw"))
+    other = open_space(path)
+    other.add([document("meanwhile", QUERIES[0])])
+    other.compact()  # the rows that were copied have other ids now
+    space.index(IndexConfig(kind="hnsw"))
+    assert added == [500, 500, 0, 500, 500]
+    dense = _dense(space)
+    assert dense.mapped is not None
+    assert (dense.mapped.n_alive, len(dense.row_ids)) == (2000, 1)
+    assert space.search(QUERIES[0], 1, "dense")[0].document_id == "meanwhile"
+
+
+def test_passages_without_known_words_do_not_make_an_index_due(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = open_space(path)
+    space.add([document(f"z{i}", "zzz zzy") for i in range(150)])
+    made = []
+    monkeypatch.setattr(Space, "index", lambda *_, **__: made.append(1))
+    space.add([document("one", "w1 w2")])
+    assert made == []
+
+
+def test_an_open_space_sees_the_index_that_another_makes(path: Path) -> None:
+    shutil.rmtree(path / cached.FOLDER)
+    reader = open_space(path)
+    assert reader.search(QUERIES[0], 1, "dense")
+    assert _dense(reader).mapped is None
+    open_space(path).index(IndexConfig(kind="hnsw"))
+    assert reader.search(QUERIES[0], 1, "dense")
+    assert _dense(reader).mapped is not None
+
+
+def test_a_write_reads_no_large_file_of_the_index(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[Path] = []
+    monkeypatch.setattr(cached, "check_files", lambda folder, _: checked.append(folder))
+    space = open_space(path)
+    space.add([document("one", "w1 w2")])
+    space.delete(["d1"])
+    assert checked == []
