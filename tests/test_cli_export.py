@@ -41,7 +41,7 @@ def test_export_refuses_in_one_line(space: Path, tmp_path: Path, run_main: RunMa
     error = run_main("export", space, tmp_path / "x.arrow", "--where", "year = 1").error()
     assert error.endswith("nothing was written")
     missing = run_main("export", space, tmp_path / "none" / "x.arrow").error()
-    assert missing.startswith("No such file or directory")
+    assert missing.startswith("there is no folder")
 
 
 def test_add_takes_the_vectors_of_its_own_encoder(
