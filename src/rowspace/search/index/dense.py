@@ -59,6 +59,9 @@ class DenseIndex:
     def __init__(
         self, row_ids: RowIds, matrix: NDArray[np.float32], mapped: MappedIndex | None = None
     ) -> None:
+        filled = matrix.any(axis=1)
+        if not filled.all():  # rows of zeros are never found
+            row_ids, matrix = row_ids[filled], matrix[filled]
         self.row_ids = row_ids
         self.mapped = mapped
         self._exact = ExactIndex(matrix)
@@ -67,10 +70,12 @@ class DenseIndex:
         self, queries: NDArray[np.float32], k: int, where: Where | None = None
     ) -> list[Ranking]:
         """(row id, cosine) of the k nearest passages of each query, best first."""
-        allowed = None if where is None else self._mask(where.row_ids)
-        depth = min(k, len(self.row_ids))
-        scores, found = self._exact.search(queries, depth, allowed)
-        rows = _ids(self.row_ids, found)
+        scores = np.empty((len(queries), 0), np.float32)
+        rows = np.empty((len(queries), 0), np.uint64)
+        if len(self.row_ids):
+            allowed = None if where is None else self._mask(where.row_ids)
+            scores, found = self._exact.search(queries, min(k, len(self.row_ids)), allowed)
+            rows = _ids(self.row_ids, found)
         if self.mapped is not None:
             nodes = None if where is None else self.mapped.mask_of(where.row_ids)
             depth = min(k, self.mapped.n_alive)

@@ -22,7 +22,7 @@ EXACT_SHARE = 0.05
 EXACT_ROWS = 50_000
 """Up to so many allowed rows, or this share of them, all are compared."""
 
-LET_GO_ROWS = 2_000
+LET_GO_ROWS = 500
 """After so many vectors were looked at, what memory they took is given back."""
 
 
