@@ -8,8 +8,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from rowspace.errors import SpaceCorruptError, SpaceLockedError
 from rowspace.files import WriterLock
+from rowspace.machine import return_free_memory
 from rowspace.search.commit import (
     COMMIT,
     COPY,
@@ -75,7 +78,10 @@ class Snapshot:
             return DenseIndex(*self.store.vectors(vectors.column))
         self._loaded[model] = opened.loaded
         rest = self.store.vectors_of(opened.rest, vectors.column)
-        return DenseIndex(*rest, opened.mapped)
+        dense = DenseIndex(*rest, opened.mapped)
+        pa.default_memory_pool().release_unused()  # what reading row ids took
+        return_free_memory()
+        return dense
 
 
 def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapshot:
