@@ -8,6 +8,7 @@ import click
 
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.search import (
+    dense_weight_option,
     load_reranker,
     model_option,
     read_queries,
@@ -26,11 +27,7 @@ from rowspace.search.space import open_space
 @click.option("--max-tokens", default=2000, show_default=True, help="Of all that is printed.")
 @click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
 @where_option("Only passages that meet this, as in `rowspace search`.")
-@click.option(
-    "--dense-weight",
-    type=float,
-    help="How much meaning counts in a hybrid search, beside 1 for words.  [default: the space's]",
-)
+@dense_weight_option
 @click.option(
     "--diversity",
     default=0.0,

@@ -46,6 +46,17 @@ def where_option(help_text: str) -> Callable[[FC], FC]:
     return click.option("--where", metavar="FILTER", help=help_text)
 
 
+def dense_weight_option(command: FC) -> FC:
+    """Add `--dense-weight`."""
+    option = click.option(
+        "--dense-weight",
+        type=float,
+        help="How much meaning counts in a hybrid search, beside 1 for words.  "
+        "[default: the space's]",
+    )
+    return option(command)
+
+
 def model_option(command: FC) -> FC:
     """Add `--model`."""
     option = click.option(
@@ -82,11 +93,7 @@ def load_reranker(model: str | None) -> Reranker | None:
 @click.option("-k", default=10, show_default=True, help="How many passages to find.")
 @click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
 @where_option("Only these passages, as in 'year >= 1990 and country = \"Chad\"'.")
-@click.option(
-    "--dense-weight",
-    type=float,
-    help="How much meaning counts in a hybrid search, beside 1 for words.  [default: the space's]",
-)
+@dense_weight_option
 @click.option(
     "--diversity",
     default=0.0,
