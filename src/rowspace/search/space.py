@@ -69,6 +69,7 @@ from rowspace.text.tables import holds_passages, table_documents
 _logger = logging.getLogger("rowspace")
 
 T = TypeVar("T")
+LoadEncoder = Callable[[Path, ModelState], Encoder]
 
 
 class Space:
@@ -78,9 +79,16 @@ class Space:
     that was forked from this one must open it anew.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        encoder: Encoder | None = None,
+        load: LoadEncoder = load_encoder,
+    ) -> None:
         self.path = path
         self.manifest = manifest
+        self._load = load
         self._encoders: dict[str, Encoder] = {}  # by fingerprint
         self._snapshot: Snapshot | None = None
         self._lock = threading.RLock()
@@ -332,7 +340,7 @@ class Space:
     def _encoder_of(self, name: str, model: ModelState) -> Encoder:
         with self._lock:
             if model.fingerprint not in self._encoders:
-                encoder = check_encoder(self.path, name, model, load_encoder(self.path, model))
+                encoder = check_encoder(self.path, name, model, self._load(self.path, model))
                 self._encoders[model.fingerprint] = encoder
             return self._encoders[model.fingerprint]
 
@@ -834,7 +842,9 @@ class _Encoders(Mapping[str, Encoder]):
         return len(self._space.models)
 
 
-def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:
+def open_space(
+    path: Path | str, encoder: Encoder | None = None, load: LoadEncoder = load_encoder
+) -> Space:
     """Open a space to search or change it.
 
     Every file's size is checked, and the content of the small ones; `Space.verify` checks all.
@@ -846,6 +856,8 @@ def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:
     encoder : Encoder or None
         Used in place of loading that of the default model; it must be the one that made its
         vectors.
+    load : callable
+        Reads a model's encoder, given the space's folder and the model.
 
     Raises
     ------
@@ -857,6 +869,6 @@ def open_space(path: Path | str, encoder: Encoder | None = None) -> Space:
         If its files are damaged; the message names the file.
     """
     path = Path(path)
-    space = Space(path, read_manifest(path), encoder)
+    space = Space(path, read_manifest(path), encoder, load)
     space._current()
     return space

@@ -1,0 +1,37 @@
+"""The server as an ASGI application: routes of each file, the guard around all of them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from rowspace.serve import health
+from rowspace.serve.config import ServeConfig
+from rowspace.serve.errors import add_error_handlers
+from rowspace.serve.served import Served
+from rowspace.version import __version__
+
+
+def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
+    """The application; `run.serve` runs it.
+
+    Parameters
+    ----------
+    served : Served
+    config : ServeConfig, optional
+    """
+    config = config or ServeConfig()
+    app = FastAPI(title="Rowspace", version=__version__, docs_url=None, redoc_url=None)
+    app.state.served, app.state.config = served, config
+    add_error_handlers(app)
+    for router in _routers(served, config):
+        app.include_router(router)
+    if config.explorer and served.subjects:
+        from rowspace.explore.routes import mount_explorer
+
+        mount_explorer(app, served.subjects)
+    return app
+
+
+def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
+    """The routes, a file each."""
+    return [health.routes(served, config)]

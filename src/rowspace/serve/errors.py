@@ -1,0 +1,119 @@
+"""Errors as OpenAI's servers tell them: `{"error": {"message", "type", "param", "code"}}`.
+
+https://platform.openai.com/docs/guides/error-codes. A message says what happened and what to do, as
+everywhere; what went wrong inside is logged and not told.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from rowspace.errors import (
+    RemoteError,
+    RowspaceError,
+    SpaceCorruptError,
+    SpaceError,
+    SpaceLockedError,
+    VocabularyError,
+)
+
+_logger = logging.getLogger("rowspace")
+
+TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "service_unavailable_error",
+}
+"""What OpenAI's servers call an error, by its status; others are invalid_request_error."""
+_STATUSES: dict[type[RowspaceError], int] = {
+    SpaceLockedError: 503,
+    SpaceCorruptError: 500,
+    SpaceError: 503,
+    RemoteError: 503,
+    VocabularyError: 404,
+}
+"""The status of an error of the library, by its nearest class here; the others are the client's
+mistakes, 400."""
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    message : str
+    param : str or None
+        The field of the request that is to blame.
+    code : str or None
+        A word for programs.
+    headers : mapping, optional
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.code = status, message, param, code
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """As it is sent."""
+        return error_body(self.status, self.message, self.param, self.code)
+
+
+def error_body(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """The JSON of an error."""
+    kind = TYPES.get(status, "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Let every error leave `app` in this shape."""
+
+    @app.exception_handler(ApiError)
+    async def refused(_: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body(), error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"] if part != "body") or None
+        said = "the body is no JSON" if first["type"] == "json_invalid" else first["msg"]
+        message = f"{param}: {said}" if param else said
+        return JSONResponse(error_body(400, message, param), 400)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        body = error_body(error.status_code, str(error.detail))
+        return JSONResponse(body, error.status_code, error.headers)
+
+    @app.exception_handler(RowspaceError)
+    async def ours(_: Request, error: RowspaceError) -> JSONResponse:
+        status = status_of(error)
+        if status >= 500:
+            _logger.error("%s", error)
+        return JSONResponse(error_body(status, str(error)), status)
+
+
+def status_of(error: RowspaceError) -> int:
+    """The status of an error of the library."""
+    return next((_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES), 400)
