@@ -149,13 +149,12 @@ class SIFEncoder:
     def _encoded(self, average: NDArray[np.float32]) -> NDArray[np.float32]:
         """One at a time, so that a text's bits do not depend on those encoded with it."""
         before = np.linalg.norm(average)
-        average = average - (self.components @ average) @ self.components
+        average = average - self.components.T @ (self.components @ average)
         norm = np.linalg.norm(average)
         # A text of only common words can vanish but for rounding: it has no direction then.
         if norm <= 1e-5 * before:
             return np.zeros_like(average)
-        encoded: NDArray[np.float32] = average / norm
-        return encoded
+        return (average / norm).astype(np.float32, copy=False)
 
     def _known(self, text: Sequence[str]) -> list[int]:
         index = self.vectors.key_to_index
@@ -164,8 +163,8 @@ class SIFEncoder:
     def _average(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """(dim,) weighted mean of unit word vectors."""
         rows = list(rows)
-        mean: NDArray[np.float32] = self._weights[rows] @ self.vectors.matrix[rows] / len(rows)
-        return mean
+        total = self._weights[rows] @ self.vectors.matrix[rows]
+        return (total / len(rows)).astype(np.float32, copy=False)
 
     def save(self, folder: Path | str) -> None:
         """Write `vectors.safetensors`, `vectors.json`, `encoder.json` and `components.npy`."""
