@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import health
+from rowspace.serve import embeddings, health, models
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import add_error_handlers
 from rowspace.serve.served import Served
@@ -20,8 +25,15 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     config : ServeConfig, optional
     """
     config = config or ServeConfig()
-    app = FastAPI(title="Rowspace", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served, app.state.config = served, config
+    batcher = Batcher(served, config)
+    app = FastAPI(
+        title="Rowspace",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(batcher, config),
+    )
+    app.state.served, app.state.config, app.state.batcher = served, config, batcher
     add_error_handlers(app)
     for router in _routers(served, config):
         app.include_router(router)
@@ -34,4 +46,19 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
 
 def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
     """The routes, a file each."""
-    return [health.routes(served, config)]
+    files = (health, models, embeddings)
+    return [file.routes(served, config) for file in files]
+
+
+def _lifespan(batcher: Batcher, config: ServeConfig) -> Callable[[FastAPI], Any]:
+    """Computes between the start and the end of the server."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        try:
+            yield
+        finally:
+            await batcher.close(config.drain)
+
+    return lifespan
