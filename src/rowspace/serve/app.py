@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from rowspace.serve import health
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import add_error_handlers
+from rowspace.serve.life import Life
 from rowspace.serve.served import Served
 from rowspace.version import __version__
 
@@ -21,7 +22,7 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     """
     config = config or ServeConfig()
     app = FastAPI(title="Rowspace", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served, app.state.config = served, config
+    app.state.served, app.state.config, app.state.life = served, config, Life()
     add_error_handlers(app)
     for router in _routers(served, config):
         app.include_router(router)
