@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import health
+from rowspace.serve import health, metrics
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import add_error_handlers
+from rowspace.serve.guard import Guard
 from rowspace.serve.life import Life
+from rowspace.serve.metrics import Metrics
 from rowspace.serve.served import Served
 from rowspace.version import __version__
 
@@ -22,14 +24,18 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     """
     config = config or ServeConfig()
     app = FastAPI(title="Rowspace", version=__version__, docs_url=None, redoc_url=None)
-    app.state.served, app.state.config, app.state.life = served, config, Life()
+    app.state.served, app.state.config = served, config
+    app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
+    counts.watch(running=lambda: life.running)
     add_error_handlers(app)
-    for router in _routers(served, config):
+    for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
         from rowspace.explore.routes import mount_explorer
 
         mount_explorer(app, served.subjects)
+    # Added last, it is outermost: it stands before every other middleware.
+    app.add_middleware(Guard, config=config, life=life, metrics=counts)
     return app
 
 

@@ -22,10 +22,13 @@ from rowspace.errors import ConfigError
 from rowspace.serve.app import create_app
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.life import Life
+from rowspace.serve.protocol import BoundedProtocol
 from rowspace.serve.served import Served
 
 BACKLOG = 512
 """Connections that wait to be taken on."""
+KEEP_SECONDS = 15
+"""How long a connection is kept for a next request."""
 LAST_SECONDS = 2
 """What a drain that is over may still take before the process is ended from without."""
 
@@ -159,7 +162,9 @@ def _prepare(
         raise
     settings = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
+        limit_concurrency=2 * config.max_requests,
+        timeout_keep_alive=KEEP_SECONDS,
         ws="none",
         log_config=None,
         log_level="error",
