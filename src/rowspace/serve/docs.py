@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup, escape
 
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.served import Served
@@ -24,6 +25,7 @@ _POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'n
 _POLICY += "frame-ancestors 'none'"
 _HEADERS = {"Content-Security-Policy": _POLICY}
 _METHODS = ("get", "post", "put", "patch", "delete")
+_KINDS = {"boolean": "true or false", "integer": "whole number"}
 _REF = "#/components/schemas/"
 
 Schema = dict[str, Any]
@@ -87,7 +89,20 @@ def _page(description: str) -> str:
     for tag, operation in operations_of(schema):
         groups.setdefault(tag, []).append(operation)
     template = page_template("rowspace.serve", "docs.html")
-    return template.render(info=schema["info"], groups=groups)
+    return template.render(info=schema["info"], groups=groups, marked=marked)
+
+
+def marked(text: str) -> Markup:
+    """A text as HTML, with what is in backticks as code.
+
+    Examples
+    --------
+    >>> marked("a `k` < 3")
+    Markup('a <code>k</code> &lt; 3')
+    """
+    parts = enumerate(text.split("`"))
+    shown = (f"<code>{escape(part)}</code>" if i % 2 else escape(part) for i, part in parts)
+    return Markup("".join(shown))  # noqa: S704 - each part is escaped
 
 
 @functools.cache
@@ -140,8 +155,10 @@ def _example(body: Schema, parts: Schema) -> Any:
     """What is shown as a request's body; None if there is nothing to show."""
     if "example" in body:
         return body["example"]
-    schema = _resolved(body.get("schema", {}), parts)
-    given = body.get("examples") or schema.get("examples") or schema.get("example")
+    schema = body.get("schema", {})
+    given = (
+        body.get("examples") or schema.get("examples") or _resolved(schema, parts).get("examples")
+    )
     if isinstance(given, dict):  # OpenAPI's form: by name
         given = [one.get("value", one) if isinstance(one, dict) else one for one in given.values()]
     return given[0] if given else None
@@ -176,8 +193,10 @@ def _rows(
     if name and name in above:  # it holds itself
         return
     schema = _resolved(schema, parts)
-    for field, one in schema.get("properties", {}).items():
-        yield _row(prefix + field, one, field in schema.get("required", []), parts)
+    required = schema.get("required", [])
+    fields = schema.get("properties", {}).items()
+    for field, one in sorted(fields, key=lambda item: item[0] not in required):
+        yield _row(prefix + field, one, field in required, parts)
         inner, mark = _inner(one, parts)
         yield from _rows(inner, parts, f"{prefix}{field}{mark}.", (*above, name))
 
@@ -214,6 +233,8 @@ def _type(schema: Schema, parts: Schema) -> str:
     if "const" in schema:
         return json.dumps(schema["const"])
     kind = schema.get("type", "any")
+    if kind == "array" and "prefixItems" in schema:
+        return " and ".join(_type(one, parts) for one in schema["prefixItems"])
     if kind == "array":
         return f"list of {_type(schema.get('items', {}), parts)}"
-    return "true or false" if kind == "boolean" else str(kind)
+    return _KINDS.get(kind, str(kind))
