@@ -8,15 +8,28 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import embeddings, health, metrics, models
+from rowspace.serve import (
+    docs,
+    documents,
+    embeddings,
+    health,
+    metrics,
+    models,
+    rerank,
+    search,
+)
 from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
+from rowspace.serve.describe import describe
+from rowspace.serve.encoding import OneRerankAtATime, Queue, encoders_through
 from rowspace.serve.errors import add_error_handlers
 from rowspace.serve.guard import Guard
 from rowspace.serve.life import Life
 from rowspace.serve.metrics import Metrics
 from rowspace.serve.served import Served
 from rowspace.version import __version__
+
+DESCRIPTION = "Embeddings, search and reranking, by a space or a model of your own."
 
 
 def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
@@ -32,6 +45,7 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     app = FastAPI(
         title="Rowspace",
         version=__version__,
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(batcher, config),
@@ -40,6 +54,8 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
     counts.watch(running=lambda: life.running)
     add_error_handlers(app)
+    describe(app)
+    _share(served, batcher)
     for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
@@ -51,9 +67,17 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     return app
 
 
+def _share(served: Served, queue: Queue | None) -> None:
+    """Let threads use the models of `served` at the same time."""
+    if served.space is not None:
+        served.space.through = encoders_through(queue)
+    if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
+        served.reranker = OneRerankAtATime(served.reranker)
+
+
 def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
     """The routes, a file each."""
-    files = (health, models, embeddings)
+    files = (health, models, embeddings, search, documents, rerank, docs)
     return [file.routes(served, config) for file in files]
 
 
