@@ -12,6 +12,8 @@ from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
 from rowspace.serve.served import Served
 
+STUCK_SECONDS = 120.0
+"""Of one batch, after which the computing thread counts as stuck."""
 OPEN_SECONDS = 5.0
 """What the space may take to be opened in a version that another process wrote."""
 
@@ -40,9 +42,10 @@ def _of_work(state: Any, config: ServeConfig) -> str | None:
     """What keeps the server from computing; None if nothing does."""
     if state.life.draining:
         return "the server is ending"
-    batcher = getattr(state, "batcher", None)
-    if batcher is not None and not batcher.is_alive():
+    if not state.batcher.is_alive:
         return "the thread that computes has ended; start the server anew"
+    if state.batcher.busy_seconds > STUCK_SECONDS:
+        return f"one batch has been computed for {state.batcher.busy_seconds:.0f} seconds"
     return None
 
 
