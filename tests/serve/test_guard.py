@@ -126,7 +126,7 @@ def test_the_token_opens(locked: str) -> None:
     [
         *(b"", b"Bearer", TOKEN.encode(), b"Basic " + TOKEN.encode(), b"Bearer \xff\xfe"),
         *(b"Bearer " + TOKEN.encode()[:-1], b"Bearer " + TOKEN.encode() + b"x"),
-        *(b"Bearer " + TOKEN.encode("utf-16-le").replace(b"\0", b"")),
+        b"Bearer " + TOKEN.encode("utf-16-le").replace(b"\0", b""),
     ],
 )
 def test_nothing_else_does(locked: str, given: bytes) -> None:
@@ -229,7 +229,7 @@ def _until_refused(address: str) -> httpx.Response:
     raise AssertionError("never refused")
 
 
-# --- Methods and addresses -------------------------------------------------------------------------
+# --- Methods and addresses ------------------------------------------------------------------------
 
 
 def test_unknown_methods_are_refused(server: str) -> None:
@@ -258,7 +258,7 @@ def test_no_other_protocol_is_offered(server: str) -> None:
     assert status_of(talk(server, b"POST /echo HTTP/1.1\r\n", posts)) == 400
 
 
-# --- What every answer carries ---------------------------------------------------------------------
+# --- What every answer carries --------------------------------------------------------------------
 
 
 def test_every_answer_is_guarded(server: str) -> None:
@@ -314,7 +314,7 @@ def test_a_request_has_an_id_which_a_client_may_choose(server: str) -> None:
         assert answer.headers["x-request-id"].encode() != bad
 
 
-# --- Errors and the log ----------------------------------------------------------------------------
+# --- Errors and the log ---------------------------------------------------------------------------
 
 
 def test_what_nobody_foresaw_is_logged_and_not_told(
