@@ -40,7 +40,25 @@ class ServeConfig:
     max_tokens: int = 300_000
     """Of all texts of a request together."""
     max_k: int = 1000
-    """Hits of a search."""
+    """Hits of a search, for each query."""
+    max_queries: int = 64
+    """Of a search."""
+    max_query: int = 1 << 15
+    """Characters of a query."""
+    max_hits: int = 10_000
+    """Hits of a search, for all its queries together."""
+    max_pairs: int = 2048
+    """Pairs of a query and a text that one request gives the reranker."""
+    max_id: int = 512
+    """Characters of a document's id."""
+    max_fields: int = 64
+    """Metadata fields of a document that is added."""
+    max_metadata: int = 1 << 14
+    """Characters of a document's metadata, as JSON; each of its passages keeps them."""
+    search_threads: int = 4
+    """Searches that are answered at once."""
+    max_waiting: int = 64
+    """Searches, or rerankings, or additions and deletions, that wait; others are refused (429)."""
     queue_tokens: int = 1 << 18
     """Tokens that wait or are computed at once; what is beyond is refused (429)."""
     batch_tokens: int = 1 << 13
@@ -82,6 +100,8 @@ MIN_TOKEN = 16
 _POSITIVE = (
     *("max_body", "max_head", "max_requests", "max_items", "max_characters", "max_tokens"),
     *("max_k", "body_seconds", "queue_tokens", "batch_tokens", "deadline", "drain"),
+    *("max_queries", "max_query", "max_hits", "max_pairs", "max_id", "max_fields"),
+    *("max_metadata", "search_threads", "max_waiting"),
 )
 _HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?")
