@@ -13,6 +13,8 @@ from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
 from rowspace.serve.served import Served
 
+STUCK_SECONDS = 120.0
+"""Of one batch, after which the computing thread counts as stuck."""
 OPEN_SECONDS = 5.0
 """What the space may take to be opened in a version that another process wrote."""
 
@@ -44,8 +46,8 @@ def _of_work(state: Any, config: ServeConfig) -> str | None:
         return "the server is ending"
     if not batcher.is_alive:
         return "the thread that computes has ended; start the server anew"
-    if batcher.busy_seconds > config.deadline:
-        return f"one batch has been computed for {batcher.busy_seconds:.0f} s, and others wait"
+    if batcher.busy_seconds > STUCK_SECONDS:
+        return f"one batch has been computed for {batcher.busy_seconds:.0f} seconds"
     return None
 
 
