@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import docs, documents, health, rerank, search
+from rowspace.serve import docs, documents, embeddings, health, models, rerank, search
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.describe import describe
-from rowspace.serve.encoding import OneRerankAtATime, Queue, encoders_through
+from rowspace.serve.encoding import OneRerankAtATime, encoders_through
 from rowspace.serve.errors import add_error_handlers
 from rowspace.serve.served import Served
 from rowspace.version import __version__
@@ -24,17 +29,19 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     config : ServeConfig, optional
     """
     config = config or ServeConfig()
+    batcher = Batcher(served, config)
     app = FastAPI(
         title="Rowspace",
         version=__version__,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        lifespan=_lifespan(batcher, config),
     )
-    app.state.served, app.state.config = served, config
+    app.state.served, app.state.config, app.state.batcher = served, config, batcher
     add_error_handlers(app)
     describe(app)
-    _share(served, None)
+    _share(served, batcher, config)
     for router in _routers(served, config):
         app.include_router(router)
     if config.explorer and served.subjects:
@@ -44,20 +51,29 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     return app
 
 
-def _share(served: Served, queue: Queue | None) -> None:
+def _share(served: Served, batcher: Batcher, config: ServeConfig) -> None:
     """Let threads use the models of `served` at the same time."""
     if served.space is not None:
-        served.space.through = encoders_through(queue)
+        served.space.through = encoders_through(batcher, config.deadline)
     if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
         served.reranker = OneRerankAtATime(served.reranker)
 
 
 def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
     """The routes, a file each."""
-    return [
-        health.routes(served, config),
-        search.routes(served, config),
-        documents.routes(served, config),
-        rerank.routes(served, config),
-        docs.routes(served, config),
-    ]
+    files = (health, models, embeddings, search, documents, rerank, docs)
+    return [file.routes(served, config) for file in files]
+
+
+def _lifespan(batcher: Batcher, config: ServeConfig) -> Callable[[FastAPI], Any]:
+    """Computes between the start and the end of the server."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        try:
+            yield
+        finally:
+            await batcher.close(config.drain)
+
+    return lifespan
