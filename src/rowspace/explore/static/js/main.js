@@ -42,7 +42,7 @@ async function start() {
   await show();
 }
 
-let shown = "";
+let shown = null;
 
 async function show() {
   if (location.hash === shown) return;
