@@ -21,7 +21,7 @@ export function createColors(root, onChange) {
   }
 
   async function load(session, by, title) {
-    Object.assign(state, { by, title, data: null, lit: new Set(), all: false });
+    Object.assign(state, { by, title, data: null, lit: new Set(), all: false, open: null });
     if (by && by !== "none") {
       const { buffer } = await session.bytes("colors.bin", { by });
       const about = await session.ask("colors", { by });
@@ -39,10 +39,12 @@ export function createColors(root, onChange) {
   }
 
   function drawLegend() {
-    const { data, title } = state;
+    const { data, title, by } = state;
     root.hidden = !data;
     if (!data) return fill(root);
-    fill(root, h("h2", {}, title), data.kind === "number" ? numbers(data) : entries(data));
+    const open = state.open ?? (data.kind === "number" || by !== "cluster"); // clusters have their names on the map
+    fill(root, h("details", { open, ontoggle: (event) => { state.open = event.target.open; } },
+      h("summary", {}, title), ...(data.kind === "number" ? numbers(data) : entries(data))));
   }
 
   function entries({ names, counts }) {
@@ -70,8 +72,8 @@ export function createColors(root, onChange) {
 
   /** The legend as a saved picture draws it. */
   function legend() {
-    const { data, title, lit } = state;
-    if (!data) return null;
+    const { data, title, lit, by } = state;
+    if (!data || (by === "cluster" && !state.open)) return null;
     if (data.kind === "number") return { title, ramp: ramp(), low: shortly(data.low), high: shortly(data.high) };
     const colors = categoryColors(data.names);
     const wanted = data.names.map((name, i) => ({ name, color: colors[i], code: i })).filter(({ code }) => data.counts[code] && (!lit.size || lit.has(code)));

@@ -33,8 +33,8 @@ class MapView {
     this.hovered = null; // { row, rows }
     const parts = (this.parts = layoutOf(root));
     this.scatter = createScatter(parts.frame, {
-      label: "Map", onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
-      onLasso: (rows) => this.lassoed(rows), onView: (view) => this.viewed(view),
+      label: "Map", fit: true, onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
+      onLasso: (rows) => this.lassoed(rows), onView: (view, isAll) => this.viewed(view, isAll),
     });
     const session = () => this.session;
     const go = (row) => this.pin(row, { focus: true });
@@ -241,8 +241,8 @@ class MapView {
     this.parts.lassoButton.setAttribute("aria-pressed", String(on));
   }
 
-  viewed(view) {
-    this.keep({ at: writeView(view) });
+  viewed(view, isAll) {
+    this.keep({ at: isAll ? null : writeView(view) });
     this.labels.look().catch((error) => this.fail(error));
   }
 
@@ -258,12 +258,12 @@ class MapView {
     const open = this.pins.open(), near = open?.neighbors ?? [];
     const marks = [], named = [], lines = [];
     const name = (row, text, kind, weight) => text && named.push({ row, text, kind, weight });
-    (this.found.rows().length ? this.foundLabels : []).forEach(({ row, label }, i) => { marks.push({ row, kind: "found" }); name(row, label, "", 2e6 - i); });
-    near.forEach(({ row, label }, i) => { marks.push({ row, kind: "near" }); lines.push({ from: open.row, to: row, kind: "line" }); name(row, label, "", 4e6 - i); });
+    (this.found.rows().length ? this.foundLabels : []).forEach(({ row, label }, i) => { marks.push({ row, kind: "found" }); name(row, label, "near", -i); });
+    near.forEach(({ row, label }, i) => { marks.push({ row, kind: "near" }); lines.push({ from: open.row, to: row, kind: "line" }); name(row, label, "near", 1e3 - i); });
     for (const pin of this.pins.pins()) { marks.push({ row: pin.row, kind: "pin" }); name(pin.row, pin.label, "pin", 1); }
     if (this.hovered) {
       marks.push({ row: this.hovered.row, kind: "pin" });
-      for (const { row, label } of this.hovered.rows) { marks.push({ row, kind: "near" }); lines.push({ from: this.hovered.row, to: row, kind: "line" }); name(row, label, "", 5e6); }
+      for (const { row, label } of this.hovered.rows) { marks.push({ row, kind: "near" }); lines.push({ from: this.hovered.row, to: row, kind: "line" }); name(row, label, "near", 1e4); }
     }
     if (this.answer) {
       for (const { row, label } of [...this.answer.terms, ...this.answer.answers.slice(0, 1)]) { marks.push({ row, kind: "pin" }); name(row, label, "pin", 2); }
