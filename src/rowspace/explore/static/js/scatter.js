@@ -14,8 +14,8 @@
 //                                    NaN is grey; visible: for each colour, false where it is faint
 //   await scatter.paint({ codes, values, colors, visible })   the same points in other colours
 //   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds, the
-//                                    first being drawn first: "pin" (always), "near", "area" (of many
-//                                    points, centred), ""
+//                                    first being drawn first: "pin" (always), "near", "area" and
+//                                    "part" (of many points, centred), ""
 //   scatter.setArrows([{ from, to, kind }])         rows; kind "line" is thin and has no head
 //   scatter.setMarks([{ row, kind }])               rings: "pin", "found" or "near"
 //   scatter.select(rows)                            many points that stand out, as of a lasso

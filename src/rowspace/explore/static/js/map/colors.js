@@ -63,7 +63,9 @@ export function createColors(root, onChange) {
     ];
   }
 
-  function numbers({ low, high, log }) {
+  function numbers({ low, high, log, dates }) {
+    if (low == null) return [h("p", { class: "note" }, "No point has one.")];
+    [low, high] = dates ?? [low, high];
     return [
       h("div", { class: "ramp", "aria-hidden": "true", style: { background: `linear-gradient(to right, ${ramp().join(",")})` } }),
       h("div", { class: "ends" }, h("span", {}, shortly(low)), log ? h("span", { class: "scale" }, "log") : null, h("span", {}, shortly(high))),
@@ -74,7 +76,7 @@ export function createColors(root, onChange) {
   function legend() {
     const { data, title, lit, by } = state;
     if (!data || (by === "cluster" && !state.open)) return null;
-    if (data.kind === "number") return { title, ramp: ramp(), low: shortly(data.low), high: shortly(data.high) };
+    if (data.kind === "number") return { title, ramp: ramp(), low: shortly((data.dates ?? [data.low])[0]), high: shortly(data.dates?.[1] ?? data.high) };
     const colors = categoryColors(data.names);
     const wanted = data.names.map((name, i) => ({ name, color: colors[i], code: i })).filter(({ code }) => data.counts[code] && (!lit.size || lit.has(code)));
     return { title, entries: wanted.slice(0, SHOWN) };
@@ -95,6 +97,7 @@ function categories(raw, names) {
 }
 
 function shortly(value) {
+  if (value == null) return "";
   if (typeof value === "string") return value;
   if (Math.abs(value) >= 10_000) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
   return Number.isInteger(value) ? String(value) : value.toPrecision(3);

@@ -7,6 +7,7 @@ const KINDS = {
   pin: { size: 13.5, weight: 650 },
   near: { size: 12.5, weight: 500 },
   area: { size: 13, weight: 600, centred: true },
+  part: { size: 12, weight: 550, centred: true },
   "": { size: 12, weight: 400 },
 };
 const GAP = 3;
@@ -100,7 +101,7 @@ export function createOverlay(container, place) {
 }
 
 function heavy({ kind = "", weight = 0 }) {
-  return { pin: 3e12, near: 2e12, area: 1e12, "": 0 }[kind] + weight;
+  return { pin: 3e12, near: 2e12, area: 1e12, part: 1e11, "": 0 }[kind] + weight;
 }
 
 function placed({ text, kind = "", color }, [x, y], width) {
