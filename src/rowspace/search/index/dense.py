@@ -64,7 +64,8 @@ class DenseIndex:
             row_ids, matrix = row_ids[filled], matrix[filled]
         self.row_ids = row_ids
         self.mapped = mapped
-        self._exact = ExactIndex(matrix)
+        self.exact = ExactIndex(matrix)
+        self.units = matrix
 
     def search(
         self, queries: NDArray[np.float32], k: int, where: Where | None = None
@@ -74,7 +75,7 @@ class DenseIndex:
         rows = np.empty((len(queries), 0), np.uint64)
         if len(self.row_ids):
             allowed = None if where is None else self._mask(where.row_ids)
-            scores, found = self._exact.search(queries, min(k, len(self.row_ids)), allowed)
+            scores, found = self.exact.search(queries, min(k, len(self.row_ids)), allowed)
             rows = _ids(self.row_ids, found)
         if self.mapped is not None:
             nodes = None if where is None else self.mapped.mask_of(where.row_ids)
