@@ -1,0 +1,46 @@
+// The words on the map: names of clusters, names of what is pinned, found or pointed at, and, zoomed in
+// so far that there is room, of points themselves.
+
+const CLOSE = 300; // points in view that all have a label where it has room
+const FREQUENT = 70; // words that have one before that: the first are the most frequent
+const FROM = 1.6; // zoom from which they do
+
+/** `session()` knows the labels of rows; `set()` is "words" where rows are in order of frequency. */
+export function createLabels(scatter, session, set) {
+  let areas = [], named = [], near = [], asked = 0;
+
+  function draw() {
+    const rows = new Set(named.map(({ row }) => row));
+    scatter.setLabels([...areas, ...named, ...near.filter(({ row }) => !rows.has(row))]);
+  }
+
+  /** After the view rests: names of the points that are in it. */
+  async function look() {
+    const turn = ++asked;
+    const view = scatter.view();
+    if (!view) return;
+    const rows = scatter.inView(CLOSE) ?? (set() === "words" && view.zoom >= FROM ? scatter.firstInView(FREQUENT) : []);
+    const labels = await session().labels(rows);
+    if (turn !== asked) return;
+    near = rows.map((row, i) => ({ row, text: short(labels.get(row)), weight: -i }));
+    draw();
+  }
+
+  return {
+    look, draw,
+    setAreas(labels) {
+      areas = labels.map(({ text, x, y, n, cluster }) => ({ text: short(text, 34), x, y, weight: n, kind: "area", cluster }));
+      draw();
+    },
+    /** [{ row, text, kind, weight }] of points that matter now. */
+    setNamed(labels) {
+      named = labels.map((label) => ({ ...label, text: short(label.text) }));
+      draw();
+    },
+    clear() { areas = []; named = []; near = []; draw(); },
+  };
+}
+
+function short(text, most = 30) {
+  return text.length > most ? `${text.slice(0, most - 1).trimEnd()}…` : text;
+}
