@@ -8,12 +8,28 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import embeddings, health, models
+from rowspace.serve import (
+    docs,
+    documents,
+    embeddings,
+    health,
+    metrics,
+    models,
+    rerank,
+    search,
+)
 from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
+from rowspace.serve.describe import describe
+from rowspace.serve.encoding import OneRerankAtATime, encoders_through
 from rowspace.serve.errors import add_error_handlers
+from rowspace.serve.guard import Guard
+from rowspace.serve.life import Life
+from rowspace.serve.metrics import Metrics
 from rowspace.serve.served import Served
 from rowspace.version import __version__
+
+DESCRIPTION = "Embeddings, search and reranking, by a space or a model of your own."
 
 
 def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
@@ -29,24 +45,39 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     app = FastAPI(
         title="Rowspace",
         version=__version__,
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(batcher, config),
     )
     app.state.served, app.state.config, app.state.batcher = served, config, batcher
+    app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
+    counts.watch(life, batcher)
     add_error_handlers(app)
-    for router in _routers(served, config):
+    describe(app)
+    _share(served, batcher, config)
+    for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
         from rowspace.explore.routes import mount_explorer
 
         mount_explorer(app, served.subjects)
+    # Added last, it is outermost: it stands before every other middleware.
+    app.add_middleware(Guard, config=config, life=life, metrics=counts)
     return app
+
+
+def _share(served: Served, batcher: Batcher, config: ServeConfig) -> None:
+    """Let threads use the models of `served` at the same time."""
+    if served.space is not None:
+        served.space.through = encoders_through(batcher, config.deadline)
+    if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
+        served.reranker = OneRerankAtATime(served.reranker)
 
 
 def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
     """The routes, a file each."""
-    files = (health, models, embeddings)
+    files = (health, models, embeddings, search, documents, rerank, docs)
     return [file.routes(served, config) for file in files]
 
 

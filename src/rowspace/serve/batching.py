@@ -25,6 +25,7 @@ from rowspace.serve.models import find_model
 from rowspace.serve.queue import FairQueue, Job
 from rowspace.serve.queued_encoder import QueuedEncoder
 from rowspace.serve.served import Served
+from rowspace.space.encoder import Encoder
 
 _INLINE = 1024
 """Tokens, about, of a request that is tokenised at once; a longer one is in a thread."""
@@ -44,6 +45,8 @@ class Embedded:
     """(n, dim) float32."""
     n_tokens: NDArray[np.int64]
     """(n,) tokens that were read of each text."""
+    n_truncated: int
+    """Texts that were not read to their end."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,10 @@ class Batcher:
         """
         return QueuedEncoder(self, self._load(find_model(self._served, model)))
 
+    def queued_for(self, encoder: Encoder) -> QueuedEncoder:
+        """As `queued`, for an encoder that the space has loaded."""
+        return QueuedEncoder(self, self._keep(encoder.fingerprint, encoder))
+
     def embed_here(
         self, embedder: Embedder, texts: Sequence[str], input_type: str | None
     ) -> Embedded:
@@ -168,6 +175,10 @@ class Batcher:
         return _answer(job)
 
     # Watching
+
+    def on_batch(self, tell: Callable[[int, int], None]) -> None:
+        """Have `tell` called after each batch, with its numbers of texts and tokens."""
+        self._computing.on_batch = tell
 
     @property
     def is_alive(self) -> bool:
@@ -230,7 +241,13 @@ class Batcher:
         """What runs a model; kept, until the space has another of this name."""
         key = self._key(name)
         if key not in self._embedders:
-            self._embedders[key] = embedder_of(self._served.encoder_of(name))
+            encoder = self._served.encoder_of(name)  # a space gives it through `queued_for`
+            return self._keep(key, encoder)
+        return self._embedders[key]
+
+    def _keep(self, key: str, encoder: Encoder) -> Embedder:
+        if key not in self._embedders:
+            self._embedders[key] = embedder_of(encoder)
         return self._embedders[key]
 
     def _key(self, name: str) -> str:
@@ -313,7 +330,7 @@ class Batcher:
 def _answer(job: Job) -> Embedded:
     if job.error is not None:
         raise job.error
-    return Embedded(job.vectors, job.work.n_tokens)
+    return Embedded(job.vectors, job.work.n_tokens, getattr(job.work, "n_truncated", 0))
 
 
 def _ending() -> ApiError:

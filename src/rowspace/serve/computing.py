@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rowspace.errors import RemoteError, SpaceError
 from rowspace.serve.errors import ApiError
@@ -41,6 +41,9 @@ class Computing:
         self.rate = 0.0
         """Tokens a second of the last batches; 0 before the first."""
         self.last_progress = time.monotonic()
+        """When a batch was finished last."""
+        self.on_batch: Callable[[int, int], None] = lambda n_texts, n_tokens: None
+        """Told of each batch how many texts and tokens it had."""
 
     @property
     def is_alive(self) -> bool:
@@ -156,12 +159,14 @@ class Computing:
         _settle(over)
 
     def _note(self, slices: Sequence[Slice], seconds: float) -> None:
+        n_texts = sum(part.stop - part.start for part in slices)
         n_tokens = sum(part.n_tokens for part in slices)
         rate = n_tokens / max(seconds, 1e-6)
         self.rate += (_SMOOTHING if self.rate else 1.0) * (rate - self.rate)
         self.n_batches += 1
         self.n_tokens += n_tokens
-        self.n_texts += sum(part.stop - part.start for part in slices)
+        self.n_texts += n_texts
+        self.on_batch(n_texts, n_tokens)
 
     def _fail(self, slices: Sequence[Slice], error: Exception) -> None:
         _logger.warning("a request could not be computed", exc_info=error)
