@@ -34,7 +34,7 @@ BODIES += [b"[" * 100_000, b'{"a":' * 50_000, b"1" * 10_000, b'{"a":1}{"a":2}', 
 BODIES += [b"NaN", b'{"query":"a","query":"b"}', b'{"input":"\xed\xa0\x80"}', b"\0" * 100, b"-"]
 TYPES = ["application/json"] * 6
 TYPES += ["", "text/plain", "application/json; charset=utf-16", "multipart/form-data", "x", "a/b/c"]
-UNDESCRIBED = {"/v1/embeddings": {"model": "a", "input": ["heat", "cold"], "dimensions": 8}}
+UNDESCRIBED = {"/v1/embeddings": {"model": "default", "input": ["heat", "cold"]}}
 """A body for routes that read theirs themselves."""
 
 
@@ -80,6 +80,12 @@ class Fields:
             for where in self._places(path, operation):
                 for value in VALUES:
                     yield self._asked(method, path, operation, {}, {where: value})
+
+    def right(self) -> Iterator[Asked]:
+        """A request of each route with a body, as its example has it."""
+        for method, path, operation in self.operations:
+            if self._has_body(method, path, operation):
+                yield self._asked(method, path, operation, {})
 
     def any(self) -> Asked:
         """A few values in a few fields of some route."""
@@ -211,7 +217,7 @@ def _json() -> dict[str, str]:
 
 # --- Bytes ----------------------------------------------------------------------------------------
 
-METHODS = [b"GET"] * 8 + [b"POST"] * 6 + [b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"]
+METHODS = [b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"]
 METHODS += [b"get", b"", b"G\0T", b"CONNECT", b"PRI", b"M-SEARCH", b"A" * 5000, b"GET GET", b"\xff"]
 TARGETS = [b"/health", b"/v1/search", b"/v1/embeddings", b"/explore/", b"/explore/api/about", b"/"]
 TARGETS += [
@@ -259,7 +265,7 @@ HEADERS += [
 ]
 HEADERS += [b"Content-Length: 99999999999999999999", b"Content-Length: 7", b"Content-Length: 0"]
 HEADERS += [b"Content-Length: 7\r\nContent-Length: 9", b"Content-Length: 5, 5", b"Content-Length:"]
-HEADERS += [b"Transfer-Encoding: chunked"] * 6 + [b"Transfer-Encoding: xchunked"]
+HEADERS += [b"Transfer-Encoding: chunked", b"Transfer-Encoding: xchunked"]
 HEADERS += [b"Transfer-Encoding: gzip, chunked", b"Transfer-Encoding: chunked, chunked"]
 HEADERS += [b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"Transfer-Encoding:\x0bchunked"]
 HEADERS += [b"Upgrade: websocket\r\nConnection: upgrade", b"Upgrade: h2c\r\nConnection: upgrade"]
@@ -273,7 +279,8 @@ HEADERS += [
     b"\xff: y",
 ]
 HEADERS += [b"x: " + b"y" * 100_000, b"\r\n".join(b"h%d: v" % n for n in range(3000))]
-HEADERS += [b"Content-Type: application/json"] * 4 + [
+HEADERS += [
+    b"Content-Type: text/plain",
     b"Content-Type: \xff",
     b"Content-Encoding: gzip",
 ]
@@ -292,7 +299,7 @@ HEADERS += [
 ]
 HEADERS += [b"X-Forwarded-For: evil", b"X-Forwarded-Host: evil.example", b"Sec-Fetch-Site: \xff"]
 HEADERS += [b"Accept-Encoding: gzip;q=x", b"Accept: */*;q=zz", b"Cookie: " + b"a=b;" * 2000]
-ENDS = [b"\r\n"] * 8 + [b"\n", b"", b"\r", b"\r\n\r\n", b"\0"]
+ENDS = [b"\n", b"", b"\r", b"\r\n\r\n", b"\0"]
 CHUNKS = [
     b"2\r\n{}\r\n0\r\n\r\n",
     b"zz\r\nx\r\n",
@@ -314,14 +321,27 @@ CHUNKS += [
 
 
 def raw(rng: random.Random) -> bytes:
-    """Bytes that are nearly a request, or not at all."""
+    """Bytes that are nearly a request, with a defect or two."""
     if rng.random() < 0.05:
         return rng.randbytes(rng.randrange(1, 3000))
-    line = b" ".join((rng.choice(METHODS), rng.choice(TARGETS), rng.choice(VERSIONS)))
-    headers = [rng.choice(HEADERS) for _ in range(rng.randrange(5))]
-    body = rng.choice([*CHUNKS, *CHUNKS, *BODIES, b"x" * 300_000, b"GET /health HTTP/1.1\r\n\r\n"])
-    parts = (line + b"\r\n", rng.choice(HOSTS), b"".join(one + b"\r\n" for one in headers))
-    message = b"".join(parts) + rng.choice(ENDS) + body
+    wrong = set(rng.choices(["line", "target", "host", "header", "end", "body"], k=2))
+    posts = rng.random() < 0.5
+    line = [b"POST" if posts else b"GET", b"/v1/search" if posts else b"/health", b"HTTP/1.1"]
+    if "line" in wrong:
+        line = [rng.choice(METHODS), line[1], rng.choice(VERSIONS)]
+    if "target" in wrong:
+        line[1] = rng.choice(TARGETS)
+    host = rng.choice(HOSTS) if "host" in wrong else HOSTS[0]
+    headers = rng.choices(HEADERS, k=rng.randrange(1, 3)) if "header" in wrong else []
+    body = rng.choice([*CHUNKS, *BODIES]) if "body" in wrong else b'{"query":"heat"}'
+    if posts:
+        body_length = b"Content-Length: %d" % len(body)
+        is_chunked = body in CHUNKS or rng.random() < 0.1
+        headers += [b"Content-Type: application/json"]
+        headers += [b"Transfer-Encoding: chunked" if is_chunked else body_length]
+    end = rng.choice(ENDS) if "end" in wrong else b"\r\n"
+    head = b" ".join(line) + b"\r\n" + host + b"".join(one + b"\r\n" for one in headers)
+    message = head + end + (body if posts else b"")
     if rng.random() < 0.1:
         message = message[: rng.randrange(1, len(message) + 1)]
-    return message * 2 if rng.random() < 0.05 else message
+    return message * 3 if rng.random() < 0.05 else message

@@ -26,7 +26,7 @@ class LengthReranker:
 
 def _served(folder: Path) -> Served:
     texts = ["Heat flows from hot to cold.", "A wing in a supersonic flow.", "Ice melts slowly."]
-    documents = [document(f"d{n}", text, year=1900 + n) for n, text in enumerate(texts)]
+    documents = [document(f"d{n}", text, independence=1950 + n) for n, text in enumerate(texts)]
     space = make_space(folder / "a", documents)
     words = Vectors([f"word{n}" for n in range(30)], np.random.default_rng(1).normal(size=(30, 8)))
     words.save(folder / "words.txt")

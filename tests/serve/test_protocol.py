@@ -91,6 +91,21 @@ def test_nonsense_after_a_request_does_not_cost_its_answer(server: str) -> None:
     assert status_of(answers) == 200
 
 
+def test_an_answer_to_a_closed_connection_is_no_failure(
+    server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asks = b"GET /slow?seconds=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    # The second request breaks off while the first is answered, which ends the connection.
+    assert talk(server, asks + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n") == b""
+    wait_for(lambda: _running(server) == 1)
+    assert caplog.text == ""
+
+
+def _running(address: str) -> float:
+    text = httpx.get(f"{address}/metrics").text
+    return float(text.partition("\nrowspace_requests_running ")[2].partition("\n")[0])
+
+
 def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "SEND_SECONDS", 0.2)
     with serving(monkeypatch) as address, socket.socket() as lazy:

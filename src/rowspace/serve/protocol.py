@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -37,7 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; its first head is waited for."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Patient(transport)))
         # Uvicorn's own answer to too many would not be in our shape.
         self._limit, self.limit_concurrency = self.config.limit_concurrency or 0, None
         if len(self.connections) > 2 * self._limit:
@@ -134,6 +135,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def _abort_later(self) -> None:
         _cancel(self._send_clock)
         self._send_clock = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+
+class _Patient:
+    """A transport to which one may write when the client has left, as to asyncio's own.
+
+    uvloop's raises, which would look like an error of the application.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _cancel(clock: asyncio.TimerHandle | None) -> None:
