@@ -91,6 +91,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._quiet = True, 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._deaf and is_last:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """The client does not read what it is sent."""
         super().pause_writing()
@@ -122,8 +129,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end(self, status: int, message: str) -> None:
         """Tell what is wrong and hang up, after the answers that whole requests still get."""
         cycle = self.cycle
+        if self.pipeline and cycle.more_body:  # the broken one waits behind others
+            self.pipeline.popleft()
+            self._deaf = True
+            return
         if cycle and not cycle.more_body and not cycle.response_complete:
-            cycle.keep_alive, self._deaf = False, True
+            self._deaf = True
             return
         if not cycle or cycle.response_complete or not cycle.response_started:
             self.transport.write(_answer(status, message))
