@@ -53,6 +53,8 @@ class Embedded:
     """(n, dim) float32."""
     n_tokens: NDArray[np.int64]
     """(n,) tokens that were read of each text."""
+    n_truncated: int
+    """Texts that were not read to their end."""
 
 
 @dataclass(frozen=True)
@@ -430,7 +432,7 @@ class Batcher:
 def _answer(job: Job) -> Embedded:
     if job.error is not None:
         raise job.error
-    return Embedded(job.vectors, job.work.n_tokens)
+    return Embedded(job.vectors, job.work.n_tokens, getattr(job.work, "n_truncated", 0))
 
 
 def _settle_all(jobs: Sequence[Job]) -> None:
