@@ -127,7 +127,7 @@ class Fields:
             if parameter["in"] == "path":
                 path = path.replace(f"{{{name}}}", _quoted(given.pop(name, "a")) or "%20")
             elif parameter.get("required") and name not in given:
-                given[name] = self._instance(parameter["schema"])
+                given[name] = self._instance(parameter["schema"], name=name)
         pairs = "&".join(f"{quote(name)}={_quoted(value)}" for name, value in given.items())
         return f"{path}?{pairs}" if pairs else path
 
@@ -145,33 +145,29 @@ class Fields:
             return copy.deepcopy(UNDESCRIBED[path])
         return self._instance(self._schema(operation))
 
-    def _instance(self, schema: Schema, depth: int = 0) -> Any:
+    def _instance(self, schema: Schema, depth: int = 0, name: str = "") -> Any:
         schema = self._resolved(schema)
         for said in ("examples", "enum"):
             if schema.get(said):
                 return copy.deepcopy(schema[said][0])
-        if depth > 5:
-            return None
+        if "default" in schema or {"type": "null"} in schema.get("anyOf", []) or depth > 5:
+            return copy.deepcopy(schema.get("default"))
         kind = schema.get("type")
         if kind == "object":
             fields = schema.get("properties", {}).items()
-            return {name: self._instance(inner, depth + 1) for name, inner in fields}
+            return {name: self._instance(inner, depth + 1, name) for name, inner in fields}
         if kind == "array":
-            return [self._instance(schema.get("items", {}), depth + 1)]
-        plain = {"string": "heat", "integer": 1, "number": 0.5, "boolean": False, None: "heat"}
-        return plain.get(kind)
+            return [self._instance(schema.get("items", {}), depth + 1, name)]
+        text = "word1" if len(name) == 1 else "heat flows"
+        plain = {"string": text, "integer": 1, "number": 0.5, "boolean": False}
+        return plain.get(str(kind), text)
 
     def _resolved(self, schema: Schema) -> Schema:
-        while True:
-            if "$ref" in schema:
-                name = schema["$ref"].rpartition("/")[2]
-                resolved = self._described["components"]["schemas"][name]
-                schema = {**resolved, **{k: v for k, v in schema.items() if k != "$ref"}}
-            elif "anyOf" in schema:
-                schema = {**schema, **schema["anyOf"][0]}
-                del schema["anyOf"]
-            else:
-                return schema
+        while "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            resolved = self._described["components"]["schemas"][name]
+            schema = {**resolved, **{k: v for k, v in schema.items() if k != "$ref"}}
+        return schema
 
     def _places(self, path: str, operation: Schema) -> list[tuple[str | int, ...]]:
         """Every field of a body, by the way to it."""
