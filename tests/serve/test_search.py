@@ -316,7 +316,7 @@ def test_a_server_without_a_space_says_what_to_start(path: str, tmp_path: Path) 
     from rowspace.serve.app import create_app
     from rowspace.serve.served import Served
 
-    with TestClient(create_app(Served("model", tmp_path))) as client:
+    with TestClient(create_app(Served("model", tmp_path)), "http://127.0.0.1") as client:
         check_error(client.post(path, json={"query": "a"}), 404, None, "with a space")
         assert path not in client.get("/openapi.json").json()["paths"]
 

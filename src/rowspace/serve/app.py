@@ -8,12 +8,24 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from rowspace.serve import docs, documents, embeddings, health, models, rerank, search
+from rowspace.serve import (
+    docs,
+    documents,
+    embeddings,
+    health,
+    metrics,
+    models,
+    rerank,
+    search,
+)
 from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.describe import describe
 from rowspace.serve.encoding import OneRerankAtATime, encoders_through
 from rowspace.serve.errors import add_error_handlers
+from rowspace.serve.guard import Guard
+from rowspace.serve.life import Life
+from rowspace.serve.metrics import Metrics
 from rowspace.serve.served import Served
 from rowspace.version import __version__
 
@@ -39,15 +51,19 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
         lifespan=_lifespan(batcher, config),
     )
     app.state.served, app.state.config, app.state.batcher = served, config, batcher
+    app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
+    counts.watch(running=lambda: life.running)
     add_error_handlers(app)
     describe(app)
     _share(served, batcher, config)
-    for router in _routers(served, config):
+    for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
         from rowspace.explore.routes import mount_explorer
 
         mount_explorer(app, served.subjects)
+    # Added last, it is outermost: it stands before every other middleware.
+    app.add_middleware(Guard, config=config, life=life, metrics=counts)
     return app
 
 

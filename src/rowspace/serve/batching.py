@@ -30,6 +30,7 @@ from rowspace.serve.models import find_model
 from rowspace.serve.queue import FairQueue, Job, Slice
 from rowspace.serve.queued_encoder import QueuedEncoder
 from rowspace.serve.served import Served
+from rowspace.space.encoder import Encoder
 
 _logger = logging.getLogger("rowspace")
 _INLINE = 1024
@@ -170,6 +171,10 @@ class Batcher:
         name = find_model(self._served, model)
         return QueuedEncoder(self, self._load(name))
 
+    def queued_for(self, encoder: Encoder) -> QueuedEncoder:
+        """As `queued`, for an encoder that the space has loaded."""
+        return QueuedEncoder(self, self._keep(encoder.fingerprint, encoder))
+
     def embed_here(
         self, embedder: Embedder, texts: Sequence[str], input_type: str | None
     ) -> Embedded:
@@ -252,7 +257,13 @@ class Batcher:
         """What runs a model; kept, until the space has another of this name."""
         key = self._key(name)
         if key not in self._embedders:
-            self._embedders[key] = embedder_of(self._served.encoder_of(name))
+            encoder = self._served.encoder_of(name)  # a space gives it through `queued_for`
+            return self._keep(key, encoder)
+        return self._embedders[key]
+
+    def _keep(self, key: str, encoder: Encoder) -> Embedder:
+        if key not in self._embedders:
+            self._embedders[key] = embedder_of(encoder)
         return self._embedders[key]
 
     def _key(self, name: str) -> str:

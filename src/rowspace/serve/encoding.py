@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.errors import CorpusError
 from rowspace.search.rerank import Reranker
 from rowspace.serve.batching import Batcher
 from rowspace.serve.errors import ApiError
@@ -35,12 +36,7 @@ def encoders_through(batcher: Batcher, deadline: float) -> Callable[[str, Encode
     """
 
     def through(name: str, encoder: Encoder) -> Encoder:
-        queued = batcher.queued(name)
-        if queued.fingerprint == encoder.fingerprint:
-            return PatientEncoder(queued, deadline)
-        # Another process put a new model in its place just now: this search is of the version
-        # before, and the batcher does not use its encoder any more.
-        return encoder
+        return PatientEncoder(batcher.queued_for(encoder), deadline)
 
     return through
 
@@ -113,9 +109,23 @@ class OneRerankAtATime:
         self._lock = threading.Lock()
 
     def predict(self, pairs: list[tuple[str, str]], /) -> NDArray[Any]:
-        """(n_pairs,) scores, as the reranker's."""
-        with self._lock, _untold():
-            return self._reranker.predict(pairs)
+        """(n_pairs,) scores, as the reranker's.
+
+        Raises
+        ------
+        ApiError
+            500 if one is not finite, which is no fault of the client's.
+        """
+        try:
+            with self._lock, _untold():
+                scores = np.asarray(self._reranker.predict(pairs))
+        except CorpusError as error:
+            raise ApiError(500, str(error), code="reranker_failed") from error
+        if not np.isfinite(scores).all():
+            raise ApiError(
+                500, "the reranker gave a score that is not finite", code="reranker_failed"
+            )
+        return scores
 
 
 @contextmanager
