@@ -345,3 +345,12 @@ def test_hits_of_a_sentence_encoder_are_those_of_the_library_whatever_else_is_as
         found = list(threads.map(lambda query: _hits(client, query=query, k=5), queries))
         assert {answer.status_code for answer in others.result()} == {200}
     assert found == expected
+
+
+def test_tokens_are_counted_as_embeddings_count_them(client: Client) -> None:
+    queries = ["a river bank", "money"]
+    body = {"model": "default", "input": queries, "input_type": "query"}
+    counted = client.post("/v1/embeddings", json=body).json()["usage"]
+    assert counted["total_tokens"] > 0
+    answer = client.post("/v1/search", json={"query": queries, "k": 1})
+    assert answer.json()["usage"] == counted

@@ -131,6 +131,11 @@ class Space:
         """The metadata fields that a filter can use, with their types."""
         return {name: field.type for name, field in self._current().commit.fields.items()}
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The last finished write, for those who look at all passages of one version."""
+        return self._current()
+
     # --- Searching -------------------------------------------------------------------------------
 
     def search(

@@ -52,7 +52,7 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     )
     app.state.served, app.state.config, app.state.batcher = served, config, batcher
     app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
-    counts.watch(running=lambda: life.running)
+    counts.watch(life, batcher)
     add_error_handlers(app)
     describe(app)
     _share(served, batcher, config)
