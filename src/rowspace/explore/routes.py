@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from rowspace.explore import about, tokens
+from rowspace.explore import about, positions, tokens
 from rowspace.explore.subject import Subject
 
 HOME = "/explore/"
@@ -38,4 +38,4 @@ def mount_explorer(app: FastAPI, subjects: Sequence[Subject]) -> None:
 
 def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
     """The routes, a file each."""
-    return [about.routes(subjects), tokens.routes(subjects)]
+    return [about.routes(subjects), tokens.routes(subjects), positions.routes(subjects)]

@@ -25,6 +25,8 @@ class Subject:
     """Of words; None in a space that has a sentence encoder."""
     sets: dict[str, Points] = field(default_factory=dict)
     """The sets of points that maps can show, by their kind, the first being shown at first."""
+    extrapolation: Path | None = None
+    """A folder of `rowspace extrapolate` to show; None for what may lie in the space."""
 
 
 def open_subject(path: Path | str, space: Space | None = None) -> Subject:
