@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
 
-.PHONY: demo test test-fast check setup setup-dev bench constraints clean
+.PHONY: demo test test-fast check setup setup-dev browser explorer-library bench constraints clean
 
 demo: setup
 	rm -rf $(DEMO)
@@ -26,7 +26,7 @@ demo: setup
 	@$(BIN)/rowspace analogy $(DEMO_WORDS) man boy girl -k 3
 	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser.'
 
-test: setup-dev
+test: setup-dev browser
 	$(BIN)/python -m pytest
 
 test-fast: setup-dev
@@ -41,6 +41,15 @@ check: setup-dev
 bench: setup-dev
 	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# What the explorer's tests look through; where it cannot be installed, they skip.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq chromium >/dev/null; } || echo 'no chromium: the tests in it will skip'
+
+# Bundle the explorer's one JavaScript library anew, after a change of its version. Needs npm.
+explorer-library:
+	cd constraints/explorer && npm ci --silent && npm run --silent build
 
 # The stamps make a second run install nothing.
 setup: $(VENV)/base.stamp

@@ -76,7 +76,7 @@ class Says:
 
 @pytest.mark.parametrize("scores", [[1.0], [[1.0, 2.0]] * 2, [1.0, np.nan], 1.0])
 def test_scores_that_are_not_one_number_a_hit_are_refused(scores: Any) -> None:
-    with pytest.raises(ConfigError, match=r"the reranker gave scores of the shape .* for 2 hits"):
+    with pytest.raises(ConfigError, match=r"the reranker gave scores of the shape .* for 2 texts"):
         rerank(Says(scores), "q", [_hit("a", "x"), _hit("b", "y")])
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from rowspace.explore import position_values as values
+from rowspace.explore.asked import subject_of
 from rowspace.explore.extrapolation import COMMAND, FOLDER, RESULTS, read_extrapolation
 from rowspace.explore.subject import Subject
-from rowspace.explore.token_models import subject_of
 
 
 def routes(subjects: Sequence[Subject]) -> APIRouter:

@@ -10,7 +10,17 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from rowspace.explore import about, positions, tokens
+from rowspace.explore import (
+    about,
+    color_routes,
+    map_routes,
+    point_routes,
+    positions,
+    questions,
+    tokens,
+)
+from rowspace.explore.atlas import Atlas
+from rowspace.explore.jobs import Jobs
 from rowspace.explore.subject import Subject
 
 HOME = "/explore/"
@@ -38,4 +48,13 @@ def mount_explorer(app: FastAPI, subjects: Sequence[Subject]) -> None:
 
 def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
     """The routes, a file each."""
-    return [about.routes(subjects), tokens.routes(subjects), positions.routes(subjects)]
+    atlas = Atlas(Jobs())
+    return [
+        about.routes(subjects, atlas),
+        map_routes.routes(subjects, atlas),
+        color_routes.routes(subjects, atlas),
+        point_routes.routes(subjects, atlas),
+        questions.routes(subjects),
+        tokens.routes(subjects),
+        positions.routes(subjects),
+    ]

@@ -2,31 +2,115 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from rowspace.errors import ConfigError
+from rowspace.explore.documents import DocumentPoints
+from rowspace.explore.passages import PassagePoints
 from rowspace.explore.points import Points
 from rowspace.explore.words import WordPoints
+from rowspace.search.commit import model_named
 from rowspace.search.manifest import is_space
+from rowspace.search.snapshot import Snapshot
 from rowspace.search.space import Space, open_space
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
 
+WORDS = "sif"
+"""The kind of encoder that is made of word vectors."""
 
-@dataclass
+
 class Subject:
-    """One thing that is looked at."""
+    """One thing that is looked at. Use `open_subject`.
 
-    name: str
-    path: Path
-    space: Space | None = None
-    vectors: Vectors | None = None
-    """Of words; None in a space that has a sentence encoder."""
-    sets: dict[str, Points] = field(default_factory=dict)
-    """The sets of points that maps can show, by their kind, the first being shown at first."""
+    Parameters
+    ----------
+    name : str
+    path : Path
+    space : Space, optional
+    vectors : Vectors, optional
+        Of words, where there is no space.
+
+    Attributes
+    ----------
+    extrapolation : Path or None
+        A folder of `rowspace extrapolate` to show; None for what may lie in the space.
+    """
+
     extrapolation: Path | None = None
-    """A folder of `rowspace extrapolate` to show; None for what may lie in the space."""
+
+    def __init__(
+        self, name: str, path: Path, space: Space | None = None, vectors: Vectors | None = None
+    ) -> None:
+        self.name, self.path, self.space = name, path, space
+        self._file = vectors
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Snapshot | None, dict[str, Points]]] = {}
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """Of words; None in a space whose default model is a sentence encoder."""
+        words = self.sets.get("words")
+        return words.word_vectors if isinstance(words, WordPoints) else None
+
+    @property
+    def models(self) -> list[str]:
+        """The models of a space, the default first; none of a file."""
+        if self.space is None:
+            return []
+        default = self.space.default_model
+        return [default, *(name for name in self.space.models if name != default)]
+
+    @property
+    def sets(self) -> Mapping[str, Points]:
+        """The sets of points that maps can show, by their kind, the first being shown at first."""
+        return self.sets_of(None)
+
+    def sets_of(self, model: str | None) -> Mapping[str, Points]:
+        """`sets` of one of a space's models, as the last finished write left them.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model.
+        """
+        if self.space is None:
+            if model:
+                raise ConfigError(f"{self.name} has one model; leave out model {model!r}")
+            return self._sets_of_file()
+        snapshot = self.space.snapshot
+        name, _ = model_named(self.path, snapshot.commit, model or None)
+        with self._lock:
+            known = self._known.get(name)
+            if known is None or known[0] is not snapshot:
+                gone = self._known.keys() - snapshot.commit.models.keys()
+                self._known = {k: v for k, v in self._known.items() if k not in gone}
+                before = {} if known is None else known[1]
+                known = snapshot, _sets(self.space, snapshot, name, before)
+                self._known[name] = known
+            return known[1]
+
+    def points(self, kind: str, model: str | None = None) -> Points:
+        """A set of points.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such set or model.
+        """
+        sets = self.sets_of(model)
+        if kind not in sets:
+            raise ConfigError(f"{self.name} has no {kind!r}; give one of {', '.join(sets)}")
+        return sets[kind]
+
+    def _sets_of_file(self) -> dict[str, Points]:
+        with self._lock:
+            if "" not in self._known:
+                assert self._file is not None
+                self._known[""] = None, {"words": WordPoints(self._file)}
+            return self._known[""][1]
 
 
 def open_subject(path: Path | str, space: Space | None = None) -> Subject:
@@ -48,20 +132,25 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     name = path.resolve().name
     if space is None and is_space(path):
         space = open_space(path)
-    vectors = _word_vectors(path, space)
-    subject = Subject(name, path, space, vectors)
-    subject.sets = dict(_sets(subject))
-    return subject
+    return Subject(name, path, space, load(path) if space is None else None)
 
 
-def _word_vectors(path: Path, space: Space | None) -> Vectors | None:
-    if space is None:
-        return load(path)
-    return getattr(space.encoder, "vectors", None)
-
-
-def _sets(subject: Subject) -> Mapping[str, Points]:
+def _sets(
+    space: Space, snapshot: Snapshot, model: str, before: Mapping[str, Points]
+) -> dict[str, Points]:
+    """The sets of points of one version; words are kept, which a write does not change."""
     sets: dict[str, Points] = {}
-    if subject.vectors is not None:
-        sets["words"] = WordPoints(subject.vectors)
-    return sets
+    state = snapshot.commit.models[model]
+    if state.kind == WORDS:
+        vectors = getattr(space.encoders[model], "vectors", None)
+        words = before.get("words")
+        if isinstance(words, WordPoints) and words.word_vectors is vectors:
+            sets["words"] = words
+        elif vectors is not None:
+            sets["words"] = WordPoints(vectors, model)
+    if not snapshot.commit.passages:
+        return sets
+    passages = PassagePoints(space, snapshot, model)
+    if snapshot.commit.passages == snapshot.commit.documents:
+        return sets | {"documents": PassagePoints(space, snapshot, model, "documents")}
+    return sets | {"documents": DocumentPoints(passages), "passages": passages}

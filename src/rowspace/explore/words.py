@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.explore.points import Matrix, Rows
+from rowspace.search.fields import clean
+from rowspace.space.sample import frequency_order
+from rowspace.space.similarity import nearest_rows
 from rowspace.space.vectors import Vectors
 
 COUNT = "frequency"
+RANK = "rank"
+HASHED = 1 << 26
+"""Values of a matrix that are all part of the fingerprint; of a larger one so many are."""
 
 
 class WordPoints:
@@ -23,20 +31,23 @@ class WordPoints:
     Parameters
     ----------
     vectors : Vectors
+    model : str
+        The name of the model, in a space.
     """
 
     kind = "words"
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: Vectors, model: str = "") -> None:
         self.word_vectors = vectors
+        self.model = model
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Of the words and their vectors."""
-        digest = hashlib.sha256(
-            "\0".join(self.word_vectors.index_to_key).encode("utf-8", "replace")
-        )
-        digest.update(np.ascontiguousarray(self.word_vectors.matrix).data)
+        """Of the words and their vectors; of a very large matrix, of rows throughout it."""
+        digest = hashlib.sha256(f"{len(self)} {self.dim}\0".encode())
+        digest.update("\0".join(self.word_vectors.index_to_key).encode("utf-8", "replace"))
+        step = 1 + len(self) * self.dim // HASHED
+        digest.update(np.ascontiguousarray(self.word_vectors.matrix[::step]).data)
         return digest.hexdigest()
 
     @property
@@ -54,29 +65,59 @@ class WordPoints:
 
     def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
         """As `Points.nearest`."""
-        raise NotImplementedError
+        vectors = self.word_vectors
+        rows, cosines = nearest_rows(vectors.matrix, queries, k, norms=vectors.norms)
+        return rows, cosines.astype(np.float32)
 
     def labels(self, rows: Rows) -> list[str]:
         """The words."""
         return [self.word_vectors.index_to_key[row] for row in rows.tolist()]
 
+    def texts(self, rows: Rows) -> list[str]:
+        """The words."""
+        return self.labels(rows)
+
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        """Each word's count and the rank of it."""
-        raise NotImplementedError
+        """Each word's count, where it is known, and its rank, the most frequent being 1."""
+        counts, ranks = self.word_vectors.counts, self._ranks[rows].tolist()
+        if counts is None:
+            return [{RANK: rank} for rank in ranks]
+        pairs = zip(counts[rows].tolist(), ranks, strict=True)
+        return [{COUNT: count, RANK: rank} for count, rank in pairs]
 
     def find(self, query: str, k: int) -> list[tuple[int, float | None]]:
         """The word itself, then those that begin with it, then those that hold it."""
-        raise NotImplementedError
+        wanted = clean(query.strip())
+        if not wanted:
+            return []
+        begins = pc.starts_with(self._keys, wanted, ignore_case=True)
+        holds = pc.match_substring(self._keys, wanted, ignore_case=True)
+        rows = [row for row in (wanted, wanted.lower()) if row in self.word_vectors]
+        found = [self.word_vectors.get_index(word) for word in rows]
+        for mask in (begins, holds):
+            some = np.flatnonzero(mask.to_numpy(zero_copy_only=False))
+            found += some[np.argsort(self._ranks[some], kind="stable")][: 2 * k].tolist()
+        return [(row, None) for row in list(dict.fromkeys(found))[:k]]
+
+    @functools.cached_property
+    def _keys(self) -> pa.Array:
+        return pa.array([clean(key) for key in self.word_vectors.index_to_key], pa.large_string())
+
+    @functools.cached_property
+    def _ranks(self) -> Rows:
+        """(n,) place by frequency, from 1."""
+        ranks = np.empty(len(self), np.int64)
+        ranks[frequency_order(self.word_vectors)] = np.arange(1, len(self) + 1)
+        return ranks
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """How often a word occurs, where the model tells."""
-        return {} if self.word_vectors.counts is None else {COUNT: "number"}
+        """How often a word occurs, where the model tells, and its rank."""
+        counted = {} if self.word_vectors.counts is None else {COUNT: "number"}
+        return counted | {RANK: "number"}
 
-    def values(self, field: str) -> Sequence[Any]:
+    def values(self, field: str) -> pa.Array:
         """As `Points.values`."""
-        counts = self.word_vectors.counts
-        if field != COUNT or counts is None:
-            raise ConfigError(f"words have no {field!r}; colour by cluster")
-        values: list[int] = counts.tolist()
-        return values
+        if field not in self.fields:
+            raise ConfigError(f"words have no {field!r}; colour by cluster or {RANK}")
+        return pa.array(self.word_vectors.counts if field == COUNT else self._ranks)

@@ -38,7 +38,12 @@ from rowspace.search.fields import BUILT_IN, MAX_INT, Field
 MAX_DEPTH = 16
 """Brackets and `not`s inside one another. Lance's parser gives up near 40."""
 MAX_CONDITIONS = 500
+"""Of a filter, or of all in a list together. Lance plans as many in under a tenth of a second."""
 MAX_VALUES = 10_000
+"""Of all `in`s of a filter, or of a list, together."""
+MAX_CHARACTERS = 1 << 20
+"""Of a filter's text."""
+_MAX_SHOWN = 80
 KEYWORDS = {"and", "or", "not", "in", "contains", "is", "null", "true", "false"}
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 
@@ -150,7 +155,41 @@ def compile_filter(given: Given, fields: Mapping[str, Field]) -> str:
     }
     if isinstance(given, Sequence) and not isinstance(given, str):
         given = all_of(*given)
-    return _sql(parse_filter(given) if isinstance(given, str) else given, known, negated=False)
+    filter_ = parse_filter(given) if isinstance(given, str) else given
+    _check_size(filter_)
+    return _sql(filter_, known, negated=False)
+
+
+def _check_size(filter_: Filter) -> None:
+    """See that Lance is not given more than it plans in a moment."""
+    n_conditions = n_values = 0
+    left = [filter_]
+    while left:
+        node = left.pop()
+        if isinstance(node, Not):
+            left.append(node.item)
+        elif isinstance(node, And | Or):
+            left += node.items
+        else:
+            n_conditions += 1
+            n_values += len(node.values) if isinstance(node, In) else 0
+    if n_conditions > MAX_CONDITIONS:
+        raise FilterError(_too_many_conditions())
+    if n_values > MAX_VALUES:
+        raise FilterError(_too_many_values(n_values))
+
+
+def _too_many_conditions() -> str:
+    return f"there are more than {MAX_CONDITIONS} conditions; use `in (…)` for many values"
+
+
+def _too_many_values(n: int) -> str:
+    return f"`in` has {n:,} values; give at most {MAX_VALUES:,}, in one `in` or in all together"
+
+
+def _shown(text: str) -> str:
+    """What a message shows of something that may be of any length."""
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
 
 
 # --- Parsing -------------------------------------------------------------------------------------
@@ -189,8 +228,12 @@ def parse_filter(text: str) -> Filter:
     Raises
     ------
     FilterError
-        If it does not parse; the message says where and what was expected.
+        If it does not parse; the message says where and what was expected. Or if it is too long.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise FilterError(
+            f"the filter has {len(text):,} characters; give at most {MAX_CHARACTERS:,}"
+        )
     return _Parser(text).parse()
 
 
@@ -244,10 +287,7 @@ class _Parser:
     def _condition(self) -> Filter:
         self.n_conditions += 1
         if self.n_conditions > MAX_CONDITIONS:
-            raise FilterError(
-                f"the filter has more than {MAX_CONDITIONS} conditions; "
-                "use `in (…)` for many values"
-            )
+            raise FilterError(_too_many_conditions())
         field = self._field()
         if self.token.kind == "operator":
             operator = {"<>": "!=", "==": "="}.get(self.token.text, self.token.text)
@@ -285,7 +325,7 @@ class _Parser:
         if not self._take_mark(")"):
             self._fail("',' or ')'")
         if len(values) > MAX_VALUES:
-            raise FilterError(f"`in` has {len(values):,} values; give at most {MAX_VALUES:,}")
+            raise FilterError(_too_many_values(len(values)))
         return In(field, tuple(values))
 
     def _field(self) -> str:
@@ -397,10 +437,10 @@ def _sql(node: Filter, known: Mapping[str, Field], negated: bool) -> str:
 def _look_up(name: str, known: Mapping[str, Field]) -> Field:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=len(known), cutoff=0.0)
+    close = difflib.get_close_matches(name[:_MAX_SHOWN], known, n=len(known), cutoff=0.0)
     others = [*close, *(other for other in known if other not in close)]
     shown = ", ".join(others[:20]) + (", …" if len(others) > 20 else "")
-    raise FilterError(f"no field {name!r}; the fields are {shown}")
+    raise FilterError(f"no field {_shown(name)}; the fields are {shown}")
 
 
 def _negate(condition: str, field: Field, negated: bool) -> str:
@@ -465,7 +505,8 @@ def _check_type(name: str, field: Field, value: Value) -> None:
     if kind == wanted:
         return
     hint = {"string": "put it in quotes", "number": "give a number", "bool": "give true or false"}
-    raise FilterError(f"{name!r} holds {field.type}, and {value!r} is a {kind}; {hint[wanted]}")
+    shown = _shown(value) if isinstance(value, str) else str(value)
+    raise FilterError(f"{name!r} holds {field.type}, and {shown} is a {kind}; {hint[wanted]}")
 
 
 def _literal(value: Value, field: Field) -> str:
@@ -486,7 +527,7 @@ def _quote(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise FilterError(f"the string {text!r} is not valid Unicode") from None
+        raise FilterError(f"the string {_shown(text)} is not valid Unicode") from None
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -86,13 +86,13 @@ class Hit:
         window = best_window(self.text, self._matches, n_characters)
         return windowed(self.text, self.highlights, window)
 
-    def as_dict(self) -> dict[str, Any]:
-        """All of it for programs, as in `rowspace search --json`."""
+    def as_dict(self, n_characters: int = 240) -> dict[str, Any]:
+        """All of it for programs, as in `rowspace search --json`, with a `snippet` that long."""
         shown: dict[str, Any] = {name: getattr(self, name) for name in _SHOWN}
         return shown | {
             "highlights": [list(span) for span in self.highlights],
-            "snippet": self.snippet(),
-            "more": [hit.as_dict() for hit in self.more],
+            "snippet": self.snippet(n_characters),
+            "more": [hit.as_dict(n_characters) for hit in self.more],
         }
 
     @cached_property

@@ -49,18 +49,32 @@ def rerank(encoder: Reranker, query: str, hits: Sequence[Hit], k: int | None = N
     ConfigError
         If the reranker does not give each hit one finite score.
     """
-    if not hits:
+    texts = [content(hit.title, hit.text) if hit.title else hit.text for hit in hits]
+    order = rank_texts(encoder, query, texts, k)
+    return [dataclasses.replace(hits[i], rerank_score=score) for i, score in order]
+
+
+def rank_texts(
+    encoder: Reranker, query: str, texts: Sequence[str], k: int | None = None
+) -> list[tuple[int, float]]:
+    """(place, score) of the k most relevant texts, the best first, equal ones in their order.
+
+    Raises
+    ------
+    ConfigError
+        If the reranker does not give each text one finite score.
+    """
+    if not texts:
         return []
-    pairs = [(query, content(hit.title, hit.text) if hit.title else hit.text) for hit in hits]
-    scores = np.asarray(encoder.predict(pairs), dtype=np.float64)
-    if scores.shape != (len(hits),) or not np.isfinite(scores).all():
+    scores = np.asarray(encoder.predict([(query, text) for text in texts]), dtype=np.float64)
+    if scores.shape != (len(texts),) or not np.isfinite(scores).all():
         raise ConfigError(
-            f"the reranker gave scores of the shape {scores.shape} for {len(hits)} hits, "
+            f"the reranker gave scores of the shape {scores.shape} for {len(texts)} texts, "
             f"{int((~np.isfinite(scores)).sum())} of them not finite; give one that scores each "
             "pair with one number"
         )
     order = np.argsort(-scores, kind="stable")[:k]
-    return [dataclasses.replace(hits[i], rerank_score=float(scores[i])) for i in order]
+    return [(int(i), float(scores[i])) for i in order]
 
 
 def rerank_all(

@@ -51,7 +51,7 @@ from rowspace.search.request import Request
 from rowspace.search.rerank import Reranker, rerank_all
 from rowspace.search.retrieval import CountTokens, Retrieved, fit, token_counter
 from rowspace.search.snapshot import Snapshot, signature_of, take_snapshot
-from rowspace.search.store import disk_errors
+from rowspace.search.store import Row, disk_errors
 from rowspace.search.writer import (
     LOCK_TIMEOUT,
     Added,
@@ -91,6 +91,9 @@ class Space:
         self._load = load
         self._encoders: dict[str, Encoder] = {}  # by fingerprint
         self._snapshot: Snapshot | None = None
+        self.through: Callable[[str, Encoder], Encoder] = lambda name, encoder: encoder
+        """Gives what searches and additions ask for vectors, of a model's name and encoder: that
+        itself, or what is in front of it where several threads share it."""
         self._lock = threading.RLock()
         self._process = os.getpid()
         if encoder is not None:
@@ -127,6 +130,11 @@ class Space:
     def fields(self) -> dict[str, str]:
         """The metadata fields that a filter can use, with their types."""
         return {name: field.type for name, field in self._current().commit.fields.items()}
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The last finished write, for those who look at all passages of one version."""
+        return self._current()
 
     # --- Searching -------------------------------------------------------------------------------
 
@@ -293,10 +301,14 @@ class Space:
                 request,
                 model.weight if weight is None else weight,
                 self.manifest.language,
-                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
+                lambda: encode_queries(self._asked_in(snapshot, request.model), list(queries)),
             )
 
         return self._in_one_version(hits)
+
+    def passages_of(self, document_id: str) -> list[Row]:
+        """The passages of a document, in its order; none if it is not there."""
+        return self._in_one_version(lambda snapshot: snapshot.store.passages_of(document_id))
 
     def rank_documents(
         self, queries: Sequence[str], request: Request, weights: Sequence[float]
@@ -312,7 +324,7 @@ class Space:
                 queries,
                 request,
                 weights,
-                lambda: encode_queries(self._encoder_in(snapshot, request.model), list(queries)),
+                lambda: encode_queries(self._asked_in(snapshot, request.model), list(queries)),
             )
 
         return self._in_one_version(rankings)
@@ -337,6 +349,13 @@ class Space:
         """The encoder of a model, the default one where none is named."""
         return self._encoder_of(*model_named(self.path, snapshot.commit, name))
 
+    def _asked_in(self, snapshot: Snapshot, name: str | None) -> Encoder:
+        """What is asked for the vectors of a model, the default one where none is named."""
+        return self._asked(*model_named(self.path, snapshot.commit, name))
+
+    def _asked(self, name: str, model: ModelState) -> Encoder:
+        return self.through(name, self._encoder_of(name, model))
+
     def _encoder_of(self, name: str, model: ModelState) -> Encoder:
         with self._lock:
             if model.fingerprint not in self._encoders:
@@ -350,9 +369,7 @@ class Space:
         def load(snapshot: Snapshot) -> dict[str, Encoder]:
             models = snapshot.commit.models.items()
             wanted = {name: model for name, model in models if model != given}
-            return {
-                model.fingerprint: self._encoder_of(name, model) for name, model in wanted.items()
-            }
+            return {model.fingerprint: self._asked(name, model) for name, model in wanted.items()}
 
         return self._in_one_version(load)
 
@@ -404,9 +421,7 @@ class Space:
         """
         self._check_process()
         encoders = self._encoders_but(None)
-        added = add_documents(
-            self.path, self.manifest, encoders, self._encoder_of, documents, timeout
-        )
+        added = add_documents(self.path, self.manifest, encoders, self._asked, documents, timeout)
         self._keep_index()
         return added
 
@@ -450,7 +465,7 @@ class Space:
             self.path,
             self.manifest,
             self._encoders_but(model),
-            self._encoder_of,
+            self._asked,
             table_passages(reader, 0 if model is None else model.dim),
             None if model is None else model.fingerprint,
             timeout,

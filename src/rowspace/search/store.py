@@ -323,6 +323,12 @@ class Store:
         rows = {row["_rowid"]: _to_row(row) for row in found.to_pylist()}
         return [rows[row_id] for row_id in row_ids.tolist()]
 
+    def passages_of(self, document_id: str) -> list[Row]:
+        """The passages of a document, in its order; none if it is not there."""
+        scan = self.scan([*_TEXT_COLUMNS, "position"], any_of("document_id", [clean(document_id)]))
+        rows = [_to_row(row) for batch in scan for row in batch.to_pylist()]
+        return sorted(rows, key=lambda row: row.position)
+
     def documents_of(self, row_ids: RowIds) -> dict[int, str]:
         """The document of each row."""
         if not len(row_ids):

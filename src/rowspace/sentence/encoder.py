@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,10 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.progress import track
 from rowspace.sentence.batches import batches_of
+from rowspace.sentence.checked_runtime import CheckedRuntime
 from rowspace.sentence.folder import SentenceConfig, read_modules
 from rowspace.sentence.precision import check_precision, dtype_of, n_columns, quantize, ranges_of
+from rowspace.sentence.prepared import Prepared, embed_prepared
 from rowspace.sentence.reading import Pieces, TokenReader
 from rowspace.sentence.runtime import Runtime
 from rowspace.space.similarity import row_norms
@@ -67,6 +69,9 @@ class Embedding(Protocol):
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Which pieces, and their (n, dim) vectors; those without any token are left out."""
 
+    def read_ids(self, texts: Sequence[Sequence[int]], prompt: str, on_truncate: str) -> Pieces:
+        """Texts that are token ids already, without special ones, as `read` gives them."""
+
     def n_prompt(self, prompt: str) -> int:
         """Tokens that a prompt takes at the beginning."""
 
@@ -91,8 +96,8 @@ class TransformerEmbedding:
         weights: Callable[[], str],
     ) -> None:
         self.runtime, self.reader, self.poolings = runtime, reader, tuple(poolings)
-        self._weights = weights
-        self.read = reader.read
+        self._weights, self._checked = weights, CheckedRuntime(runtime)
+        self.read, self.read_ids = reader.read, reader.read_ids
         self.n_prompt = reader.n_prompt
 
     @property
@@ -115,7 +120,8 @@ class TransformerEmbedding:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """As `Embedding.vectors`."""
         batches = batches_of(pieces, self.poolings, n_prompt=n_prompt, is_fixed=is_fixed)
-        for batch, pooled in self.runtime.run(batches):
+        runtime = self._checked if is_fixed else self.runtime
+        for batch, pooled in runtime.run(batches):
             scaled = (pooled * batch.scales[:, :, None])[: len(batch.rows)]
             yield batch.rows, scaled.reshape(len(scaled), -1)
 
@@ -131,7 +137,7 @@ class SentenceEncoder:
         Where it was read from.
     deterministic : bool
         Whether a text's vector is to be the same to the last bit whichever texts are encoded with
-        it. Batches then have few shapes, and are filled up.
+        it.
     is_alone : bool
         Whether texts are tokenised in the thread that computes, not beside it.
     """
@@ -238,15 +244,13 @@ class SentenceEncoder:
         before = self.config.prompts.resolve(prompt_name, prompt)
         dim = self._dim_of(truncate_dim)
         check_precision(precision, self.config.ranges, dim)
-        is_normal = self.config.normalize if normalize is None else normalize
         one = isinstance(texts, str)
         run = _Run(self, before, on_truncate)
         parts: list[NDArray[Any]] = []
         n_rows = 0
         for vectors in run.chunks([texts] if isinstance(texts, str) else texts):
-            finished = quantize(
-                _finished(vectors, dim, is_normal=is_normal), precision, self.config.ranges
-            )
+            full = self.finished(vectors, dim, normalize)
+            finished = quantize(full, precision, self.config.ranges)
             if out is None:
                 parts.append(finished)
             else:
@@ -271,6 +275,88 @@ class SentenceEncoder:
         if settings.keys().isdisjoint(("prompt", "prompt_name")):
             settings["prompt"] = self.config.prompts.document
         return self.encode(texts, **settings)
+
+    # In two steps, for a server
+
+    def prepare(
+        self,
+        texts: Sequence[str] | Sequence[Sequence[int]],
+        prompt: str,
+        *,
+        truncate_dim: int | None = None,
+        on_truncate: str = "warn",
+    ) -> Prepared:
+        """Tokenise texts, for `embed` to compute.
+
+        Parameters
+        ----------
+        texts : sequence of str, or of sequences of int
+            Of ids of this model's tokens; special ones are put around them.
+        prompt : str
+            Read before each; "" for none.
+        truncate_dim, on_truncate
+            As for `encode`; nothing warns, `pieces.n_truncated` says how many were cut.
+
+        Raises
+        ------
+        ConfigError, CorpusError
+            As for `encode`.
+        VocabularyError
+            If an id is none of the model's.
+        """
+        dim = self._dim_of(truncate_dim)
+        if texts and not isinstance(texts[0], str):
+            ids = cast("Sequence[Sequence[int]]", texts)
+            pieces = self.embedding.read_ids(ids, prompt, on_truncate)
+        else:
+            for number, text in enumerate(texts):
+                check_text(text, number)
+            prompted = [prompt + text for text in cast("Sequence[str]", texts)]
+            pieces = self.embedding.read(prompted, on_truncate)
+        return Prepared(pieces, len(texts), self.n_left_out(prompt), dim)
+
+    def embed(self, prepared: Sequence[Prepared]) -> list[NDArray[np.float32]]:
+        """Compute what `prepare` gave, together: (n_texts, dim) vectors of each.
+
+        With a deterministic encoder they have the bits that `encode` gives each text.
+        """
+        return embed_prepared(self, prepared)
+
+    def n_left_out(self, prompt: str) -> int:
+        """Tokens of a prompt that are read, and not pooled."""
+        return 0 if self.config.include_prompt else self.embedding.n_prompt(prompt)
+
+    def unfinished(
+        self, pieces: Pieces, n_texts: int, n_prompt: int, first: int = 0
+    ) -> NDArray[np.float32]:
+        """(n_texts, dim) vectors before they are cut and normalised; `first` numbers errors."""
+        embedding, is_fixed = self.embedding, self.deterministic
+        found = np.zeros((n_texts, embedding.dim), dtype=np.float32)
+        n_tokens = np.zeros(n_texts, dtype=np.int64)
+        n_pieces = np.bincount(pieces.text_ids, minlength=n_texts)
+        for rows, vectors in embedding.vectors(pieces, n_prompt, is_fixed):
+            texts, lengths = pieces.text_ids[rows], pieces.lengths[rows]
+            is_whole = n_pieces[texts] == 1
+            found[texts[is_whole]] = vectors[is_whole]
+            if not is_whole.all():  # several pieces of a text: the mean by their tokens
+                weighted = vectors[~is_whole] * lengths[~is_whole, None]
+                np.add.at(found, texts[~is_whole], weighted)
+            np.add.at(n_tokens, texts, lengths)
+        several = n_pieces > 1
+        found[several] /= np.maximum(n_tokens[several], 1)[:, None]
+        for layer in self.config.dense:
+            found = layer(found, row_by_row=is_fixed)
+        found[n_tokens == 0] = 0
+        _check_finite(found, first)
+        return found
+
+    def finished(
+        self, vectors: NDArray[np.float32], dim: int, normalize: bool | None = None
+    ) -> NDArray[np.float32]:
+        """What `unfinished` gave, cut to `dim` numbers, and of unit length if the model says so."""
+        is_normal = self.config.normalize if normalize is None else normalize
+        cut = vectors[:, :dim]
+        return normalized(cut) if is_normal else np.ascontiguousarray(cut)
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has, without special ones and prompts, however long it is."""
@@ -352,8 +438,7 @@ class _Run:
     def __init__(self, encoder: SentenceEncoder, prompt: str, on_truncate: str) -> None:
         self.encoder, self.prompt, self.on_truncate = encoder, prompt, on_truncate
         self.n_truncated = 0
-        config = encoder.config
-        self.n_prompt = 0 if config.include_prompt else encoder.embedding.n_prompt(prompt)
+        self.n_prompt = encoder.n_left_out(prompt)
 
     def chunks(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """The vectors of some texts at a time, before they are cut and normalised."""
@@ -384,23 +469,7 @@ class _Run:
     def _vectors(self, chunk: _Chunk) -> NDArray[np.float32]:
         pieces = chunk.reading.result()
         self.n_truncated += pieces.n_truncated
-        embedding, is_fixed = self.encoder.embedding, self.encoder.deterministic
-        found = np.zeros((chunk.n_texts, embedding.dim), dtype=np.float32)
-        n_tokens = np.zeros(chunk.n_texts, dtype=np.int64)
-        for rows, vectors in embedding.vectors(pieces, self.n_prompt, is_fixed):
-            texts, lengths = pieces.text_ids[rows], pieces.lengths[rows]
-            if len(pieces.ids) == chunk.n_texts:
-                found[texts] = vectors
-            else:  # several pieces of a text: the mean by their tokens
-                np.add.at(found, texts, vectors * lengths[:, None])
-            np.add.at(n_tokens, texts, lengths)
-        if len(pieces.ids) != chunk.n_texts:
-            found /= np.maximum(n_tokens, 1)[:, None]
-        for layer in self.encoder.config.dense:
-            found = layer(found, row_by_row=is_fixed)
-        found[n_tokens == 0] = 0
-        _check_finite(found, chunk.first)
-        return found
+        return self.encoder.unfinished(pieces, chunk.n_texts, self.n_prompt, chunk.first)
 
     def warn(self, n_texts: int) -> None:
         """Say how many texts were cut."""
@@ -443,12 +512,6 @@ def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.floa
     else:
         raise ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
     return found.astype(np.float32)
-
-
-def _finished(vectors: NDArray[np.float32], dim: int, *, is_normal: bool) -> NDArray[np.float32]:
-    """Cut to `dim` numbers, and made unit length."""
-    cut = vectors[:, :dim]
-    return normalized(cut) if is_normal else np.ascontiguousarray(cut)
 
 
 def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

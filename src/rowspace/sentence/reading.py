@@ -6,6 +6,8 @@ the beginning of them.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +16,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, CorpusError
+from rowspace.errors import ConfigError, CorpusError, VocabularyError
 from rowspace.transformer.reading_options import check_on_truncate
+from rowspace.transformer.tokenized import Tokenized
 from rowspace.transformer.tokenizer import SubwordTokenizer, check_text
-from rowspace.transformer.windows import cut
+from rowspace.transformer.windows import Window, cut
 
 MOST = 512
 """Characters a token of the model's length, of which no more are read of any text."""
@@ -25,6 +28,8 @@ LONG = 16
 """Characters a token of the model's length, from which on only a text's beginning is tokenised."""
 _WORD = 100
 """Characters that are looked through for the space at which a beginning ends."""
+_MOST_SHOWN = 10**20
+"""From which on a number is not shown."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,49 @@ class TokenReader:
             )
         return Pieces(ids, np.arange(len(ids)), n_ids(ids), int(is_cut.sum()))
 
+    def read_ids(
+        self, texts: Sequence[Sequence[int]], prompt: str = "", on_truncate: str = "warn"
+    ) -> Pieces:
+        """The pieces of texts that are token ids already, without special ones.
+
+        Parameters
+        ----------
+        texts : sequence of sequence of int
+        prompt : str
+            Its tokens are put before each.
+        on_truncate : {"warn", "error", "chunk"}
+            As for `read`.
+
+        Raises
+        ------
+        VocabularyError
+            If one is none of the tokenizer's ids.
+        CorpusError
+            If a text is too long for "error".
+        """
+        check_on_truncate(on_truncate)
+        check_ids(texts, self.tokenizer.vocab_size)
+        first = self.tokenizer.encode(self._cased(prompt)) if prompt else []
+        before, after = self._around
+        windows = []
+        for number, ids in enumerate(texts):
+            own = np.array([*first, *ids], dtype=np.int64)
+            tokens = Tokenized(own, own, own, before, after)  # where they stand is not asked
+            windows += cut(number, tokens, self.max_length, on_truncate)
+        found = _pieces(windows)
+        if on_truncate == "chunk" or self.max_length is None:
+            return found
+        room = self.max_length - self._n_special - len(first)
+        return dataclasses.replace(found, n_truncated=sum(len(ids) > room for ids in texts))
+
+    @functools.cached_property
+    def _around(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The special tokens before a text, and those after it."""
+        tokenized = next(
+            (found for found in self.tokenizer.read(["a", "0", "."]) if len(found)), None
+        )
+        return ((), ()) if tokenized is None else (tokenized.before, tokenized.after)
+
     def _cased(self, text: str) -> str:
         return text.lower() if self.lowercase else text
 
@@ -163,14 +211,30 @@ class TokenReader:
             for i, tokens in enumerate(tokenized)
             for window in cut(i, tokens, self.max_length, "chunk")
         ]
-        ids = [window.ids.tolist() for window in windows]
-        text_ids = np.array([window.text_id for window in windows], dtype=np.int64)
-        return Pieces(ids, text_ids, n_ids(ids), 0)
+        return _pieces(windows)
 
     @property
     def fingerprint(self) -> str:
         """What tells this reading of texts from another."""
         return json.dumps([self.tokenizer.fingerprint, self.max_length, self.lowercase])
+
+
+def check_ids(texts: Sequence[Sequence[int]], n_tokens: int) -> None:
+    """Raise VocabularyError for a token id that is none of `n_tokens`."""
+    for number, ids in enumerate(texts):
+        if ids and (min(ids) < 0 or max(ids) >= n_tokens):
+            wrong = next(one for one in ids if not 0 <= one < n_tokens)
+            shown = str(wrong) if abs(wrong) < _MOST_SHOWN else "of many digits"
+            raise VocabularyError(
+                f"the token id {shown} of text {number} is not one of the {n_tokens:,} there are; "
+                "give ids of this model's tokenizer"
+            )
+
+
+def _pieces(windows: Sequence[Window]) -> Pieces:
+    ids = [window.ids.tolist() for window in windows]
+    text_ids = np.array([window.text_id for window in windows], dtype=np.int64)
+    return Pieces(ids, text_ids, n_ids(ids), 0)
 
 
 def n_ids(ids: list[list[int]]) -> NDArray[np.int64]:

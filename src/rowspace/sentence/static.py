@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from rowspace.errors import CorpusError
-from rowspace.sentence.reading import Pieces
+from rowspace.sentence.reading import Pieces, check_ids, n_ids
 from rowspace.sentence.word_cache import WordCache, never_looks_over_spaces
 from rowspace.transformer.reading_options import check_on_truncate
 from rowspace.transformer.tokenizer import SubwordTokenizer
@@ -125,15 +125,33 @@ class StaticEmbedding:
         max_length = None if on_truncate == "chunk" else self.max_length
         ids, is_cut = self._tokenized(texts, max_length)
         if on_truncate == "error" and is_cut.any():
-            raise CorpusError(
-                f"text {first + int(is_cut.argmax())} is longer than the {self.max_length:,} "
-                "tokens that the model reads; shorten it, or give on_truncate='chunk' (or 'warn', "
-                "to cut it)"
-            )
+            raise self._too_long(first + int(is_cut.argmax()))
         if self._unknown is not None:
             ids = [_without(row, self._unknown) for row in ids]
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        return Pieces(ids, np.arange(len(ids)), lengths, int(is_cut.sum()))
+        return Pieces(ids, np.arange(len(ids)), n_ids(ids), int(is_cut.sum()))
+
+    def read_ids(
+        self, texts: Sequence[Sequence[int]], prompt: str = "", on_truncate: str = "warn"
+    ) -> Pieces:
+        """As `TokenReader.read_ids`; there are no special tokens."""
+        check_on_truncate(on_truncate)
+        check_ids(texts, self.table.n_tokens)
+        first = self.tokenizer.encode(prompt) if prompt else []
+        ids = [[*first, *own] for own in texts]
+        room = None if on_truncate == "chunk" else self.max_length
+        is_cut = [room is not None and len(own) > room for own in ids]
+        if on_truncate == "error" and any(is_cut):
+            raise self._too_long(is_cut.index(True))
+        ids = [own[:room] for own in ids]
+        if self._unknown is not None:
+            ids = [_without(row, self._unknown) for row in ids]
+        return Pieces(ids, np.arange(len(ids)), n_ids(ids), sum(is_cut))
+
+    def _too_long(self, number: int) -> CorpusError:
+        return CorpusError(
+            f"text {number} is longer than the {self.max_length:,} tokens that the model reads; "
+            "shorten it, or give on_truncate='chunk' (or 'warn', to cut it)"
+        )
 
     def _tokenized(
         self, texts: Sequence[str], max_length: int | None

@@ -6,6 +6,7 @@ everywhere; what went wrong inside is logged and not told.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -86,32 +87,56 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+class ErrorResponse(JSONResponse):
+    """JSON in ASCII alone, so that whatever a message repeats can be sent."""
+
+    def render(self, content: Any) -> bytes:
+        """As bytes."""
+        return json.dumps(content).encode()
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Let every error leave `app` in this shape."""
 
     @app.exception_handler(ApiError)
-    async def refused(_: Request, error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body(), error.status, error.headers)
+    async def refused(request: Request, error: ApiError) -> ErrorResponse:
+        request.state.refusal = error.code or TYPES.get(error.status, "invalid_request_error")
+        return ErrorResponse(error.body(), error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        param = ".".join(str(part) for part in first["loc"] if part != "body") or None
-        said = "the body is no JSON" if first["type"] == "json_invalid" else first["msg"]
-        message = f"{param}: {said}" if param else said
-        return JSONResponse(error_body(400, message, param), 400)
+    async def invalid(request: Request, error: RequestValidationError) -> ErrorResponse:
+        param, message = _describe(error, request.headers.get("content-type", ""))
+        return ErrorResponse(error_body(400, message, param), 400)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
-        body = error_body(error.status_code, str(error.detail))
-        return JSONResponse(body, error.status_code, error.headers)
+    async def http(request: Request, error: HTTPException) -> ErrorResponse:
+        said = str(error.detail)
+        if (error.status_code, said) == (404, "Not Found"):
+            said = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        return ErrorResponse(error_body(error.status_code, said), error.status_code, error.headers)
 
     @app.exception_handler(RowspaceError)
-    async def ours(_: Request, error: RowspaceError) -> JSONResponse:
+    async def ours(_: Request, error: RowspaceError) -> ErrorResponse:
         status = status_of(error)
         if status >= 500:
             _logger.error("%s", error)
-        return JSONResponse(error_body(status, str(error)), status)
+        return ErrorResponse(error_body(status, str(error)), status)
+
+
+def _describe(error: RequestValidationError, content_type: str) -> tuple[str | None, str]:
+    """The field that is to blame, and what is wrong."""
+    first = error.errors()[0]
+    is_json = content_type.partition(";")[0].strip().lower() == "application/json"
+    if first["loc"] == ("body",) and not is_json:
+        said = f"sent as {content_type}" if content_type else "sent without a content-type"
+        return None, f"the body is {said}; send JSON with `content-type: application/json`"
+    if first["type"] == "json_invalid":
+        return (
+            None,
+            f"the body is no JSON: {first.get('ctx', {}).get('error', 'it does not parse')}",
+        )
+    param = ".".join(str(part) for part in first["loc"] if part not in ("body", "query")) or None
+    return param, f"{param}: {first['msg']}" if param else first["msg"]
 
 
 def status_of(error: RowspaceError) -> int:

@@ -6,6 +6,7 @@ millions of rows is read twice and never copied.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +55,27 @@ def spectrum_of(matrix: NDArray[np.floating[Any]]) -> Spectrum:
     >>> spectrum.mean.tolist(), spectrum.axes[0].tolist(), spectrum.variances.tolist()
     ([2.0, 0.0], [1.0, 0.0], [4.0, 0.0])
     """
-    n, dim = matrix.shape
+    return spectrum_of_blocks(len(matrix), lambda: (matrix[part] for part in row_blocks(matrix)))
+
+
+def spectrum_of_blocks(n: int, read: Callable[[], Iterable[NDArray[np.floating[Any]]]]) -> Spectrum:
+    """`spectrum_of` n rows that are read a block at a time, twice.
+
+    Parameters
+    ----------
+    n : int
+    read : callable
+        Gives the blocks, (m, dim) each, anew at each call.
+    """
     if n < 2:
         raise ConfigError(f"{n} vector has no variance; give at least two")
-    mean = sum(matrix[part].sum(axis=0, dtype=np.float64) for part in row_blocks(matrix)) / n
+    mean = np.asarray(sum(block.sum(axis=0, dtype=np.float64) for block in read())) / n
+    dim = len(mean)
     covariance = np.zeros((dim, dim))
-    for part in row_blocks(matrix):
-        centered = matrix[part] - mean  # float64, as the mean is
+    for block in read():
+        centered = block - mean  # float64, as the mean is
         covariance += centered.T @ centered
     variances, columns = np.linalg.eigh(covariance / (n - 1))
     axes = columns.T[::-1].copy()
     axes *= np.where(axes[np.arange(dim), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
-    return Spectrum(np.asarray(mean), axes, np.maximum(variances[::-1], 0.0))
+    return Spectrum(mean, axes, np.maximum(variances[::-1], 0.0))

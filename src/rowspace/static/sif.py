@@ -89,7 +89,9 @@ class SIFEncoder:
 
     def fit(self, texts: Iterable[str], n_components: int = 1) -> None:
         """Set the common components: the first right singular vectors of the texts' averages."""
-        averages = self._averages([words(text) for text in texts])
+        known = [rows for text in texts if (rows := self.rows_of(text))]
+        averages = np.array([self._average(rows) for rows in known], dtype=np.float32)
+        averages = averages.reshape(-1, self.dim)
         averages = averages[np.any(averages != 0, axis=1)]
         n_components = min(n_components, *averages.shape)
         self.components = self.components[:0]
@@ -126,28 +128,43 @@ class SIFEncoder:
         (n_texts, dim) float32 array
             A zero row where no word of a text is in the vocabulary.
         """
-        return self.encode_tokens([words(text) for text in texts])
+        return self.encode_rows([self.rows_of(text) for text in texts])
 
     def encode_tokens(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """As `encode`, for texts that are lists of words already."""
-        averages = self._averages(texts)
-        before = np.linalg.norm(averages, axis=1, keepdims=True)
-        averages -= (averages @ self.components.T) @ self.components
-        norms = np.linalg.norm(averages, axis=1, keepdims=True)
-        # A text of only common words can vanish but for rounding: it has no direction then.
-        averages[norms[:, 0] <= 1e-5 * before[:, 0]] = 0
-        encoded: NDArray[np.float32] = averages / np.maximum(norms, np.finfo(np.float32).tiny)
+        return self.encode_rows([self._known(text) for text in texts])
+
+    def rows_of(self, text: str) -> list[int]:
+        """The rows of a text's words in the vocabulary; words that are not there are left out."""
+        return self._known(words(text))
+
+    def encode_rows(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """As `encode`, for texts that are rows of the vocabulary already."""
+        encoded = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for row, text in zip(encoded, texts, strict=True):
+            if text:
+                row[:] = self._encoded(self._average(text))
         return encoded
 
-    def _averages(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """(n_texts, dim): weighted means of unit word vectors."""
+    def _encoded(self, average: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One at a time, so that a text's bits do not depend on those encoded with it."""
+        before = np.linalg.norm(average)
+        average = average - self.components.T @ (self.components @ average)
+        norm = np.linalg.norm(average)
+        # A text of only common words can vanish but for rounding: it has no direction then.
+        if norm <= 1e-5 * before:
+            return np.zeros_like(average)
+        return (average / norm).astype(np.float32, copy=False)
+
+    def _known(self, text: Sequence[str]) -> list[int]:
         index = self.vectors.key_to_index
-        averages = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for i, text in enumerate(texts):
-            rows = [row for word in text if (row := index.get(word)) is not None]
-            if rows:
-                averages[i] = self._weights[rows] @ self.vectors.matrix[rows] / len(rows)
-        return averages
+        return [row for word in text if (row := index.get(word)) is not None]
+
+    def _average(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """(dim,) weighted mean of unit word vectors."""
+        rows = list(rows)
+        total = self._weights[rows] @ self.vectors.matrix[rows]
+        return (total / len(rows)).astype(np.float32, copy=False)
 
     def save(self, folder: Path | str) -> None:
         """Write `vectors.safetensors`, `vectors.json`, `encoder.json` and `components.npy`."""

@@ -267,7 +267,7 @@ class Corpus:
             for key in ("text", "title"):
                 if isinstance(fields.get(key), str):  # an escape may stand for anything
                     fields[key] = normalize(self._mended(fields[key], f"{name}, line {number},"))
-            yield _json_document(fields, f"{name}:{number}", name)
+            yield json_document(fields, f"{name}:{number}", name)
 
     def _mended(self, text: str, place: str) -> str:
         """`text` without lone surrogates, which JSON can spell and UTF-8 cannot."""
@@ -354,7 +354,8 @@ def _block_document(lines: list[str], document_id: str, source: str) -> Document
     return Document(document_id, title, text, source)
 
 
-def _json_document(fields: dict[str, Any], default_id: str, source: str) -> Document:
+def json_document(fields: dict[str, Any], default_id: str, source: str) -> Document:
+    """The document of a .jsonl line's fields, which are used up: what is left is its metadata."""
     text = fields.pop("text")
     document_id = default_id
     for name in ("_id", "id", "document_id"):

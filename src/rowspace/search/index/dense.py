@@ -54,6 +54,11 @@ class DenseIndex:
     matrix : (n, dim) float32 array
         Their vectors, scaled to unit length in place.
     mapped : MappedIndex or None
+
+    Attributes
+    ----------
+    units : (n, dim) float32 array
+        The vectors, of length 1. Those of zeros are not among them, nor their row ids.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class DenseIndex:
         self.row_ids = row_ids
         self.mapped = mapped
         self._exact = ExactIndex(matrix)
+        self.units = matrix
 
     def search(
         self, queries: NDArray[np.float32], k: int, where: Where | None = None

@@ -1,0 +1,96 @@
+"""`colors`: the legend of a fact by which points are coloured. `colors.bin`: each point's value."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+
+from rowspace.explore.asked import Fingerprint, ModelName, Seed, SetName, SubjectNumber, points_of
+from rowspace.explore.atlas import Atlas
+from rowspace.explore.colors import Colors, cluster_colors, field_colors
+from rowspace.explore.jobs import Computing
+from rowspace.explore.points import Points
+from rowspace.explore.replies import computing, tagged, tagged_json
+from rowspace.explore.subject import Subject
+
+CLUSTER = "cluster"
+Fact = Annotated[str, Query(max_length=200)]
+Level = Annotated[int, Query(ge=0, le=1)]
+
+_KEEP = 8  # facts in memory
+
+
+class Palette:
+    """The colours of points, those asked for last being in memory."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self._atlas = atlas
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], Colors] = {}
+
+    def of(
+        self, subject: Subject, points: Points, by: str, seed: int, level: int
+    ) -> Colors | Computing:
+        """Colours by group or by a fact; 404 where there is no such fact."""
+        if by == CLUSTER:
+            clusters = self._atlas.clusters(subject, points, seed)
+            if isinstance(clusters, Computing):
+                return clusters
+            return cluster_colors(clusters, level)
+        if by not in points.fields:
+            known = ", ".join([CLUSTER, *points.fields])
+            raise HTTPException(404, f"{points.kind} have no {by!r}; give one of {known}")
+        key = points.fingerprint, by
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = field_colors(points.values(by), points.fields[by])
+            while len(self._known) > _KEEP:
+                del self._known[next(iter(self._known))]
+            return self._known[key]
+
+
+def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
+    """The routes of this file."""
+    router = APIRouter(tags=["explorer"])
+    palette = Palette(atlas)
+
+    @router.get("/colors")
+    def legend(
+        request: Request,
+        subject: SubjectNumber = 0,
+        kind: SetName = None,
+        model: ModelName = None,
+        by: Fact = CLUSTER,
+        seed: Seed = 0,
+        level: Level = 0,
+        fingerprint: Fingerprint = None,
+    ) -> Response:
+        """The names of a category, or the range of a number; 202 while groups are made."""
+        points = points_of(subjects, subject, kind, model, fingerprint)
+        colors = palette.of(subjects[subject], points, by, seed, level)
+        if isinstance(colors, Computing):
+            return computing(colors)
+        return tagged_json(request, colors.legend)
+
+    @router.get("/colors.bin")
+    def values(
+        request: Request,
+        subject: SubjectNumber = 0,
+        kind: SetName = None,
+        model: ModelName = None,
+        by: Fact = CLUSTER,
+        seed: Seed = 0,
+        level: Level = 0,
+        fingerprint: Fingerprint = None,
+    ) -> Response:
+        """Of each point: uint16 places in the names, 65535 for none; or float32 in [0, 1], NaN."""
+        points = points_of(subjects, subject, kind, model, fingerprint)
+        colors = palette.of(subjects[subject], points, by, seed, level)
+        if isinstance(colors, Computing):
+            return computing(colors)
+        return tagged(request, colors.tobytes(), pack=colors.legend["kind"] == "category")
+
+    return router

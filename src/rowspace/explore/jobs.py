@@ -1,0 +1,160 @@
+"""Maps are made in a process beside the server, which stays free to answer.
+
+The process is a new Python (never a fork), works at a low priority, is told what to do by a line on
+its standard input, and tells how far it is by lines on its standard output. It ends when its input
+does, so it never outlives the server. One works at a time; what else is asked for waits until the
+page asks again. A failure is told once, to whoever asks next, and then it may be asked for anew.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from rowspace.errors import RowspaceError
+
+MODULE = "rowspace.explore.making"
+
+_logger = logging.getLogger("rowspace")
+
+
+class LayoutError(RowspaceError, RuntimeError):
+    """A map that could not be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be made: groups of some points, and a map where a method is named."""
+
+    path: str
+    """Of the subject."""
+    kind: str
+    model: str
+    fingerprint: str
+    """Of the points, which must be the same when the process reads them."""
+    method: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How far something is that is not there yet."""
+
+    share: float
+    """In [0, 1]."""
+    message: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the page is told."""
+        return {"state": "computing", "share": round(self.share, 3), "message": self.message}
+
+
+class Jobs:
+    """The process that makes maps.
+
+    Parameters
+    ----------
+    module : str
+        What it runs, by `python -m`.
+    """
+
+    def __init__(self, module: str = MODULE) -> None:
+        self._module = module
+        self._lock = threading.Lock()
+        self._running: _Job | None = None
+        self._failures: dict[Task, str] = {}
+        atexit.register(self.close)
+
+    def ask(self, task: Task) -> Computing:
+        """How far a task is, which is begun if nothing else is being made.
+
+        Raises
+        ------
+        LayoutError
+            If it failed since it was last asked for.
+        """
+        with self._lock:
+            self._clear()
+            if task in self._failures:
+                raise LayoutError(self._failures.pop(task))
+            if self._running is None:
+                self._running = _Job(task, self._module)
+            elif self._running.task != task:
+                return Computing(0.0, "waiting for another map")
+            return self._running.state
+
+    def _clear(self) -> None:
+        """Take note of what ended."""
+        job = self._running
+        if job is not None and job.process.poll() is not None:
+            job.reader.join()
+            if job.failure is not None:
+                self._failures[job.task] = job.failure
+            self._running = None
+
+    def close(self) -> None:
+        """End what is being made."""
+        with self._lock:
+            if self._running is not None:
+                self._running.end()
+                self._running = None
+
+
+class _Job:
+    """One process at work."""
+
+    def __init__(self, task: Task, module: str) -> None:
+        self.task = task
+        self.state = Computing(0.0, "starting")
+        self.failure: str | None = None
+        self._ended = False
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            start_new_session=True,  # Ctrl-C is for the server, which ends this one
+        )
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it ended at once, which the reader finds
+            self.process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+            self.process.stdin.flush()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        """Follow what it tells until it ends."""
+        assert self.process.stdout is not None
+        told: dict[str, Any] = {}
+        for line in self.process.stdout:
+            with contextlib.suppress(ValueError):
+                told = json.loads(line)
+                if "share" in told:
+                    self.state = Computing(told["share"], told["message"])
+        code = self.process.wait()
+        if not self._ended and (code != 0 or "done" not in told):
+            what = told.get("error") or f"the process that made it ended with {code}"
+            self.failure = f"the map could not be made: {what}; ask for it again"
+            _logger.error("%s%s", self.failure, self._last_line())
+        self._said.close()
+
+    def _last_line(self) -> str:
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        return f" ({lines[-1][:300]})" if lines else ""
+
+    def end(self) -> None:
+        """End it now."""
+        self._ended = True
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()

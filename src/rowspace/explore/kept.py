@@ -1,0 +1,156 @@
+"""Maps and clusters on the disk: made once, the same for everyone who looks.
+
+SPACE/explore/MODEL/SET/umap-0/   (of a file of vectors: in the cache, under its name)
+  array.npy     coordinates, or the group of each point
+  record.json   how they were made, of which points, and the array's SHA-256
+
+The last part is the method and the seed. A folder takes its name when all of it is on the disk. It
+is a cache: what is damaged or of other points counts for nothing. Where the space's folder cannot
+be written, it is `$XDG_CACHE_HOME/rowspace/maps` (or `~/.cache/...`); where ROWSPACE_MAPS names a
+folder, all of it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.errors import SpaceError
+from rowspace.explore.points import Points
+from rowspace.files import sha256, write_folder_atomically, write_json
+from rowspace.space.cache import folder as cache_folder
+
+FOLDER = "explore"
+VARIABLE = "ROWSPACE_MAPS"
+ARRAY, RECORD = "array.npy", "record.json"
+FORMAT = 1
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where maps of one subject are.
+
+    Parameters
+    ----------
+    homes : tuple of Path
+        Looked into in this order; written to the first that can be.
+    """
+
+    homes: tuple[Path, ...]
+
+    def load(self, points: Points, name: str) -> tuple[Array, dict[str, Any]] | None:
+        """An array and its record; None where there is none of these points."""
+        for home in self.homes:
+            found = _load(_place(home, points) / name, points.fingerprint, len(points))
+            if found is not None:
+                return found
+        return None
+
+    def record(self, points: Points, name: str) -> dict[str, Any] | None:
+        """The record alone, of an array that is there."""
+        for home in self.homes:
+            folder = _place(home, points) / name
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                record: dict[str, Any] = json.loads((folder / RECORD).read_bytes())
+                of = (record["format"], record["fingerprint"])
+                if of == (FORMAT, points.fingerprint) and (folder / ARRAY).exists():
+                    return record
+        return None
+
+    def save(self, points: Points, name: str, array: Array, record: Mapping[str, Any]) -> None:
+        """Keep an array, and remove what is there of other points.
+
+        Raises
+        ------
+        SpaceError
+            If it cannot be written anywhere.
+        """
+        problem = None
+        for home in self.homes:
+            try:
+                _save(_place(home, points) / name, array, record)
+            except OSError as error:
+                problem = error
+                continue
+            _remove_stale(_place(home, points), points.fingerprint)
+            return
+        raise SpaceError(
+            f"the map could not be kept ({problem}); free some space, or name a folder that can be "
+            f"written by {VARIABLE}"
+        )
+
+
+def kept_of(path: Path, is_space: bool) -> Kept:
+    """Where maps of a space or of a file of vectors are."""
+    name = hashlib.sha256(str(path.resolve()).encode(errors="replace")).hexdigest()[:16]
+    entry = f"{path.resolve().name[:80]}-{name}"
+    if given := os.environ.get(VARIABLE):
+        return Kept((Path(given) / entry,))
+    cache = cache_folder().parent / "maps" / entry
+    return Kept((path / FOLDER, cache) if is_space else (cache,))
+
+
+def _place(home: Path, points: Points) -> Path:
+    return home / (points.model or "default") / points.kind
+
+
+def _load(folder: Path, fingerprint: str, n: int) -> tuple[Array, dict[str, Any]] | None:
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        if (record["format"], record["fingerprint"]) != (FORMAT, fingerprint):
+            return None
+        if sha256(folder / ARRAY) != record["sha256"]:
+            return None
+        array = np.load(folder / ARRAY, allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    return (array, record) if len(array) == n else None
+
+
+def _save(folder: Path, array: Array, record: Mapping[str, Any]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with write_folder_atomically(folder) as temporary:
+        np.save(temporary / ARRAY, array, allow_pickle=False)
+        digest = sha256(temporary / ARRAY)
+        write_json(temporary / RECORD, {"format": FORMAT, **record, "sha256": digest})
+
+
+def _remove_stale(place: Path, fingerprint: str) -> None:
+    """Remove what is of other points, and what a process that was ended left behind."""
+    for folder in place.iterdir():
+        left = re.fullmatch(r"\..*\.(\d+)\.tmp", folder.name)
+        if left is not None:
+            stale = not _is_alive(int(left[1]))
+        else:
+            stale = _fingerprint_of(folder) != fingerprint
+        if stale:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fingerprint_of(folder: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / RECORD).read_bytes())["fingerprint"])
+    return None
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

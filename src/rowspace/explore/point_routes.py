@@ -1,0 +1,67 @@
+"""`points`: what is known of some rows. `export`: rows as a table, with where they are on a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from rowspace.explore.asked import MAX_DETAILS, MAX_ROWS, Asked, rows_of
+from rowspace.explore.atlas import Atlas
+from rowspace.explore.export import csv_lines
+from rowspace.explore.jobs import Computing
+from rowspace.explore.replies import computing
+from rowspace.explore.subject import Subject
+
+Row = Annotated[int, Field(ge=0, lt=1 << 62)]
+
+
+class AskedPoints(Asked):
+    """The body of `points`."""
+
+    rows: list[Row] = Field(max_length=MAX_DETAILS)
+
+
+class AskedExport(Asked):
+    """The body of `export`."""
+
+    rows: list[Row] | None = Field(None, max_length=MAX_ROWS)
+    """None for all."""
+    method: str = Field("umap", max_length=20)
+    seed: int = Field(0, ge=0, lt=1 << 32)
+
+
+def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
+    """The routes of this file."""
+    router = APIRouter(tags=["explorer"])
+
+    @router.post("/points")
+    def points(asked: AskedPoints) -> list[dict[str, Any]]:
+        """What is known of some points."""
+        found = asked.points(subjects)
+        rows = rows_of(found, asked.rows)
+        told = zip(asked.rows, found.labels(rows), found.details(rows), strict=True)
+        return [{"row": row, "label": label, **details} for row, label, details in told]
+
+    @router.post("/export")
+    def export(asked: AskedExport) -> Response:
+        """Points as a table in CSV, of up to a million rows by number, or of all."""
+        found = asked.points(subjects)
+        rows = np.arange(len(found)) if asked.rows is None else rows_of(found, asked.rows)
+        subject = subjects[asked.subject]
+        layout = atlas.layout(subject, found, asked.method, asked.seed)
+        clusters = atlas.clusters(subject, found, asked.seed)
+        for one in (layout, clusters):
+            if isinstance(one, Computing):
+                return computing(one)
+        assert not isinstance(layout, Computing) and not isinstance(clusters, Computing)
+        lines = csv_lines(found, rows, layout, clusters)
+        name = f"{found.kind}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+    return router
