@@ -10,7 +10,15 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from rowspace.explore import about, color_routes, map_routes, point_routes, questions, tokens
+from rowspace.explore import (
+    about,
+    color_routes,
+    map_routes,
+    point_routes,
+    positions,
+    questions,
+    tokens,
+)
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.jobs import Jobs
 from rowspace.explore.subject import Subject
@@ -48,4 +56,5 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         point_routes.routes(subjects, atlas),
         questions.routes(subjects),
         tokens.routes(subjects),
+        positions.routes(subjects),
     ]
