@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from rowspace.errors import ConfigError
 from rowspace.explore.passages import LENGTH, PassagePoints, details, fingerprint, label
 from rowspace.explore.points import BLOCK, Matrix, Rows
 from rowspace.explore.space_vectors import scratch
-from rowspace.search.index.exact import ExactIndex, normalize_rows
+from rowspace.explore.units import nearest_units
+from rowspace.search.index.exact import normalize_rows
 from rowspace.search.store import content
 
 PASSAGES = "passages"
@@ -54,6 +56,7 @@ class DocumentPoints:
     def __init__(self, passages: PassagePoints) -> None:
         self.passages = passages
         self.model = passages.model
+        self._lock = threading.RLock()
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -68,9 +71,14 @@ class DocumentPoints:
     def __len__(self) -> int:
         return self.passages.snapshot.commit.documents
 
-    @functools.cached_property
+    @property
     def groups(self) -> Groups:
         """The passages of each document."""
+        with self._lock:
+            return self._grouped
+
+    @functools.cached_property
+    def _grouped(self) -> Groups:
         documents = self.passages.column("document_id").dictionary_encode().indices.to_numpy()
         positions = self.passages.column("position").to_numpy()
         order = np.lexsort((positions, documents)).astype(np.int64)
@@ -81,12 +89,13 @@ class DocumentPoints:
         """As `Points.vectors`."""
         return self._units if rows is None else self._units[rows]
 
-    @functools.cached_property
-    def _exact(self) -> ExactIndex:
-        return ExactIndex(self._units)
+    @property
+    def _units(self) -> Matrix:
+        with self._lock:
+            return self._made
 
     @functools.cached_property
-    def _units(self) -> Matrix:
+    def _made(self) -> Matrix:
         """(n, dim) the mean of each document's unit vectors, scaled to length 1."""
         groups, means = self.groups, scratch(len(self), self.dim)
         step = max(1, BLOCK // self.dim)
@@ -100,7 +109,8 @@ class DocumentPoints:
 
     def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
         """As `Points.nearest`."""
-        cosines, rows = self._exact.search(queries, min(k, len(self)))
+        units = self._units
+        rows, cosines = nearest_units(units, queries, min(k, len(self)), units.any(axis=1))
         return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
 
     def labels(self, rows: Rows) -> list[str]:

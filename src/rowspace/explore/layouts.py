@@ -41,7 +41,7 @@ class Method:
 
 
 METHODS = {
-    "umap": Method("UMAP", 50_000),
+    "umap": Method("UMAP", 30_000),
     "pca": Method("PCA", None),
     "tsne": Method("t-SNE", 10_000),
 }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rowspace.explore.points import Matrix, Rows
 
-COMPARED = 1 << 41
+COMPARED = 1 << 40
 """Products of numbers that are computed; beyond them, lists are made."""
 LOOKED_INTO = 12
 """Lists of each search."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import threading
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -51,6 +52,7 @@ class PassagePoints:
         self, space: Space, snapshot: Snapshot, model: str, kind: str = "passages"
     ) -> None:
         self.space, self.snapshot, self.model, self.kind = space, snapshot, model, kind
+        self._lock = threading.Lock()
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -65,9 +67,14 @@ class PassagePoints:
     def __len__(self) -> int:
         return self.snapshot.commit.passages
 
-    @functools.cached_property
+    @property
     def space_vectors(self) -> SpaceVectors:
         """The vectors, read when they are first asked for."""
+        with self._lock:
+            return self._read
+
+    @functools.cached_property
+    def _read(self) -> SpaceVectors:
         return SpaceVectors(self.snapshot, self.model)
 
     def vectors(self, rows: Rows | None = None) -> Matrix:

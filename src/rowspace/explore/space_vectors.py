@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.explore.points import Matrix, Rows
+from rowspace.explore.units import nearest_units
 from rowspace.search.index.dense import DenseIndex
-from rowspace.search.index.exact import ExactIndex, Mask
+from rowspace.search.index.exact import Mask
 from rowspace.search.snapshot import Snapshot
 from rowspace.search.store import RowIds, Store
 
@@ -30,7 +31,6 @@ class Part:
     """(m,) the row of each; -1 for one that is gone."""
     units: Matrix
     """(m, dim)"""
-    exact: ExactIndex
     alive: Mask | None
     """(m,) or None where none is gone."""
 
@@ -78,7 +78,7 @@ class SpaceVectors:
         rows = np.full((len(queries), k), -1, np.int64)
         cosines = np.full((len(queries), k), -np.inf, np.float32)
         for part in self._parts:
-            scores, found = part.exact.search(queries, k, part.alive)
+            found, scores = nearest_units(part.units, queries, k, part.alive)
             more = np.where(found >= 0, part.rows[found], -1)
             rows = np.concatenate([rows, more], axis=1)
             cosines = np.concatenate([cosines, scores], axis=1)
@@ -92,11 +92,9 @@ def _parts(snapshot: Snapshot, model: str, row_ids: RowIds) -> list[Part]:
     dense = snapshot.dense(model)
     if not isinstance(dense, DenseIndex):  # Lance's own index, which holds no vectors
         dense = DenseIndex(*_in_a_file(snapshot.store, snapshot.commit.models[model].column))
-    parts = [Part(_rows(row_ids, dense.row_ids), dense.units, dense.exact, None)]
+    parts = [Part(_rows(row_ids, dense.row_ids), dense.units, None)]
     if (mapped := dense.mapped) is not None:
-        rows = _rows(row_ids, mapped.row_ids)
-        assert mapped.exact is not None
-        parts.append(Part(rows, mapped.units, mapped.exact, mapped.alive))
+        parts.append(Part(_rows(row_ids, mapped.row_ids), mapped.units, mapped.alive))
     return parts
 
 

@@ -53,6 +53,8 @@ class Embedded:
     """(n, dim) float32."""
     n_tokens: NDArray[np.int64]
     """(n,) tokens that were read of each text."""
+    n_truncated: int
+    """Texts that were not read to their end."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Batcher:
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._rate = 0.0
         self._busy_since: float | None = None
+        self.on_batch: Callable[[int, int], None] | None = None
+        """Told of each batch how many texts and tokens it had."""
         self.last_progress = time.monotonic()
         """When a batch was finished last, by `time.monotonic`."""
 
@@ -393,12 +397,15 @@ class Batcher:
 
     def _note(self, slices: Sequence[Slice], seconds: float) -> None:
         n_tokens = sum(part.n_tokens for part in slices)
+        n_texts = sum(part.stop - part.start for part in slices)
+        if self.on_batch is not None:
+            self.on_batch(n_texts, n_tokens)
         rate = n_tokens / max(seconds, 1e-6)
         with self._changed:
             self._rate += (_SMOOTHING if self._rate else 1.0) * (rate - self._rate)
             self._counts["batches"] += 1
             self._counts["tokens"] += n_tokens
-            self._counts["texts"] += sum(part.stop - part.start for part in slices)
+            self._counts["texts"] += n_texts
 
     def _fail(self, slices: Sequence[Slice], error: Exception) -> None:
         with self._changed:
@@ -425,7 +432,7 @@ class Batcher:
 def _answer(job: Job) -> Embedded:
     if job.error is not None:
         raise job.error
-    return Embedded(job.vectors, job.work.n_tokens)
+    return Embedded(job.vectors, job.work.n_tokens, getattr(job.work, "n_truncated", 0))
 
 
 def _settle_all(jobs: Sequence[Job]) -> None:

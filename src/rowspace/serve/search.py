@@ -27,10 +27,10 @@ from rowspace.serve.inputs import (
     check_at_most,
     check_filters,
     check_texts,
-    model_named,
 )
 from rowspace.serve.lane import Lane
 from rowspace.serve.missing import NO_SPACE, refuse
+from rowspace.serve.models import find_model
 from rowspace.serve.served import Served
 
 MAX_SNIPPET = 10_000
@@ -153,7 +153,7 @@ def _asked(
         group=group,
         rerank=_reranker(served, config, body, n_queries),
         rerank_depth=body.rerank_depth,
-        model=model_named(served, body.model),
+        model=served.model_names[0] if body.model is None else find_model(served, body.model),
     )
 
 

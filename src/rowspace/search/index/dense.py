@@ -54,6 +54,11 @@ class DenseIndex:
     matrix : (n, dim) float32 array
         Their vectors, scaled to unit length in place.
     mapped : MappedIndex or None
+
+    Attributes
+    ----------
+    units : (n, dim) float32 array
+        The vectors, of length 1. Those of zeros are not among them, nor their row ids.
     """
 
     def __init__(
@@ -64,7 +69,7 @@ class DenseIndex:
             row_ids, matrix = row_ids[filled], matrix[filled]
         self.row_ids = row_ids
         self.mapped = mapped
-        self.exact = ExactIndex(matrix)
+        self._exact = ExactIndex(matrix)
         self.units = matrix
 
     def search(
@@ -75,7 +80,7 @@ class DenseIndex:
         rows = np.empty((len(queries), 0), np.uint64)
         if len(self.row_ids):
             allowed = None if where is None else self._mask(where.row_ids)
-            scores, found = self.exact.search(queries, min(k, len(self.row_ids)), allowed)
+            scores, found = self._exact.search(queries, min(k, len(self.row_ids)), allowed)
             rows = _ids(self.row_ids, found)
         if self.mapped is not None:
             nodes = None if where is None else self.mapped.mask_of(where.row_ids)

@@ -1,18 +1,21 @@
 // Points on a plane, up to a million, drawn by regl-scatterplot with WebGL; a drawing above them has
 // labels, arrows, lines and rings. What the points are, it does not know.
 //
-//   const scatter = createScatter(container, { label, onHover, onSelect, onLasso, onView });
+//   const scatter = createScatter(container, { label, fit, onHover, onSelect, onLasso, onView });
 //
+// With `fit` all points fill the container at zoom 1, else the square from -1 to 1 does.
 // The container has a size of its own. onHover(row | null), onSelect([row] | []) by click or tap,
-// onLasso(rows), onView({ x, y, zoom }) when what is seen has changed. Without WebGL the container
+// onLasso(rows), onView({ x, y, zoom },
+// isAll) when what is seen has changed. Without WebGL the container
 // says so, `scatter.works` is false, and everything here can be called and does nothing.
 //
 //   await scatter.draw(xy, { codes, values, colors, visible, transition })   xy is x0, y0, x1, y1, … in
 //                                    [-1, 1]; codes: an index into colors for each; or values: in [0, 1],
 //                                    NaN is grey; visible: for each colour, false where it is faint
 //   await scatter.paint({ codes, values, colors, visible })   the same points in other colours
-//   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds "",
-//                                    "area" (of many points, centred), "pin" (always drawn)
+//   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds, the
+//                                    first being drawn first: "pin" (always), "near", "area" and
+//                                    "part" (of many points, centred), ""
 //   scatter.setArrows([{ from, to, kind }])         rows; kind "line" is thin and has no head
 //   scatter.setMarks([{ row, kind }])               rings: "pin", "found" or "near"
 //   scatter.select(rows)                            many points that stand out, as of a lasso
@@ -38,7 +41,7 @@ import createScatterplot from "../vendor/regl-scatterplot.js";
 const RESTS = 160; // milliseconds after which a view that does not change rests
 
 /** See the top of this file. */
-export function createScatter(container, { label = "Map", onHover, onSelect, onLasso, onView } = {}) {
+export function createScatter(container, { label = "Map", fit = false, onHover, onSelect, onLasso, onView } = {}) {
   container.classList.add("scatter");
   const canvas = h("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": label });
   fill(container, canvas);
@@ -99,15 +102,16 @@ export function createScatter(container, { label = "Map", onHover, onSelect, onL
     state.moving = false;
     plot.set(sizes());
     overlay.draw();
-    onView?.(camera.view());
+    onView?.(camera.view(), camera.isHome(camera.view()));
   }
 
   function resized() {
     const { width, height } = container.getBoundingClientRect();
     if (!width || !height || state.closed) return;
-    const view = camera.view();
+    const view = camera.view(); // of the size before
     plot.set({ width, height });
-    camera.resized(view);
+    camera.resize();
+    camera.setView(view);
     overlay.draw();
   }
 
@@ -154,9 +158,10 @@ export function createScatter(container, { label = "Map", onHover, onSelect, onL
       state.n = xy.length / 2;
       state.xy = xy;
       state.sample = sampleOf(state.n);
+      if (fit) camera.home(xy);
       state.selected = [];
       plot.set(encoded(options));
-      if (first && !state.placed) camera.reset();
+      if ((first && !state.placed) || (fit && !first && !options.transition)) camera.reset();
       await drawn({ transition: Boolean(options.transition) && !reducedMotion() });
     },
     async paint(options) {

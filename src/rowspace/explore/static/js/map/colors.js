@@ -21,7 +21,7 @@ export function createColors(root, onChange) {
   }
 
   async function load(session, by, title) {
-    Object.assign(state, { by, title, data: null, lit: new Set(), all: false });
+    Object.assign(state, { by, title, data: null, lit: new Set(), all: false, open: null });
     if (by && by !== "none") {
       const { buffer } = await session.bytes("colors.bin", { by });
       const about = await session.ask("colors", { by });
@@ -39,10 +39,12 @@ export function createColors(root, onChange) {
   }
 
   function drawLegend() {
-    const { data, title } = state;
+    const { data, title, by } = state;
     root.hidden = !data;
     if (!data) return fill(root);
-    fill(root, h("h2", {}, title), data.kind === "number" ? numbers(data) : entries(data));
+    const open = state.open ?? (data.kind === "number" || by !== "cluster"); // clusters have their names on the map
+    fill(root, h("details", { open, ontoggle: (event) => { state.open = event.target.open; } },
+      h("summary", {}, title), ...(data.kind === "number" ? numbers(data) : entries(data))));
   }
 
   function entries({ names, counts }) {
@@ -61,7 +63,9 @@ export function createColors(root, onChange) {
     ];
   }
 
-  function numbers({ low, high, log }) {
+  function numbers({ low, high, log, dates }) {
+    if (low == null) return [h("p", { class: "note" }, "No point has one.")];
+    [low, high] = dates ?? [low, high];
     return [
       h("div", { class: "ramp", "aria-hidden": "true", style: { background: `linear-gradient(to right, ${ramp().join(",")})` } }),
       h("div", { class: "ends" }, h("span", {}, shortly(low)), log ? h("span", { class: "scale" }, "log") : null, h("span", {}, shortly(high))),
@@ -70,9 +74,9 @@ export function createColors(root, onChange) {
 
   /** The legend as a saved picture draws it. */
   function legend() {
-    const { data, title, lit } = state;
-    if (!data) return null;
-    if (data.kind === "number") return { title, ramp: ramp(), low: shortly(data.low), high: shortly(data.high) };
+    const { data, title, lit, by } = state;
+    if (!data || (by === "cluster" && !state.open)) return null;
+    if (data.kind === "number") return { title, ramp: ramp(), low: shortly((data.dates ?? [data.low])[0]), high: shortly(data.dates?.[1] ?? data.high) };
     const colors = categoryColors(data.names);
     const wanted = data.names.map((name, i) => ({ name, color: colors[i], code: i })).filter(({ code }) => data.counts[code] && (!lit.size || lit.has(code)));
     return { title, entries: wanted.slice(0, SHOWN) };
@@ -93,6 +97,7 @@ function categories(raw, names) {
 }
 
 function shortly(value) {
+  if (value == null) return "";
   if (typeof value === "string") return value;
   if (Math.abs(value) >= 10_000) return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
   return Number.isInteger(value) ? String(value) : value.toPrecision(3);

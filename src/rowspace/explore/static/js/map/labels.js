@@ -3,15 +3,17 @@
 
 const CLOSE = 300; // points in view that all have a label where it has room
 const FREQUENT = 70; // words that have one before that: the first are the most frequent
-const FROM = 1.6; // zoom from which they do
+const FROM = 2.2; // zoom from which they do
+const PARTS = 1.5; // zoom from which small groups have names too
 
 /** `session()` knows the labels of rows; `set()` is "words" where rows are in order of frequency. */
 export function createLabels(scatter, session, set) {
-  let areas = [], named = [], near = [], asked = 0;
+  let areas = [], named = [], near = [], asked = 0, parted = false;
 
   function draw() {
     const rows = new Set(named.map(({ row }) => row));
-    scatter.setLabels([...areas, ...named, ...near.filter(({ row }) => !rows.has(row))]);
+    const parts = (scatter.view()?.zoom ?? 1) >= PARTS;
+    scatter.setLabels([...areas.filter(({ kind }) => parts || kind === "area"), ...named, ...near.filter(({ row }) => !rows.has(row))]);
   }
 
   /** After the view rests: names of the points that are in it. */
@@ -19,6 +21,10 @@ export function createLabels(scatter, session, set) {
     const turn = ++asked;
     const view = scatter.view();
     if (!view) return;
+    if ((view.zoom >= PARTS) !== parted) {
+      parted = view.zoom >= PARTS;
+      draw();
+    }
     const rows = scatter.inView(CLOSE) ?? (set() === "words" && view.zoom >= FROM ? scatter.firstInView(FREQUENT) : []);
     const labels = await session().labels(rows);
     if (turn !== asked) return;
@@ -28,8 +34,10 @@ export function createLabels(scatter, session, set) {
 
   return {
     look, draw,
-    setAreas(labels) {
-      areas = labels.map(({ text, x, y, n, cluster }) => ({ text: short(text, 34), x, y, weight: n, kind: "area", cluster }));
+    /** Names of large groups, and of small ones, which have room when zoomed in. */
+    setAreas(coarse, fine) {
+      const area = (part) => ({ text, x, y, n }) => ({ text: short(text, 34), x, y, weight: n + (part ? 0 : 1e9), kind: part ? "part" : "area" });
+      areas = [...coarse.map(area(0)), ...fine.map(area(1))];
       draw();
     },
     /** [{ row, text, kind, weight }] of points that matter now. */

@@ -2,9 +2,8 @@
 
 const BETWEEN = "\n"; // keys hold anything, but hardly a line's end
 
-/** { x, y, zoom } as three rounded numbers, or null for all of the map. */
+/** { x, y, zoom } as three rounded numbers. */
 export function writeView(view) {
-  if (!view || (Math.abs(view.zoom - 1) < 0.005 && Math.hypot(view.x, view.y) < 0.005)) return null;
   const digits = Math.max(2, Math.ceil(Math.log10(view.zoom * 500)));
   return [view.x.toFixed(digits), view.y.toFixed(digits), view.zoom.toFixed(2)].map(Number).join(",");
 }

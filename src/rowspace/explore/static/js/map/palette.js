@@ -17,7 +17,7 @@ export function categoryColors(names) {
 
 /** The grey of what has no category or number. */
 export function grey() {
-  return mixed(color("--soft"), color("--paper"), 0.45);
+  return mixed(color("--soft"), color("--paper"), 0.6);
 }
 
 /** From low to high; high stands out from the paper, light or dark. */

@@ -4,9 +4,11 @@
 import { fill, svg } from "../dom.js";
 
 const KINDS = {
-  area: { size: 13.5, weight: 600, centred: true },
   pin: { size: 13.5, weight: 650 },
-  "": { size: 12.5, weight: 450 },
+  near: { size: 12.5, weight: 500 },
+  area: { size: 13, weight: 600, centred: true },
+  part: { size: 12, weight: 550, centred: true },
+  "": { size: 12, weight: 400 },
 };
 const GAP = 3;
 
@@ -21,18 +23,37 @@ function widthOf(text, { size, weight }) {
 export function createOverlay(container, place) {
   const root = svg("svg", { class: "overlay", "aria-hidden": "true" });
   container.append(root);
-  const state = { labels: [], arrows: [], marks: [], items: [] };
+  const state = { labels: [], arrows: [], marks: [], items: [], from: null };
+  const layer = svg("g");
+  root.append(layer);
   let waiting = 0;
 
   function draw() {
+    cancelAnimationFrame(waiting);
     waiting = 0;
     state.items = laidOut();
-    fill(root, ...state.items.map(element));
+    state.from = corners();
+    layer.removeAttribute("transform");
+    fill(layer, ...state.items.map(element));
   }
 
-  /** Soon, once a frame. */
-  function move() {
+  /** Soon, once for all that changes in a frame. */
+  function later() {
     waiting ||= requestAnimationFrame(draw);
+  }
+
+  /** While the view moves, the drawing moves with it as one; zoomed, its labels keep their size. */
+  function move() {
+    const now = corners();
+    const [x, y, scale] = [now.x - state.from?.x, now.y - state.from?.y, now.scale / state.from?.scale];
+    if (Math.abs(scale - 1) < 1e-4) layer.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
+    else later();
+  }
+
+  /** Where the plane's origin is, and how many pixels its unit is. */
+  function corners() {
+    const [x, y] = place({ x: 0, y: 0 });
+    return { x, y, scale: place({ x: 1, y: 0 })[0] - x };
   }
 
   function laidOut() {
@@ -51,7 +72,7 @@ export function createOverlay(container, place) {
 
   function ring({ row, kind = "found" }) {
     const at = place(row);
-    return at ? [{ kind: "ring", of: kind, x: at[0], y: at[1], r: kind === "pin" ? 7.5 : kind === "found" ? 6 : 4.5 }] : [];
+    return at ? [{ kind: "ring", of: kind, x: at[0], y: at[1], r: kind === "pin" ? 7.5 : kind === "found" ? 5 : 4.5 }] : [];
   }
 
   function texts([width, height]) {
@@ -71,16 +92,16 @@ export function createOverlay(container, place) {
 
   return {
     draw, move,
-    setLabels(labels) { state.labels = labels; move(); },
-    setArrows(arrows) { state.arrows = arrows; move(); },
-    setMarks(marks) { state.marks = marks; move(); },
+    setLabels(labels) { state.labels = labels; later(); },
+    setArrows(arrows) { state.arrows = arrows; later(); },
+    setMarks(marks) { state.marks = marks; later(); },
     shown: () => (waiting ? laidOut() : state.items),
     close() { cancelAnimationFrame(waiting); root.remove(); },
   };
 }
 
 function heavy({ kind = "", weight = 0 }) {
-  return { pin: 3e12, area: 1e12, "": 0 }[kind] + weight;
+  return { pin: 3e12, near: 2e12, area: 1e12, part: 1e11, "": 0 }[kind] + weight;
 }
 
 function placed({ text, kind = "", color }, [x, y], width) {

@@ -31,7 +31,7 @@ const DRAW = {
   ring(pen, { x, y, r, of }) {
     pen.beginPath();
     pen.arc(x, y, r, 0, 2 * Math.PI);
-    stroke(pen, of === "near" ? color("--soft") : color("--ink"), of === "pin" ? 2 : 1.4);
+    stroke(pen, color({ near: "--soft", found: "--accent", pin: "--ink" }[of]), of === "pin" ? 2 : 1.4);
   },
   line(pen, { x1, y1, x2, y2 }) {
     straight(pen, x1, y1, x2, y2);

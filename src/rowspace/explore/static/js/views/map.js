@@ -16,6 +16,8 @@ import { layoutOf } from "../map/shell.js";
 import { readKeys, readView, writeKeys, writeView } from "../map/links.js";
 import { savePicture } from "../map/save.js";
 
+const QUICK = "pca"; // the layout that is made in a moment
+
 export default {
   async open(root, app) {
     const view = new MapView(root, app);
@@ -33,8 +35,8 @@ class MapView {
     this.hovered = null; // { row, rows }
     const parts = (this.parts = layoutOf(root));
     this.scatter = createScatter(parts.frame, {
-      label: "Map", onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
-      onLasso: (rows) => this.lassoed(rows), onView: (view) => this.viewed(view),
+      label: "Map", fit: true, onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
+      onLasso: (rows) => this.lassoed(rows), onView: (view, isAll) => this.viewed(view, isAll),
     });
     const session = () => this.session;
     const go = (row) => this.pin(row, { focus: true });
@@ -58,25 +60,26 @@ class MapView {
     const before = this.shown;
     const wanted = this.wanted(params);
     this.shown = { ...params };
-    this.quiet = true;
+    const other = this.where == null || ["subject", "set", "model"].some((name) => wanted[name] !== this.where[name]);
     try {
-      const other = this.where == null || ["subject", "set", "model"].some((name) => wanted[name] !== this.where[name]);
-      if (other || wanted.method !== this.method) await this.load(wanted, other);
-      const by = wanted.color;
-      if (other || by !== this.colors.by()) await this.recolor(by, !other);
-      await Promise.all([
+      await Promise.all([ // lists do not wait for the map
+        this.showMap(wanted, other, params, before),
         this.showPins(readKeys(params.pin)),
-        params.q !== before.q || other ? this.search(params.q ?? "", {}) : null,
+        params.q !== before.q || other ? this.search(params.q ?? "") : null,
         this.showAnalogy(params, before, other),
       ]);
-      const camera = readView(params.at);
-      if (camera || before.at) await this.scatter.setView(camera ?? {});
-      this.status(null);
     } catch (error) {
+      this.status(null);
       this.fail(error);
-    } finally {
-      this.quiet = false;
     }
+  }
+
+  async showMap(wanted, other, params, before) {
+    if (other || wanted.method !== this.method) await this.load(wanted, other);
+    else this.showChoices(wanted);
+    if (other || wanted.color !== this.colors.by()) await this.recolor(wanted.color);
+    const camera = readView(params.at);
+    if (camera || before.at) await this.scatter.setView(camera ?? {});
   }
 
   /** The set, model, layout and colour that parameters mean, where they are left out the first. */
@@ -103,23 +106,48 @@ class MapView {
       this.labels.clear();
       this.answer = null;
     }
-    this.parts.choices(this.subjects, wanted, set, methodsOf(set));
+    this.showChoices(wanted);
     this.scatter.canvas.setAttribute?.("aria-label", `Map of ${set.n.toLocaleString("en")} ${set.id}. Arrow keys move it, plus and minus zoom, 0 shows all.`);
     if (!this.scatter.works) return;
     this.loading?.abort();
-    this.loading = new AbortController();
-    const { buffer } = await this.session.bytes("map", { method: this.method }, { onWait: (state) => this.status(state.message ?? "The map is being computed", state.share), signal: this.loading.signal });
-    await this.scatter.draw(new Float32Array(buffer), { ...(other ? {} : this.colors.encoding()), transition: !other });
-    if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
-    this.labels.setAreas(await this.session.ask("labels", { method: this.method }));
-    this.mark();
-    this.labels.look();
+    const { signal } = (this.loading = new AbortController());
+    const drawn = await this.drawMeanwhile(set, other, signal);
+    await this.draw(this.method, { set, other: other && !drawn, transition: !other || drawn, signal });
+    this.status(null);
   }
 
-  async recolor(by, paint) {
+  showChoices(wanted) {
+    this.parts.choices(this.subjects, wanted, this.set, methodsOf(this.set));
+  }
+
+  /** While a layout is made that takes long, the quickest is shown; whether it was. */
+  async drawMeanwhile(set, other, signal) {
+    const isReady = (wanted) => set.layouts?.find(({ method }) => method === wanted)?.ready;
+    if (!other || this.method === QUICK || isReady(this.method) || isReady(QUICK) === undefined) return false;
+    await this.draw(QUICK, { set, other, transition: false, signal });
+    return true;
+  }
+
+  async draw(method, { set, other, transition, signal }) {
+    const { label } = methodsOf(set).find((one) => one.method === method);
+    const onWait = (state) => this.status(`${label} of ${set.n.toLocaleString("en")} ${set.id}: ${state.message}`, state.share);
+    const { buffer } = await this.session.bytes("map", { method }, { onWait, signal });
+    await this.scatter.draw(new Float32Array(buffer), { ...(other ? {} : this.colors.encoding()), transition });
+    if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
+    this.mark();
+    this.labels.look();
+    this.nameAreas(method, signal).catch((error) => this.fail(error));
+  }
+
+  /** Names of groups, which may take longer than the map. */
+  async nameAreas(method, signal) {
+    const [coarse, fine] = await Promise.all([0, 1].map((level) => this.session.ask("labels", { method, level }, { signal })));
+    if (!signal.aborted) this.labels.setAreas(coarse, fine);
+  }
+
+  async recolor(by) {
     if (!this.scatter.works) return;
-    await this.colors.load(this.session, by, by === "cluster" ? "Cluster" : capital(by));
-    void paint;
+    await this.colors.load(this.session, by, capital(by));
     await this.scatter.paint(this.colors.encoding());
     this.mark();
   }
@@ -127,11 +155,15 @@ class MapView {
   async showPins(keys) {
     const now = this.pins.pins().map(({ key }) => key);
     if (keys.join("\n") === now.join("\n")) return;
-    this.pins.clear();
-    for (const key of [...keys].reverse()) {
-      const row = await this.session.rowOf(key);
-      if (row == null) this.fail(new Error(`There is no ${key} in this set any more.`));
-      else await this.pins.add(row);
+    this.restoring = true;
+    try {
+      const rows = await Promise.all(keys.map((key) => this.session.rowOf(key)));
+      const gone = keys.find((_, i) => rows[i] == null);
+      if (gone != null) this.fail(new Error(`There is no “${gone}” in this set; the link may be older than the data.`));
+      this.pins.clear();
+      for (const row of rows.filter((found) => found != null).reverse()) await this.pins.add(row);
+    } finally {
+      this.restoring = false;
     }
     this.pinned();
   }
@@ -164,7 +196,7 @@ class MapView {
   }
 
   pinned() {
-    this.keep({ pin: writeKeys(this.pins.pins().map(({ key }) => key)) }, true);
+    if (!this.restoring) this.keep({ pin: writeKeys(this.pins.pins().map(({ key }) => key)) }, true);
     this.mark();
     this.panels();
   }
@@ -241,8 +273,8 @@ class MapView {
     this.parts.lassoButton.setAttribute("aria-pressed", String(on));
   }
 
-  viewed(view) {
-    this.keep({ at: writeView(view) });
+  viewed(view, isAll) {
+    this.keep({ at: isAll ? null : writeView(view) });
     this.labels.look().catch((error) => this.fail(error));
   }
 
@@ -258,12 +290,12 @@ class MapView {
     const open = this.pins.open(), near = open?.neighbors ?? [];
     const marks = [], named = [], lines = [];
     const name = (row, text, kind, weight) => text && named.push({ row, text, kind, weight });
-    (this.found.rows().length ? this.foundLabels : []).forEach(({ row, label }, i) => { marks.push({ row, kind: "found" }); name(row, label, "", 2e6 - i); });
-    near.forEach(({ row, label }, i) => { marks.push({ row, kind: "near" }); lines.push({ from: open.row, to: row, kind: "line" }); name(row, label, "", 4e6 - i); });
+    (this.found.rows().length ? this.foundLabels : []).forEach(({ row, label }, i) => { marks.push({ row, kind: "found" }); name(row, label, "near", -i); });
+    near.forEach(({ row, label }, i) => { marks.push({ row, kind: "near" }); lines.push({ from: open.row, to: row, kind: "line" }); name(row, label, "near", 1e3 - i); });
     for (const pin of this.pins.pins()) { marks.push({ row: pin.row, kind: "pin" }); name(pin.row, pin.label, "pin", 1); }
     if (this.hovered) {
       marks.push({ row: this.hovered.row, kind: "pin" });
-      for (const { row, label } of this.hovered.rows) { marks.push({ row, kind: "near" }); lines.push({ from: this.hovered.row, to: row, kind: "line" }); name(row, label, "", 5e6); }
+      for (const { row, label } of this.hovered.rows) { marks.push({ row, kind: "near" }); lines.push({ from: this.hovered.row, to: row, kind: "line" }); name(row, label, "near", 1e4); }
     }
     if (this.answer) {
       for (const { row, label } of [...this.answer.terms, ...this.answer.answers.slice(0, 1)]) { marks.push({ row, kind: "pin" }); name(row, label, "pin", 2); }
@@ -287,7 +319,7 @@ class MapView {
   /** Put changes into the address. */
   keep(changes, push = false) {
     Object.assign(this.shown, changes);
-    if (!this.quiet && !this.closed) this.app.set(changes, { push });
+    if (!this.closed) this.app.set(changes, { push });
   }
 
   choose(changes) {
