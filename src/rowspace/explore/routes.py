@@ -13,11 +13,13 @@ from fastapi.staticfiles import StaticFiles
 from rowspace.explore import (
     about,
     color_routes,
+    compare,
     map_routes,
     point_routes,
     positions,
     questions,
     tokens,
+    training,
 )
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.jobs import Jobs
@@ -57,4 +59,6 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         questions.routes(subjects),
         tokens.routes(subjects),
         positions.routes(subjects),
+        training.routes(subjects),
+        compare.routes(subjects),
     ]
