@@ -206,7 +206,8 @@ def floats_text(row: Vectors) -> str:
     Nine digits tell any two of them apart (Steele & White 1990); formatting all at once takes a
     third of the time of `json.dumps`, which writes seventeen.
     """
-    return _pattern(len(row)) % tuple(row.tolist())
+    text = _pattern(len(row)) % tuple(row.tolist())
+    return text.replace("-0,", "-0.0,").replace("-0]", "-0.0]")  # -0 reads back as a whole number
 
 
 @functools.lru_cache(maxsize=64)
