@@ -2,7 +2,8 @@
 
     python -m benchmarks.serve_overload [--seconds 120] [--times 10]
 
-First the server is asked as fast as it answers, by clients that each wait for their answer; then,
+Three requests of four have one sentence, the fourth has 32. First the server is asked as fast as
+it answers, by clients that each wait for their answer; then,
 for so many seconds, that many times the rate is sent, each request at its time whether or not
 those before are answered, on connections that are kept. Answers may be 200, 429 and 503 only. The
 resident memory is the mean of the last third beside that of the first. At the end one request is
@@ -22,11 +23,13 @@ from pathlib import Path
 
 from benchmarks.common import record
 from benchmarks.contextual_speed import minilm
-from benchmarks.http_load import ask, exchange, free_port, run_load, server
-from benchmarks.serve_speed import sentence_requests
+from benchmarks.http_load import ask, exchange, free_port, request_bytes, run_load, server
+from benchmarks.serve_speed import sentences
 
 CLIENTS = 32
-MOST_OPEN = 400
+LARGE = 32
+"""Sentences of each fourth request."""
+MOST_OPEN = 800
 """Requests under way at once; one that is due beyond that waits for a connection."""
 RECOVERY = 1.0
 """Seconds, within which the server has to answer again."""
@@ -42,14 +45,14 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=10)
     arguments = parser.parse_args()
     folder, port = minilm(), free_port()
-    requests = sentence_requests(2000, folder.name)
+    requests = mixed_requests(800, folder.name)
     command = ["-m", "rowspace", "serve", str(folder), "--port", str(port)]
     with server(command, port) as process:
-        run_load(port, requests[:200], CLIENTS)
-        rate = run_load(port, requests[:1000], CLIENTS).per_second
+        run_load(port, requests[:80], CLIENTS)
+        rate = run_load(port, requests[:400], CLIENTS).per_second
         flood = Flood(port, process.pid, itertools.cycle(requests))
         asyncio.run(flood.run(arguments.times * rate, arguments.seconds))
-        recovery = seconds_until_answered(port, requests[0])
+        recovery = seconds_until_answered(port, requests[1])
     thirds = len(flood.memory) // 3
     first, last = statistics.mean(flood.memory[:thirds]), statistics.mean(flood.memory[-thirds:])
     answered = ", ".join(f"{n:,} x {status}" for status, n in sorted(flood.statuses.items()))
@@ -67,6 +70,13 @@ def main() -> None:
     record("The server: overload", lines)
     assert set(flood.statuses) <= STATUSES, set(flood.statuses)
     assert recovery < RECOVERY, recovery
+
+
+def mixed_requests(n: int, model: str) -> list[bytes]:
+    """Requests of one sentence, and each fourth of `LARGE`."""
+    left = iter(sentences(n * LARGE))
+    inputs = [list(itertools.islice(left, 1 if i % 4 else LARGE)) for i in range(n)]
+    return [request_bytes({"model": model, "input": texts}) for texts in inputs]
 
 
 class Flood:
