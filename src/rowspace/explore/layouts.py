@@ -43,7 +43,7 @@ class Method:
 METHODS = {
     "umap": Method("UMAP", 30_000),
     "pca": Method("PCA", None),
-    "tsne": Method("t-SNE", 10_000),
+    "tsne": Method("t-SNE", 6_000),
 }
 FEWEST = 16
 """With fewer points that have a direction there is nothing but PCA."""
