@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pyarrow as pa
 from fastapi.testclient import TestClient
@@ -40,7 +39,7 @@ class ArrayPoints:
 
     @property
     def dim(self) -> int:
-        return self.matrix.shape[1]
+        return int(self.matrix.shape[1])
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -88,7 +87,7 @@ def client(*subjects: Subject) -> TestClient:
     return TestClient(create_app(served), base_url="http://127.0.0.1:8000")
 
 
-def wait_for(browser: TestClient, address: str, most: float = 60.0) -> httpx.Response:
+def wait_for(browser: TestClient, address: str, most: float = 60.0) -> Any:
     """The answer when it is no longer 202."""
     deadline = time.monotonic() + most
     while True:
@@ -99,6 +98,6 @@ def wait_for(browser: TestClient, address: str, most: float = 60.0) -> httpx.Res
         time.sleep(0.05)
 
 
-def places(answer: httpx.Response) -> NDArray[np.float32]:
+def places(answer: Any) -> NDArray[np.float32]:
     assert answer.status_code == 200, answer.text
     return np.frombuffer(answer.content, "<f4").reshape(-1, 2)

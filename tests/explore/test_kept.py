@@ -51,7 +51,7 @@ def test_what_is_damaged_counts_for_nothing(tmp_path: Path, name: str, how: str)
     if how == "gone":
         file.unlink()
     else:
-        file.write_bytes({"flip": content, "cut": content[:20], "empty": b""}[how])
+        file.write_bytes(bytes({"flip": content, "cut": content[:20], "empty": b""}[how]))
     assert kept.load(POINTS, "umap-0") is None
     save(kept)
     assert kept.load(POINTS, "umap-0") is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rowspace.explore.neighbors import Neighbors, near_each_other
 from rowspace.explore.placing import (
@@ -18,9 +19,10 @@ from tests import naive_maps
 from tests.explore.shown import blobs
 
 
-def units(n: int, **settings: int) -> np.ndarray:
+def units(n: int, **settings: int) -> NDArray[np.float32]:
     matrix = blobs(n, **settings)[0]
-    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+    lengths: NDArray[np.float64] = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return (matrix / lengths).astype(np.float32)
 
 
 def test_places_are_those_of_a_plain_loop() -> None:
@@ -78,7 +80,7 @@ def test_neighbours_of_each_are_those_of_all_distances() -> None:
 
 
 def test_each_is_its_own_first_neighbour_among_equal_ones() -> None:
-    rows, distances = near_each_other(np.ones((20, 4), np.float32) / 2, 5)
+    rows, distances = near_each_other(np.full((20, 4), 0.5, np.float32), 5)
     assert np.array_equal(rows[:, 0], np.arange(20))
     assert all(len(set(row)) == 5 for row in rows.tolist())
     assert distances == pytest.approx(np.zeros((20, 5)), abs=1e-6)
