@@ -48,14 +48,19 @@ def test_shapes_are_few_and_padding_is_rare() -> None:
         assert not batch.is_padded
 
 
-def test_a_fixed_shape_follows_from_a_pieces_own_length() -> None:
-    def shape_of(lengths: list[int]) -> tuple[int, ...]:
+def test_a_fixed_width_follows_from_a_pieces_own_length() -> None:
+    def width_of(lengths: list[int]) -> int:
         for batch in batches_of(pieces(lengths), ["mean"], is_fixed=True):
+            n_rows, width = batch.token_ids.shape
+            assert n_rows in (1, 2, 4, 8)
+            assert len(batch.rows) == n_rows
+            assert batch.is_padded
             if 0 in batch.rows:
-                return batch.token_ids.shape
+                return width
         raise AssertionError
 
-    assert shape_of([20]) == shape_of([20, 200]) == shape_of([20, *drawn(90, 300)]) == (8, 32)
+    assert width_of([20]) == width_of([20, 200]) == width_of([20, *drawn(90, 300)]) == 24
+    assert [width_of([n]) for n in (1, 8, 9, 64, 65, 512)] == [8, 8, 16, 64, 72, 512]
 
 
 def test_a_prompts_tokens_have_weight_in_a_texts_later_windows_alone() -> None:

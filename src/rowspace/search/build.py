@@ -41,6 +41,7 @@ from rowspace.search.writer import create_space
 from rowspace.sentence.kinds import holds_word_vectors
 from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
+from rowspace.space.history import History, history_of, save_history
 from rowspace.space.vectors import Vectors
 from rowspace.static.sif import SIFEncoder
 from rowspace.static.training import EpochReport
@@ -194,6 +195,7 @@ class _Build:
         self.text = self.work / "text.txt"
         self.given: Vectors | None = None
         self.is_sentence = config.model is not None and not holds_word_vectors(config.model)
+        self.snapshots: History | None = None
         self.seconds: dict[str, float] = {}
 
     def run(self, resume: bool) -> Space:
@@ -317,10 +319,12 @@ class _Build:
         """The word vectors, as they were before training, and the losses; or a given model."""
         started = time.monotonic()
         if self.given is not None:
+            self.snapshots = history_of(str(self.config.model), self.given)
             return self.given, None, []
         trainer = Word2Vec(_word2vec_config(self.config.word2vec, read.n_words))
         folder = self.work / "training"
         vectors = trainer.fit_in(Corpus(self.text), folder)
+        self.snapshots = trainer.snapshots
         vocabulary, _ = load_scan(folder / "vocabulary.json")
         self.seconds["train"] = time.monotonic() - started
         return vectors, initial_vectors(vocabulary, trainer.config), trainer.history
@@ -331,6 +335,7 @@ class _Build:
             return SIFEncoder.load(folder)
         encoder = SIFEncoder.from_vectors(vectors, self._sample_texts())
         encoder.save(folder)
+        save_history(self.snapshots, folder)
         return encoder
 
     def _is_kept(self) -> bool:

@@ -132,7 +132,7 @@ def convert(value: Any, type_: str) -> Any:
     try:
         number = float(value) + 0.0
     except OverflowError:
-        number = math.copysign(math.inf, value)
+        number = math.inf if value > 0 else -math.inf
     return None if math.isnan(number) else number
 
 

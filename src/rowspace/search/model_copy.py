@@ -82,11 +82,13 @@ def _copy_named(
         encoder = keep(model, folder)
         return "sentence", encoder, {"model": Path(model).name, **describe(encoder)}
     from rowspace.space.formats import load
+    from rowspace.space.history import history_of, save_history
     from rowspace.static.sif import SIFEncoder
 
     vectors = load(model)
     averages = SIFEncoder.from_vectors(vectors, texts)
     averages.save(folder)
+    save_history(history_of(model, vectors), folder)
     return averages.kind, averages, {"words": len(vectors)}
 
 

@@ -16,9 +16,11 @@ from rowspace.sentence.reading import Pieces
 TOKENS_AT_ONCE = 2048
 """Of a batch, padding included: measured best of 512 to 8,192, MiniLM on two cores."""
 _EXACT_BITS = 5
-_BUCKET = 32
-_FIXED_TOKENS = 256
-"""Of a batch of a fixed shape, which one short query has to pay for too."""
+_STEP = 8
+_OWN_TOKENS = 256
+"""Of a batch whose width is each piece's own: more makes hardly any difference."""
+_OWN_ROWS = 8
+"""Of such a batch, at most, so that there are several, for several threads."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,19 @@ class Batch:
     """(B, K, T), as `pooling_weights` gives them; of pairs, K = 1, each token's type."""
     scales: NDArray[np.float32]
     """(B, K)"""
+
+    def singles(self) -> Iterator[Batch]:
+        """The same pieces, a batch each."""
+        for i in range(len(self.rows)):
+            own = slice(i, i + 1)
+            yield Batch(
+                self.rows[own],
+                self.token_ids[own],
+                self.mask[own],
+                self.is_padded,
+                self.weights[own],
+                self.scales[own],
+            )
 
 
 def batches_of(
@@ -59,13 +74,13 @@ def batches_of(
     n_tokens : int
         Of a batch, at most, but for a single longer piece.
     is_fixed : bool
-        Give batches of few shapes, filled up with rows that nobody reads, so that what a piece
-        comes to does not depend on those beside it.
+        Give batches as wide as each of their pieces asks for, whatever else there is, with 1, 2,
+        4 or 8 rows. See `CheckedRuntime`, which makes sure that the number is of no account.
     """
     order = np.argsort(-pieces.lengths, kind="stable")
     order = order[(pieces.lengths > pieces.prompt_tokens(n_prompt))[order]]
     if is_fixed:
-        yield from _of_fixed_shapes(pieces, order, poolings, n_prompt)
+        yield from _of_own_width(pieces, order, poolings, n_prompt)
         return
     start = 0
     while start < len(order):
@@ -91,18 +106,24 @@ def _power_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def _of_fixed_shapes(
+def _of_own_width(
     pieces: Pieces, order: NDArray[np.int64], poolings: Sequence[str], n_prompt: int
 ) -> Iterator[Batch]:
-    """Batches whose shape follows from the length of each piece in them."""
-    widths = -(-pieces.lengths[order] // _BUCKET) * _BUCKET
-    for width in np.unique(widths).tolist():
-        alike = order[widths == width]
-        n_rows = max(1, _FIXED_TOKENS // width)
-        for start in range(0, len(alike), n_rows):
+    """Batches whose width follows from the length of each piece in them, the widest first."""
+    widths = np.array([_own_width(n) for n in pieces.lengths[order].tolist()], dtype=np.int64)
+    for width in np.unique(widths)[::-1].tolist():
+        alike, start = order[widths == width], 0
+        while start < len(alike):
+            most = min(_OWN_ROWS, max(1, _OWN_TOKENS // width), len(alike) - start)
+            n_rows = 1 << (most.bit_length() - 1)
             rows = alike[start : start + n_rows]
+            start += n_rows
             batch = padded(pieces, rows, poolings, n_prompt=n_prompt, shape=(n_rows, width))
             yield dataclasses.replace(batch, is_padded=True)
+
+
+def _own_width(n_tokens: int) -> int:
+    return -(-_rounded(n_tokens) // _STEP) * _STEP
 
 
 def padded(

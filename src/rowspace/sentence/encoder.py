@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.progress import track
 from rowspace.sentence.batches import batches_of
+from rowspace.sentence.checked_runtime import CheckedRuntime
 from rowspace.sentence.folder import SentenceConfig, read_modules
 from rowspace.sentence.precision import check_precision, dtype_of, n_columns, quantize, ranges_of
 from rowspace.sentence.prepared import Prepared, embed_prepared
@@ -95,7 +96,7 @@ class TransformerEmbedding:
         weights: Callable[[], str],
     ) -> None:
         self.runtime, self.reader, self.poolings = runtime, reader, tuple(poolings)
-        self._weights = weights
+        self._weights, self._checked = weights, CheckedRuntime(runtime)
         self.read, self.read_ids = reader.read, reader.read_ids
         self.n_prompt = reader.n_prompt
 
@@ -119,7 +120,8 @@ class TransformerEmbedding:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """As `Embedding.vectors`."""
         batches = batches_of(pieces, self.poolings, n_prompt=n_prompt, is_fixed=is_fixed)
-        for batch, pooled in self.runtime.run(batches):
+        runtime = self._checked if is_fixed else self.runtime
+        for batch, pooled in runtime.run(batches):
             scaled = (pooled * batch.scales[:, :, None])[: len(batch.rows)]
             yield batch.rows, scaled.reshape(len(scaled), -1)
 
@@ -135,7 +137,7 @@ class SentenceEncoder:
         Where it was read from.
     deterministic : bool
         Whether a text's vector is to be the same to the last bit whichever texts are encoded with
-        it. Batches then have few shapes, and are filled up.
+        it.
     is_alone : bool
         Whether texts are tokenised in the thread that computes, not beside it.
     """

@@ -38,6 +38,11 @@ class Prepared:
         np.add.at(counts, self.pieces.text_ids, self.pieces.lengths)
         return counts
 
+    @property
+    def n_truncated(self) -> int:
+        """Texts that are not read to their end."""
+        return self.pieces.n_truncated
+
     def part(self, start: int, stop: int) -> Prepared:
         """The texts from `start` to before `stop`."""
         if start == 0 and stop == self.n_texts:

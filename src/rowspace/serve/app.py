@@ -21,7 +21,7 @@ from rowspace.serve import (
 from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.describe import describe
-from rowspace.serve.encoding import OneRerankAtATime, Queue, encoders_through
+from rowspace.serve.encoding import OneRerankAtATime, encoders_through
 from rowspace.serve.errors import add_error_handlers
 from rowspace.serve.guard import Guard
 from rowspace.serve.life import Life
@@ -52,10 +52,10 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     )
     app.state.served, app.state.config, app.state.batcher = served, config, batcher
     app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
-    counts.watch(running=lambda: life.running)
+    counts.watch(life, batcher)
     add_error_handlers(app)
     describe(app)
-    _share(served, batcher)
+    _share(served, batcher, config)
     for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
@@ -67,10 +67,10 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     return app
 
 
-def _share(served: Served, queue: Queue | None) -> None:
+def _share(served: Served, batcher: Batcher, config: ServeConfig) -> None:
     """Let threads use the models of `served` at the same time."""
     if served.space is not None:
-        served.space.through = encoders_through(queue)
+        served.space.through = encoders_through(batcher, config.deadline)
     if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
         served.reranker = OneRerankAtATime(served.reranker)
 

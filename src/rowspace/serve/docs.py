@@ -156,11 +156,7 @@ def _example(body: Schema, parts: Schema) -> Any:
     if "example" in body:
         return body["example"]
     schema = body.get("schema", {})
-    given = (
-        body.get("examples") or schema.get("examples") or _resolved(schema, parts).get("examples")
-    )
-    if isinstance(given, dict):  # OpenAPI's form: by name
-        given = [one.get("value", one) if isinstance(one, dict) else one for one in given.values()]
+    given = schema.get("examples") or _resolved(schema, parts).get("examples")
     return given[0] if given else None
 
 

@@ -3,96 +3,97 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.errors import CorpusError
 from rowspace.search.rerank import Reranker
-from rowspace.space.encoder import Encoder, encode_documents, encode_queries
+from rowspace.serve.batching import Batcher
+from rowspace.serve.errors import ApiError
+from rowspace.serve.queued_encoder import QueuedEncoder
+from rowspace.space.encoder import Encoder
 
-_AT_ONCE = 32
-"""Texts that are encoded before another thread has its turn."""
-
-
-class Queue(Protocol):
-    """What encodes the texts of all requests together."""
-
-    def queued_for(self, encoder: Encoder, /) -> Encoder:
-        """An encoder that blocks until what it is given was encoded with the rest."""
+_AT_ONCE = 64
+"""Documents' passages that wait to be encoded together."""
+_LOOK = 0.1
+"""Seconds until a full queue is asked again."""
 
 
-def encoders_through(queue: Queue | None) -> Callable[[str, Encoder], Encoder]:
-    """Gives, for a model's name and encoder, what threads may use in its place.
+def encoders_through(batcher: Batcher, deadline: float) -> Callable[[str, Encoder], Encoder]:
+    """Gives, for a model's name and encoder, what threads may use in its place: the batcher's.
 
-    It is the queue's where there is one; else the encoder itself, by one thread at a time.
+    Parameters
+    ----------
+    batcher : Batcher
+    deadline : float
+        Seconds that an addition waits for room in its queue.
     """
-    locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def through(name: str, encoder: Encoder) -> Encoder:
-        if queue is not None:
-            return queue.queued_for(encoder)
-        return OneAtATime(encoder, locks[encoder.fingerprint])
+        return PatientEncoder(batcher.queued_for(encoder), deadline)
 
     return through
 
 
-class OneAtATime:
-    """An encoder that is used by one thread at a time, a few texts each.
+class PatientEncoder:
+    """The batcher's encoder for one search or addition; documents wait where its queue is full.
+
+    An addition goes on for long, and would be lost whole if it were refused in its midst.
 
     Parameters
     ----------
-    encoder : Encoder
-        It gives a text the same vector whichever are encoded with it.
-    lock : threading.Lock
-        Of all that use it.
+    queued : QueuedEncoder
+    deadline : float
+        Seconds that some documents wait for room, at most.
     """
 
-    def __init__(self, encoder: Encoder, lock: threading.Lock) -> None:
-        self._encoder, self._lock = encoder, lock
+    def __init__(self, queued: QueuedEncoder, deadline: float) -> None:
+        self._queued, self._deadline = queued, deadline
         self.n_truncated = 0
         """Documents of the last call that were not read to their end."""
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self._encoder.dim
+        return self._queued.dim
 
     @property
     def fingerprint(self) -> str:
         """That of the encoder."""
-        return self._encoder.fingerprint
+        return self._queued.fingerprint
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n_texts, dim) vectors of texts, as the encoder's `encode`."""
-        return self._in_turns(self._encoder.encode, texts)
+        """(n_texts, dim) vectors of texts."""
+        return self._queued.encode(texts)
 
     def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n_texts, dim) vectors of queries."""
-        return self._in_turns(lambda some: encode_queries(self._encoder, some), texts)
+        return self._queued.encode_query(texts)
 
     def encode_document(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n_texts, dim) vectors of documents."""
         self.n_truncated = 0
-        return self._in_turns(self._documents, texts)
-
-    def _documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors, n_truncated = encode_documents(self._encoder, texts)
-        self.n_truncated += n_truncated
-        return vectors
-
-    def _in_turns(
-        self, encode: Callable[[Sequence[str]], NDArray[np.float32]], texts: Sequence[str]
-    ) -> NDArray[np.float32]:
         parts = [np.zeros((0, self.dim), np.float32)]
         for start in range(0, len(texts), _AT_ONCE):
-            with self._lock, untold():
-                parts.append(encode(texts[start : start + _AT_ONCE]))
+            parts.append(self._some(texts[start : start + _AT_ONCE]))
+            self.n_truncated += self._queued.n_truncated
         return np.concatenate(parts)
+
+    def _some(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        end = time.monotonic() + self._deadline
+        while True:
+            try:
+                return self._queued.encode_document(texts)
+            except ApiError as error:
+                if error.status != 429 or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK)
 
 
 class OneRerankAtATime:
@@ -108,14 +109,28 @@ class OneRerankAtATime:
         self._lock = threading.Lock()
 
     def predict(self, pairs: list[tuple[str, str]], /) -> NDArray[Any]:
-        """(n_pairs,) scores, as the reranker's."""
-        with self._lock, untold():
-            return self._reranker.predict(pairs)
+        """(n_pairs,) scores, as the reranker's.
+
+        Raises
+        ------
+        ApiError
+            500 if one is not finite, which is no fault of the client's.
+        """
+        try:
+            with self._lock, _untold():
+                scores = np.asarray(self._reranker.predict(pairs))
+        except CorpusError as error:
+            raise ApiError(500, str(error), code="reranker_failed") from error
+        if not np.isfinite(scores).all():
+            raise ApiError(
+                500, "the reranker gave a score that is not finite", code="reranker_failed"
+            )
+        return scores
 
 
 @contextmanager
-def untold() -> Iterator[None]:
-    """Say nothing of texts that are cut: a client is told, and not who started the server."""
+def _untold() -> Iterator[None]:
+    """Say nothing of texts that are cut: who started the server cannot change them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*the rest was not read")
         yield

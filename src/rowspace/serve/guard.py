@@ -236,10 +236,14 @@ def _request_id(headers: Headers) -> str:
 
 def _route(scope: Scope) -> str:
     """The route's template, so that neither ids nor what nobody serves become names."""
-    path = getattr(scope.get("route"), "path", None)
-    if path is not None:
-        return str(path)
-    return "/explore/" if is_page("GET", scope["path"]) else "none"
+    template = getattr(scope.get("route"), "path_format", None)
+    if template is None:
+        return "/explore/" if is_page("GET", scope["path"]) else "none"
+    # A route may know its path without the prefix that it was included with.
+    path: str = scope["path"]
+    filled = template.format(**scope.get("path_params", {}))
+    prefix = path.removesuffix(filled) if path.endswith(filled) else ""
+    return f"{prefix}{template}"
 
 
 def _method(scope: Scope) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from rowspace.errors import RowspaceError
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
 from rowspace.serve.served import Served
@@ -40,12 +41,13 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
 
 def _of_work(state: Any, config: ServeConfig) -> str | None:
     """What keeps the server from computing; None if nothing does."""
+    batcher: Batcher = state.batcher
     if state.life.draining:
         return "the server is ending"
-    if not state.batcher.is_alive:
+    if not batcher.is_alive:
         return "the thread that computes has ended; start the server anew"
-    if state.batcher.busy_seconds > STUCK_SECONDS:
-        return f"one batch has been computed for {state.batcher.busy_seconds:.0f} seconds"
+    if batcher.busy_seconds > STUCK_SECONDS:
+        return f"one batch has been computed for {batcher.busy_seconds:.0f} seconds"
     return None
 
 

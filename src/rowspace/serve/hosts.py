@@ -8,11 +8,13 @@ rebinding) still sends its own name. Fetch metadata: https://www.w3.org/TR/fetch
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 
 from rowspace.serve.config import ServeConfig, is_loopback
 
 DEFAULT_PORTS = {"http": "80", "https": "443"}
+_PLACE = re.compile(r"([^\[\]:/@\s]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 
 def is_own_host(host: str, config: ServeConfig) -> bool:
@@ -71,12 +73,8 @@ def comes_from_elsewhere(headers: Mapping[bytes, bytes], is_page: bool) -> bool:
 
 def _without_port(host: str) -> str | None:
     """The name of a `Host` header; None if it is not one."""
-    end = host.rfind("]") + 1
-    name, colon, port = host[end:].partition(":")
-    if colon and not (port.isascii() and port.isdigit()):
-        return None
-    name = host[:end] + name
-    return name or None
+    found = _PLACE.fullmatch(host)
+    return found[1] if found else None
 
 
 def _with_port(place: str, scheme: str) -> str:

@@ -11,7 +11,6 @@ from pydantic_core import PydanticCustomError
 
 from rowspace.errors import FilterError
 from rowspace.serve.errors import ApiError
-from rowspace.serve.served import Served
 
 
 class Input(BaseModel):
@@ -106,24 +105,3 @@ def check_at_most(n: int, most: int, param: str, what: str) -> None:
         raise ApiError(
             400, f"{param} is of {n:,} {what}; the server takes up to {most:,}", param=param
         )
-
-
-def model_named(served: Served, name: str | None) -> str:
-    """A model of those that are served; the default one where none is named.
-
-    Raises
-    ------
-    ApiError
-        404 if there is no such model.
-    """
-    names = served.model_names
-    if name is None:
-        return names[0]
-    if name not in names:
-        raise ApiError(
-            404,
-            f"there is no model {name[:80]!r}; give one of {', '.join(names)}",
-            param="model",
-            code="model_not_found",
-        )
-    return name

@@ -6,7 +6,7 @@ and statuses, never what a client sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -25,6 +25,8 @@ from prometheus_client.registry import Collector
 from rowspace.errors import RowspaceError
 from rowspace.search.commit import read_commit
 from rowspace.search.space import Space
+from rowspace.serve.batching import Batcher
+from rowspace.serve.life import Life
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -99,23 +101,11 @@ class Metrics:
         self._batch_texts.observe(n_texts)
         self._batch_tokens.observe(n_tokens)
 
-    def watch(
-        self,
-        *,
-        running: Callable[[], float] | None = None,
-        queue_tokens: Callable[[], float] | None = None,
-    ) -> None:
-        """Ask these each time the metrics are read.
-
-        Parameters
-        ----------
-        running, queue_tokens : callable, optional
-            Give how many requests are being answered, and how many tokens wait or are computed.
-        """
-        if running is not None:
-            self._running.set_function(running)
-        if queue_tokens is not None:
-            self._queue.set_function(queue_tokens)
+    def watch(self, life: Life, batcher: Batcher) -> None:
+        """Ask these each time the metrics are read, and be told of each batch."""
+        self._running.set_function(lambda: life.running)
+        self._queue.set_function(lambda: batcher.stats.queued_tokens)
+        batcher.on_batch(self.encoded)
 
     def text(self) -> bytes:
         """As Prometheus reads it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -31,30 +31,32 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _quiet = 0
     _in_head = True
-    _clock: asyncio.TimerHandle | None = None
+    _deaf = False
+    """Whether what comes is nonsense, and only waited for is what is asked already."""
+    _head_clock: asyncio.TimerHandle | None = None
+    _send_clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; its first head is waited for."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Patient(transport)))
         # Uvicorn's own answer to too many would not be in our shape.
         self._limit, self.limit_concurrency = self.config.limit_concurrency or 0, None
         if len(self.connections) > 2 * self._limit:
             transport.abort()
             return
-        self._set_clock(HEAD_SECONDS, self._too_slow)
+        self._head_clock = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
-        self._stop_clock()
+        _cancel(self._head_clock)
+        _cancel(self._send_clock)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless it is too much of nothing."""
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
             return
         self._quiet += len(data)
-        if self._in_head and self._clock is None:
-            self._set_clock(HEAD_SECONDS, self._too_slow)
         super().data_received(data)
         if self._quiet > MAX_QUIET and not self.transport.is_closing():
             self._end(431, f"the headers have more than {MAX_QUIET:,} bytes; send fewer")
@@ -67,12 +69,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request's first byte."""
         self._in_head = True
+        if self._head_clock is None:
+            self._head_clock = self.loop.call_later(HEAD_SECONDS, self._too_slow)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A head is whole."""
         self._in_head, self._quiet = False, 0
-        self._stop_clock()
+        _cancel(self._head_clock)
+        self._head_clock = None
         self.scope["state"][CROWDED] = len(self.connections) > self._limit
         super().on_headers_complete()
 
@@ -86,20 +91,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._quiet = True, 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._deaf and is_last:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """The client does not read what it is sent."""
         super().pause_writing()
-        self._set_clock(SEND_SECONDS, self.transport.abort)
+        self._abort_later()
 
     def resume_writing(self) -> None:
         """It does."""
         super().resume_writing()
-        self._stop_clock()
+        _cancel(self._send_clock)
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing more was asked; what is still unread is not waited for endlessly."""
         super().timeout_keep_alive_handler()
-        self._set_clock(SEND_SECONDS, self.transport.abort)
+        self._abort_later()
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
@@ -109,26 +121,53 @@ class BoundedProtocol(HttpToolsProtocol):
         """The guard answers it."""
 
     def _too_slow(self) -> None:
-        self._clock = None
         if not self.cycle and not self._quiet:  # nothing was said: a probe, or a spare one
             self.transport.close()
             return
         self._end(408, f"the headers did not arrive in {HEAD_SECONDS:g} seconds; send them at once")
 
     def _end(self, status: int, message: str) -> None:
-        """Answer, if no answer is under way that this would stand in the middle of, and hang up."""
-        if not self.cycle or self.cycle.response_complete:
+        """Tell what is wrong and hang up, after the answers that whole requests still get."""
+        cycle = self.cycle
+        if self.pipeline and cycle.more_body:  # the broken one waits behind others
+            self.pipeline.popleft()
+            self._deaf = True
+            return
+        if cycle and not cycle.more_body and not cycle.response_complete:
+            self._deaf = True
+            return
+        if not cycle or cycle.response_complete or not cycle.response_started:
             self.transport.write(_answer(status, message))
+        if cycle:
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.close()
 
-    def _set_clock(self, seconds: float, act: Callable[[], None]) -> None:
-        self._stop_clock()
-        self._clock = self.loop.call_later(seconds, act)
+    def _abort_later(self) -> None:
+        _cancel(self._send_clock)
+        self._send_clock = self.loop.call_later(SEND_SECONDS, self.transport.abort)
 
-    def _stop_clock(self) -> None:
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
+
+class _Patient:
+    """A transport to which one may write when the client has left, as to asyncio's own.
+
+    uvloop's raises, which would look like an error of the application.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def _cancel(clock: asyncio.TimerHandle | None) -> None:
+    if clock is not None:
+        clock.cancel()
 
 
 def _answer(status: int, message: str) -> bytes:

@@ -21,6 +21,8 @@ class QueuedEncoder:
 
     def __init__(self, batcher: Batcher, embedder: Embedder) -> None:
         self._batcher, self._embedder = batcher, embedder
+        self.n_truncated = 0
+        """Texts of the last call that were not read to their end."""
 
     @property
     def dim(self) -> int:
@@ -44,7 +46,14 @@ class QueuedEncoder:
         """As `encode`, with the prompt of documents."""
         return self._vectors(texts, DOCUMENT)
 
+    def n_query_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens that are read of queries, prompts and special ones included."""
+        work = self._embedder.read(texts, input_type=QUERY, on_truncate="cut", dim=None)
+        return int(work.n_tokens.sum())
+
     def _vectors(self, texts: Sequence[str], input_type: str | None) -> Vectors:
         if not len(texts):
             return np.zeros((0, self.dim), dtype=np.float32)
-        return self._batcher.embed_here(self._embedder, list(texts), input_type).vectors
+        found = self._batcher.embed_here(self._embedder, list(texts), input_type)
+        self.n_truncated = found.n_truncated
+        return found.vectors

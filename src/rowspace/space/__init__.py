@@ -22,6 +22,7 @@ _HOMES = {
     "CompressedVectors": "compress",
     "Drift": "alignment",
     "Geometry": "geometry",
+    "History": "history",
     "Hubness": "hubness",
     "Isotropy": "isotropy",
     "Spectrum": "spectrum",
@@ -36,6 +37,7 @@ _HOMES = {
     "equalize": "bias",
     "findings": "geometry",
     "hard_debias": "bias",
+    "load_history": "history",
     "measure_compression": "compress",
     "measure_drift": "alignment",
     "measure_geometry": "geometry",
@@ -60,6 +62,7 @@ __all__ = [
     "Drift",
     "Encoder",
     "Geometry",
+    "History",
     "Hubness",
     "Isotropy",
     "Spectrum",
@@ -77,6 +80,7 @@ __all__ = [
     "findings",
     "hard_debias",
     "load",
+    "load_history",
     "measure_compression",
     "measure_drift",
     "measure_geometry",
@@ -117,6 +121,8 @@ if TYPE_CHECKING:
     from rowspace.space.geometry import Geometry as Geometry
     from rowspace.space.geometry import findings as findings
     from rowspace.space.geometry import measure_geometry as measure_geometry
+    from rowspace.space.history import History as History
+    from rowspace.space.history import load_history as load_history
     from rowspace.space.hubness import Hubness as Hubness
     from rowspace.space.hubness import measure_hubness as measure_hubness
     from rowspace.space.isotropy import Isotropy as Isotropy

@@ -35,13 +35,14 @@ _FLOATS = ("F16", "F32", "F64", "BF16")
 _LONGEST_HEADER = 100_000_000  # the limit of the safetensors library
 _BYTES_AT_ONCE = 1 << 24
 _MATRIX_NAMES = ("vectors", "embeddings", "embedding", "matrix", "weight")
-_MATRIX_ENDINGS = (
+MATRIX_ENDINGS = (
     "word_embeddings.weight",
     "embed_tokens.weight",
     "wte.weight",
     "embedding.weight",
     "embeddings.token.weight",
 )
+"""How the names of token tables in transformers end."""
 
 
 class Tensor(NamedTuple):
@@ -70,7 +71,7 @@ def read(path: Path, limit: int | None, mmap: bool) -> Vectors:
     rows = map_tensor(path, tensors[name])[:n]
     if tensors[name].dtype != "F32" or not mmap:
         check_memory(path, n, dim)
-        rows = _to_float32(rows, tensors[name].dtype)
+        rows = to_float32(rows, tensors[name].dtype)
     try:
         extra = json.loads(metadata.get("rowspace", "null"))
     except ValueError as error:
@@ -230,7 +231,7 @@ def _find_matrix(path: Path, tensors: dict[str, Tensor]) -> str:
         if len(tensor.shape) == 2 and tensor.dtype in _FLOATS and min(tensor.shape) > 0
     ]
     usual = [name for name in _MATRIX_NAMES if name in matrices]
-    usual += [name for name in matrices if name.endswith(_MATRIX_ENDINGS)]
+    usual += [name for name in matrices if name.endswith(MATRIX_ENDINGS)]
     if usual or len(matrices) == 1:
         return (usual or matrices)[0]
     held = ", ".join(f"{name} {tensor.shape}" for name, tensor in list(tensors.items())[:5])
@@ -240,7 +241,8 @@ def _find_matrix(path: Path, tensors: dict[str, Tensor]) -> str:
     )
 
 
-def _to_float32(rows: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+def to_float32(rows: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+    """Numbers of a tensor as `map_tensor` gives them, copied; `dtype` is the file's name for it."""
     if dtype == "BF16":  # the upper half of a float32
         return (rows.astype(np.uint32) << 16).view(np.float32)
     return np.array(rows, dtype=np.float32)

@@ -75,28 +75,41 @@ class WordMap:
 
 
 def map_rows(vectors: Vectors, n: int = N_MAP_WORDS) -> Rows:
-    """Rows of the words that the map shows, the most frequent first.
+    """Rows of the words that the map shows, the most frequent first; see `topical_rows`."""
+    return topical_rows(vectors.index_to_key, vectors.counts, frequency_order(vectors), n)
+
+
+def topical_rows(words: Sequence[str], counts: Rows | None, order: Rows, n: int) -> Rows:
+    """Rows of the `n` most frequent words that say something of what a text is about.
 
     Very frequent words, numbers and words under three letters are left out, unless that leaves
     too few for a map: then the very frequent stay, and then everything does.
+
+    Parameters
+    ----------
+    words : sequence of str
+    counts : (n_words,) int array or None
+    order : (n_words,) int array
+        Rows, the most frequent first.
+    n : int
     """
-    order = frequency_order(vectors)
-    topical = list(islice(_frequent_rows(vectors, order, MAX_SHARE), n))
+    topical = list(islice(_frequent_rows(words, counts, order, MAX_SHARE), n))
     if len(topical) < MIN_TSNE_WORDS:
-        topical = list(islice(_frequent_rows(vectors, order, 1.0), n))
+        topical = list(islice(_frequent_rows(words, counts, order, 1.0), n))
     if len(topical) < MIN_TSNE_WORDS:
         topical = order[:n].tolist()
     return np.array(topical, dtype=np.int64)
 
 
-def _frequent_rows(vectors: Vectors, order: Rows, max_share: float) -> Iterator[int]:
-    counts = vectors.counts
+def _frequent_rows(
+    words: Sequence[str], counts: Rows | None, order: Rows, max_share: float
+) -> Iterator[int]:
     limit = math.inf if counts is None else max_share * int(counts.sum())
-    for row in order.tolist():
-        word = vectors.index_to_key[row]
+    for row in order:
+        word = words[row]
         is_wordlike = len(word) >= 3 and not any(character.isdigit() for character in word)
         if is_wordlike and (counts is None or counts[row] <= limit):
-            yield row
+            yield int(row)
 
 
 def draw_map(vectors: Vectors, rows: Rows, groups: Rows) -> WordMap:

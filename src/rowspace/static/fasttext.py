@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.space import fasttext_files
+from rowspace.space.history import load_history, save_history
 from rowspace.space.vectors import Vectors
 from rowspace.static.sampling import keep_thresholds
 from rowspace.static.trainer import Trainer
@@ -120,6 +121,7 @@ class FastText(Trainer):
             self.phrases.save(_phrases_beside(Path(path)))
         else:
             _phrases_beside(Path(path)).unlink(missing_ok=True)
+        save_history(self.snapshots, path)
 
     @classmethod
     def load(cls, path: Path | str, **settings: Any) -> Self:
@@ -165,6 +167,7 @@ class FastText(Trainer):
                 f"the model has {changed[0]} {fixed[changed[0]]}, which cannot change"
             )
         trainer.vectors, trainer.context_matrix = vectors, vectors.output
+        trainer.snapshots = load_history(path)
         if _phrases_beside(Path(path)).exists():
             if trainer.config.phrases_config() is not None:
                 raise ConfigError(
@@ -290,3 +293,15 @@ class _Method:
             )  # fmt: skip
         loss, n_predictions = result
         return loss, n_predictions
+
+    def word_vectors(self, rows: Floats, words: NDArray[np.int64]) -> Floats:
+        """See `training.Method`: the mean of a word's rows."""
+        from rowspace.space.subword_kernels import mean_rows
+
+        lengths = self.ends[words + 1] - self.ends[words]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        first = np.repeat(self.ends[words] - ends[:-1], lengths)
+        places = self.rows[first + np.arange(ends[-1])].astype(np.int64)
+        vectors = np.empty((len(words), rows.shape[1]), dtype=np.float32)
+        mean_rows(rows, ends, places, vectors)
+        return vectors

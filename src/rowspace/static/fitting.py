@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias
 
 from rowspace.errors import ConfigError
+from rowspace.space.history import History
 from rowspace.space.vectors import Vectors
 from rowspace.static.phrasing import settings_of
 from rowspace.static.run import Config, Report, RunConfig
@@ -43,6 +44,8 @@ class Fitter(ABC, Generic[Config, Report]):
         A report of each epoch.
     phrases : Phrases or None
         What was joined in the text, where the settings say so; also in the vectors' metadata.
+    snapshots : History or None
+        How frequent words came to their places, which `save` writes too.
     """
 
     config_class: ClassVar[type[RunConfig]]
@@ -58,6 +61,7 @@ class Fitter(ABC, Generic[Config, Report]):
             raise ConfigError(f"{error}; the settings are {names}") from error
         self.history: list[Report] = []
         self.phrases: Phrases | None = None
+        self.snapshots: History | None = None
 
     def fit(
         self,

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, VocabularyError
+from rowspace.space.history import save_history
 from rowspace.space.vectors import Vectors
 from rowspace.static.cooccurrence import (
     CooccurrenceConfig,
@@ -228,6 +230,7 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
             return on_epoch_end(report, self._vectors(run))
 
         training.fit(checkpoint, checkpoint_seconds, after_epoch if on_epoch_end else None)
+        self.snapshots = training.snapshots
         self.word_matrix, self.context_matrix = training.matrices()
         self.word_biases, self.context_biases = training.biases()
         self.vectors = self._vectors(training)
@@ -246,6 +249,7 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
         if self.vectors is None:
             raise ConfigError("nothing is trained yet; call fit first")
         self.vectors.save(path, format="rowspace")
+        save_history(self.snapshots, path)
 
     def _fit_scanned(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Vectors:
         """Count, unless that is done, and train from the checkpoint on."""
@@ -273,15 +277,10 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
         )
 
     def _vectors(self, training: GloVeTraining) -> Vectors:
-        words, contexts = training.views()
-        if self.config.output == "sum":
-            matrix = words + contexts
-        elif self.config.output == "both":
-            matrix = np.concatenate([words, contexts], axis=1)
-        else:
-            matrix = words.copy()
         vocabulary = training.vocabulary
-        return Vectors(vocabulary.words, matrix, vocabulary.counts, self._metadata())
+        return Vectors(
+            vocabulary.words, training.word_vectors(), vocabulary.counts, self._metadata()
+        )
 
 
 class GloVeTraining(Run[GloVeConfig, GloVeEpochReport]):
@@ -318,6 +317,15 @@ class GloVeTraining(Run[GloVeConfig, GloVeEpochReport]):
         """The vectors and the context vectors as training changes them, (n_words, dim) each."""
         rows = self._rows()
         return rows[:, 0, : self.config.dim], rows[:, 2, : self.config.dim]
+
+    def word_vectors(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
+        """See `Run`; of all words by default."""
+        words, contexts = (part[rows] for part in self.views())
+        if self.config.output == "sum":
+            return words + contexts
+        if self.config.output == "both":
+            return np.concatenate([words, contexts], axis=1)
+        return words.copy()
 
     def matrices(self) -> tuple[Floats, Floats]:
         """Copies of the vectors and of the context vectors, (n_words, dim) each."""

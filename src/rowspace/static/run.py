@@ -25,6 +25,8 @@ from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_folder_atomically
 from rowspace.machine import MOST_THREADS, n_cores, return_free_memory
 from rowspace.progress import Tracker, track
+from rowspace.space.history import History
+from rowspace.static.recording import Recorder
 from rowspace.text.phrases import PhrasesConfig
 from rowspace.text.vocabulary import Vocabulary, VocabularyConfig
 
@@ -105,6 +107,7 @@ class Run(ABC, Generic[Config, Report]):
 
     report_class: type[Report]
     unit = "words"
+    vocabulary: Vocabulary
 
     def __init__(self, config: Config, n_pieces: int, piece: float) -> None:
         self.config = config
@@ -118,6 +121,9 @@ class Run(ABC, Generic[Config, Report]):
         self.n_followed = 0
         """Epochs after which `after_epoch` has run: one less where that was interrupted."""
         self.is_stopped = False
+        self.recorder: Recorder | None = None
+        self.snapshots: History | None = None
+        """How the words came to their places, when training has ended."""
 
     @property
     def is_done(self) -> bool:
@@ -131,6 +137,10 @@ class Run(ABC, Generic[Config, Report]):
     @abstractmethod
     def report(self, epoch: int, loss: float) -> Report:
         """What the epoch that ended did, from its mean loss and `self.seconds`."""
+
+    @abstractmethod
+    def word_vectors(self, rows: NDArray[np.int64]) -> Floats:
+        """(n, dim) copies of the vectors of some words as they are now."""
 
     @abstractmethod
     def arrays(self) -> dict[str, Floats]:
@@ -148,6 +158,7 @@ class Run(ABC, Generic[Config, Report]):
     ) -> None:
         """Train to the end, from the checkpoint on if there is one."""
         return_free_memory()  # the scan's, which would stand beside the matrices
+        self._start_recording()
         if checkpoint is not None and checkpoint.exists():
             self.restore(checkpoint)
         total = self.config.epochs * self.n_pieces * self.piece_units
@@ -161,6 +172,24 @@ class Run(ABC, Generic[Config, Report]):
                 if checkpoint is not None:
                     self.save(checkpoint)
                 raise
+        n_kept = self.settle()
+        if self.recorder is not None:
+            self.snapshots = self.recorder.finish(n_kept, self.rate(n_kept))
+
+    def _start_recording(self) -> None:
+        self.recorder = Recorder(
+            self.vocabulary, self.word_vectors, self.config.epochs, self.n_pieces,
+            self.piece_units, self.unit,
+        )  # fmt: skip
+        self.recorder.add(0, self.rate(0))
+
+    def rate(self, n_done: int) -> float:
+        """The learning rate after so many pieces."""
+        return self.config.learning_rate
+
+    def settle(self) -> int:
+        """Take the state that is to be kept; tells after how many pieces it was reached."""
+        return self.n_done
 
     def _follow_up(self, on_epoch_end: Callable[[Report, Any], bool | None] | None) -> bool:
         """Do what follows the epoch that ended last, if it is not done; tells whether to go on."""
@@ -199,6 +228,8 @@ class Run(ABC, Generic[Config, Report]):
                     self.n_done += 1
                     self.loss += loss
                     self.n_predictions += n_predictions
+                    if self.recorder is not None:
+                        self.recorder.follow(self.n_done, loss, n_predictions, self.rate)
                 if time.monotonic() >= deadline:  # after a piece, so that any time gets on
                     return
 
@@ -236,6 +267,8 @@ class Run(ABC, Generic[Config, Report]):
         with write_folder_atomically(folder) as temporary:
             for name, rows in self.arrays().items():
                 (temporary / name).write_bytes(rows.data)
+            if self.recorder is not None:
+                self.recorder.save(temporary)
             (temporary / "state.json").write_text(json.dumps(state))
 
     def state(self) -> dict[str, Any]:
@@ -248,6 +281,7 @@ class Run(ABC, Generic[Config, Report]):
             "seconds": self.seconds,
             "n_followed": self.n_followed,
             "history": [dataclasses.asdict(report) for report in self.history],
+            "recorder": None if self.recorder is None else self.recorder.state(),
         }
 
     def restore(self, folder: Path) -> None:
@@ -262,12 +296,19 @@ class Run(ABC, Generic[Config, Report]):
             self.take_state(state)
             for name, rows in self.arrays().items():
                 rows[:] = np.fromfile(folder / name, dtype=np.float32).reshape(rows.shape)
+            self._restore_recording(folder, state.get("recorder"))
         except FormatError:
             raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FormatError(
                 f"the checkpoint {folder} is damaged ({error}); remove it to train from the start"
             ) from error
+
+    def _restore_recording(self, folder: Path, state: dict[str, Any] | None) -> None:
+        if state is None:  # of a Rowspace that kept no history: one without a beginning is none
+            self.recorder = None
+        elif self.recorder is not None:
+            self.recorder.restore(folder, state)
 
     def take_state(self, state: dict[str, Any]) -> None:
         """Set what `state` told, before the arrays are read."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, FormatError
 from rowspace.files import write_atomically, write_json
 from rowspace.space import folder as vectors_folder
+from rowspace.space.history import load_history, save_history
 from rowspace.space.vectors import Vectors
 from rowspace.static.fitting import CHECKPOINT, VOCABULARY, AnyCorpus, Fitter, KeepWord
 from rowspace.static.huffman import Tree, huffman_tree, join_trees
@@ -249,6 +250,7 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
             path / SETTINGS,
             {"method": self.method_name, "config": dataclasses.asdict(self.config)},
         )
+        save_history(self.snapshots, path)
 
     @classmethod
     def load(cls, path: Path | str, **settings: Any) -> Self:
@@ -292,6 +294,7 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
         if "phrases" in vectors.metadata:
             trainer.phrases = Phrases.from_record(vectors.metadata["phrases"])
         trainer.vectors = vectors
+        trainer.snapshots = load_history(path)
         trainer._load_output(path / OUTPUT)
         return trainer
 
@@ -336,7 +339,7 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
             return on_epoch_end(report, self._vectors(run, run.matrix(run.w_in, method.n_in), None))
 
         training.fit(checkpoint, checkpoint_seconds, after_epoch if on_epoch_end else None)
-        self.history = training.history
+        self.history, self.snapshots = training.history, training.snapshots
         self.context_matrix = training.release(training.w_out, method.n_out)
         rows = training.release(training.w_in, method.n_in)
         self.vectors = self._vectors(training, rows, self.context_matrix)

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -156,6 +155,9 @@ class Method(Protocol):
         takes what would be written to a frozen row; w_out ((n_out + 1) * row,), with one of zeros.
         """
 
+    def word_vectors(self, rows: Floats, words: NDArray[np.int64]) -> Floats:
+        """(n, row) copies of the vectors of `words`, from the input matrix, (n_in + 2, row)."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -215,28 +217,35 @@ class Training(Run[TrainingConfig, EpochReport]):
         places = (np.arange(n_held_out) + 0.5) * len(pieces) / max(1, n_held_out)
         return pieces[places.astype(np.int64)], np.delete(pieces, places.astype(np.int64))
 
-    def fit(
-        self, checkpoint: Path | None, checkpoint_seconds: float, on_epoch_end: OnEpochEnd | None
-    ) -> None:
-        """Train to the end, from the checkpoint on if there is one, and take the best matrices."""
-        super().fit(checkpoint, checkpoint_seconds, on_epoch_end)
-        if self.best is not None:
-            self.w_in, self.w_out = self.best
+    def settle(self) -> int:
+        """Take the best matrices."""
+        if self.best is None:
+            return self.n_done
+        self.w_in, self.w_out = self.best
+        return (self._best_epoch() + 1) * self.n_pieces
 
     def after_epoch(self, on_epoch_end: OnEpochEnd | None) -> None:
         """Measure the text held out, keep the best, and see whether to stop."""
         if len(self.held_out):
             loss = self.held_out_loss()
             self.history[-1] = dataclasses.replace(self.history[-1], held_out_loss=loss)
-            losses = [
-                math.inf if report.held_out_loss is None else report.held_out_loss
-                for report in self.history
-            ]
-            best = losses.index(min(losses))
-            if best == len(losses) - 1:
+            best, last = self._best_epoch(), len(self.history) - 1
+            if best == last:
                 self.best = None if self.is_done else (self.w_in.copy(), self.w_out.copy())
-            self.is_stopped = len(losses) - 1 - best >= self.config.patience
+            self.is_stopped = last - best >= self.config.patience
         super().after_epoch(on_epoch_end)
+
+    def _best_epoch(self) -> int:
+        """The one, from 0, whose held-out loss is the lowest."""
+        losses = [
+            math.inf if report.held_out_loss is None else report.held_out_loss
+            for report in self.history
+        ]
+        return losses.index(min(losses))
+
+    def word_vectors(self, rows: NDArray[np.int64]) -> Floats:
+        """See `Run`."""
+        return self.method.word_vectors(self._padded_in, rows)[:, : self.config.dim]
 
     def matrix(self, rows: Floats, n_rows: int) -> Floats:
         """(n_rows, dim) copy of one of the two matrices."""
@@ -257,7 +266,7 @@ class Training(Run[TrainingConfig, EpochReport]):
         if self.config.shuffle:
             place = _order(self.config.seed, epoch, self.n_pieces)[place]
         place = int(self.trained[place])
-        return self._step(place, number, self._learning_rate(number))
+        return self._step(place, number, self.rate(number))
 
     def held_out_loss(self) -> float:
         """The mean loss on the text held out: the same windows and noise each time, no learning."""
@@ -278,7 +287,8 @@ class Training(Run[TrainingConfig, EpochReport]):
             state,
         )  # fmt: skip
 
-    def _learning_rate(self, n_done: int) -> float:
+    def rate(self, n_done: int) -> float:
+        """See `Run`: it falls linearly."""
         share_left = 1 - n_done / (self.config.epochs * self.n_pieces)
         low, high = self.config.min_learning_rate, self.config.learning_rate
         return max(low, high * share_left)
@@ -291,7 +301,7 @@ class Training(Run[TrainingConfig, EpochReport]):
             epoch=epoch,
             loss=loss,
             words_per_second=n_tokens / max(self.seconds, 1e-9),
-            learning_rate=self._learning_rate(self.n_done),
+            learning_rate=self.rate(self.n_done),
         )
 
     def identity(self) -> dict[str, Any]:

@@ -118,6 +118,10 @@ class _Method:
         loss, n_predictions = result
         return loss, n_predictions
 
+    def word_vectors(self, rows: Floats, words: NDArray[np.int64]) -> Floats:
+        """See `training.Method`."""
+        return rows[words]
+
 
 def target_tables(
     vocabulary: Vocabulary, config: TrainingConfig, tree: Tree | None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rowspace.space.vectors import Vectors
+from rowspace.transformer.token_names import token_names
 from rowspace.transformer.tokenizer import SubwordTokenizer
 
 N_TOKENS = 9
@@ -60,17 +61,6 @@ def compare_tables(
         TokenNeighbors(names[i], tokenizer.tokens[ids[i]], int(counts[ids[i]]), *pair)
         for i, *pair in zip(chosen, *found, strict=True)
     ]
-
-
-def token_names(tokenizer: SubwordTokenizer, ids: NDArray[np.int64]) -> list[str]:
-    """Tokens as they stand in a text, with their spaces visible."""
-    names = []
-    for token_id in ids.tolist():
-        name = tokenizer.decode([token_id])
-        if "\ufffd" in name or not name:  # a part of a character
-            name = tokenizer.tokens[token_id]
-        names.append(name.replace(" ", "␣").replace("\n", "⏎"))
-    return names
 
 
 def _frequent_words(names: Sequence[str], counts: NDArray[np.int64]) -> list[int]:

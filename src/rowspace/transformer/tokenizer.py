@@ -230,6 +230,19 @@ class SubwordTokenizer:
         except TypeError as error:
             raise _no_text(texts, error) from error
 
+    def locate(self, text: str) -> Tokenized:
+        """As `encode` with special tokens, and where the tokens stand in the text.
+
+        Unlike `read`, it makes a special token of its name in the text, as a model's reader does.
+
+        Raises
+        ------
+        CorpusError
+            If the text has half a surrogate pair.
+        """
+        check_text(text, 0)
+        return Tokenized.of(text, self._tokenizer.encode(text))
+
     def _read(self, texts: Sequence[str], n_tokens: float) -> list[Tokenized]:
         """A piece of every text, then another of each that is not done: what the library says of
         a piece is many times as large as its arrays."""

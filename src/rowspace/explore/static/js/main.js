@@ -23,6 +23,7 @@ const app = {
     const hash = address(name, { ...params, ...changes });
     if (hash === location.hash) return;
     history[push ? "pushState" : "replaceState"](null, "", hash);
+    shown = hash; // the view knows it already
   },
 };
 

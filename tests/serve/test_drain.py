@@ -1,0 +1,105 @@
+"""A server that is told to end, as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.program import start
+from tests.serve.servers import wait_for
+
+
+@contextlib.contextmanager
+def _process(drain: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = start(str(drain), module="tests.serve.slow_process")
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def _asking(address: str, path: str) -> Iterator[Future[httpx.Response]]:
+    """A request that runs, once this is entered."""
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(httpx.get, f"{address}{path}", timeout=30)
+        wait_for(lambda: "rowspace_requests_running 2.0" in httpx.get(f"{address}/metrics").text)
+        yield future
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_what_runs_is_answered_and_what_comes_is_refused(sent: signal.Signals) -> None:
+    with (
+        _process(drain=20) as (process, address),
+        _asking(address, "/slow?seconds=2") as running,
+        httpx.Client(base_url=address) as kept,
+    ):
+        assert kept.get("/ready").status_code == 200
+        process.send_signal(sent)
+        wait_for(lambda: kept.get("/ready").status_code == 503)
+        assert kept.get("/health").status_code == 200
+        refused = kept.get("/none")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+        assert refused.headers["connection"] == "close"
+        assert "retry-after" in refused.headers
+        assert not running.done()
+        answer = running.result()
+        assert (answer.status_code, answer.json()) == (200, "done")
+        assert answer.headers["connection"] == "close"
+        assert process.wait(10) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{address}/health")
+
+
+@pytest.mark.slow
+def test_what_does_not_end_in_time_is_told_so() -> None:
+    with (
+        _process(drain=0.3) as (process, address),
+        _asking(address, "/slow?seconds=60") as running,
+    ):
+        process.send_signal(signal.SIGTERM)
+        assert running.result().json()["error"]["code"] == "draining"
+        assert process.wait(10) == 0
+
+
+@pytest.mark.slow
+def test_a_thread_that_computes_for_ever_does_not_keep_the_process() -> None:
+    with (
+        _process(drain=0.3) as (process, address),
+        _asking(address, "/stuck?seconds=60") as running,
+    ):
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 20
+        with contextlib.suppress(httpx.HTTPError):
+            assert running.result().status_code == 503
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_it_at_once() -> None:
+    with _process(drain=60) as (process, address), _asking(address, "/slow?seconds=60") as running:
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{address}/ready").status_code == 503)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+        with pytest.raises(httpx.HTTPError):
+            running.result()
+
+
+def test_who_asks_nothing_waits_for_nothing() -> None:
+    with _process(drain=60) as (process, address), httpx.Client(base_url=address) as idle:
+        assert idle.get("/health").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
