@@ -21,7 +21,7 @@ def layout(points: ArrayPoints, method: str, seed: int = 0) -> Layout:
 def test_pca_is_that_of_a_singular_value_decomposition() -> None:
     matrix, _ = blobs(60, dim=7)
     points = ArrayPoints(matrix * np.linspace(0.1, 9, 60)[:, None])
-    flat = principal_places(points, np.arange(60), lambda share, message: None)
+    flat = principal_places(points, np.arange(60), lambda share: None)
     units = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     left, values, _ = np.linalg.svd(units - units.mean(axis=0), full_matrices=False)
     expected = left[:, :2] * values[:2]
