@@ -5,6 +5,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from rowspace.errors import ConfigError
 from rowspace.explore import atlas as atlas_module
+from rowspace.explore.jobs import Task
+from rowspace.explore.making import make
 from rowspace.explore.subject import open_subject
 from rowspace.search.space import open_space
 from rowspace.space.vectors import Vectors
@@ -86,6 +90,23 @@ def test_few_points_are_placed_by_pca_at_once_and_kept_in_the_space(
     ]
     with client(open_subject(path)) as other:
         assert other.get(API + "map?set=passages&method=pca").content == first.content
+
+
+def test_several_pages_at_once_get_one_map(browser: TestClient) -> None:
+    address = API + "map?set=documents&method=pca"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: browser.get(address), range(8)))
+    assert {one.status_code for one in answers} == {200}
+    assert len({one.content for one in answers}) == 1
+
+
+def test_points_that_changed_since_they_were_asked_for_are_not_placed(path: Path) -> None:
+    task = Task(
+        path=str(path), kind="documents", model="default", fingerprint="0", method="pca", seed=0
+    )
+    with pytest.raises(ConfigError, match=r"the documents of a\.space changed meanwhile"):
+        make(task, lambda share, message: None)
+    assert not (path / "explore").exists()
 
 
 @pytest.mark.slow

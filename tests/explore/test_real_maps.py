@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_umap_and_tsne_of_the_factbooks_words_can_be_trusted_more_than_pca() -> None:
     vectors = rs.Word2Vec(dim=50, epochs=3, n_threads=2, seed=1).fit(ROOT / "examples" / "factbook")
-    points = WordPoints(frequent(vectors, 3000))
+    points = WordPoints(frequent(vectors, 2000))
     clusters = make_clusters(points, 0, lambda share, message: None)
     groups = clusters.codes[:, 0].astype(np.int64)
     trust = {}
