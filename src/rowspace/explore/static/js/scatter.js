@@ -33,6 +33,7 @@ import { fill, h } from "./dom.js";
 import { color, onTheme } from "./theme.js";
 import { createCamera } from "./scatter/camera.js";
 import { createOverlay } from "./scatter/overlay.js";
+import { drawDirectly } from "./scatter/direct.js";
 import { listen } from "./scatter/input.js";
 import { sampleOf } from "./scatter/sample.js";
 import { drawPicture } from "./scatter/picture.js";
@@ -52,10 +53,11 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
     spatialIndexUseWorker: false, pointScaleMode: "constant", actionKeyMap: { lasso: "shift" }, lassoLineWidth: 1.5,
     pointSizeSelected: 0.5, pointOutlineWidth: 0, opacityInactiveScale: 0.25, antiAliasing: 1,
   });
-  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, lasso: false, lassoing: false, placed: false, closed: false };
+  drawDirectly(plot);
+  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, held: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
   const overlay = createOverlay(container, place);
-  const endInput = listen(canvas, { camera, isLasso: () => state.lasso });
+  const endInput = listen(canvas, { camera, isLasso: () => state.lasso, onHold: hold });
   let resting = 0;
 
   plot.subscribe("pointover", (row) => !state.moving && onHover?.(row));
@@ -85,8 +87,7 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
     if (state.closed || !state.n) return;
     overlay.move();
     onHover?.(null);
-    clearTimeout(resting);
-    resting = setTimeout(rested, RESTS);
+    restSoon();
     if (state.sample && !state.moving) {
       state.moving = true;
       plot.filter(state.sample, { preventEvent: true });
@@ -94,8 +95,19 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
     state.moving = true;
   }
 
+  /** What is held does not rest, even if it is still. */
+  function hold(held) {
+    state.held = held;
+    if (!held && state.moving) restSoon();
+  }
+
+  function restSoon() {
+    clearTimeout(resting);
+    resting = setTimeout(rested, RESTS);
+  }
+
   function rested() {
-    if (state.closed) return;
+    if (state.closed || state.held) return;
     if (state.sample && state.moving) {
       plot.unfilter({ preventEvent: true });
       if (state.selected.length) plot.select(state.selected, { preventEvent: true });
