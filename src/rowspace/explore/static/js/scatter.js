@@ -46,13 +46,13 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   container.classList.add("scatter");
   const canvas = h("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": label });
   fill(container, canvas);
-  if (!hasWebGL()) return withoutWebGL(container);
   const box = container.getBoundingClientRect();
-  const plot = createScatterplot({
+  const plot = plotOf({
     canvas, width: box.width || 1, height: box.height || 1, deselectOnEscape: false, deselectOnDblClick: false,
     spatialIndexUseWorker: false, pointScaleMode: "constant", actionKeyMap: { lasso: "shift" }, lassoLineWidth: 1.5,
     pointSizeSelected: 0.5, pointOutlineWidth: 0, opacityInactiveScale: 0.25, antiAliasing: 1,
   });
+  if (!plot) return withoutWebGL(container);
   drawDirectly(plot);
   const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, held: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
@@ -246,11 +246,17 @@ function reducedMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-function hasWebGL() {
-  const probe = document.createElement("canvas").getContext("webgl");
-  const enough = probe?.getExtension("OES_texture_float") != null;
-  probe?.getExtension("WEBGL_lose_context")?.loseContext();
-  return enough;
+/** The plot, or null where WebGL or what it needs of it is missing. */
+function plotOf(options) {
+  let plot = null;
+  try {
+    plot = createScatterplot(options);
+  } catch {
+    return null;
+  }
+  if (plot.isSupported) return plot;
+  plot.destroy();
+  return null;
 }
 
 function withoutWebGL(container) {
