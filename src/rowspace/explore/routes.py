@@ -10,7 +10,17 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from rowspace.explore import about, color_routes, map_routes, point_routes, questions, tokens
+from rowspace.explore import (
+    about,
+    color_routes,
+    compare,
+    map_routes,
+    point_routes,
+    positions,
+    questions,
+    tokens,
+    training,
+)
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.jobs import Jobs
 from rowspace.explore.subject import Subject
@@ -48,4 +58,7 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         point_routes.routes(subjects, atlas),
         questions.routes(subjects),
         tokens.routes(subjects),
+        positions.routes(subjects),
+        training.routes(subjects),
+        compare.routes(subjects),
     ]
