@@ -17,6 +17,7 @@ from rowspace.explore import (
     point_routes,
     positions,
     questions,
+    senses,
     tokens,
 )
 from rowspace.explore.atlas import Atlas
@@ -57,4 +58,5 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         questions.routes(subjects),
         tokens.routes(subjects),
         positions.routes(subjects),
+        senses.routes(subjects),
     ]
