@@ -211,3 +211,16 @@ def test_the_shown_command_is_one_that_is_understood() -> None:
     said = CliRunner().invoke(cli, ["extrapolate", "--help"]).output
     assert options
     assert all(option in said for option in options)
+
+
+def test_the_explorer_says_at_its_start_what_is_amiss_with_an_experiment(
+    folder: Path, tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+
+    from rowspace.cli import cli
+
+    asked = ["explore", str(folder), "--port", "0", "--extrapolation", str(tmp_path)]
+    result = CliRunner().invoke(cli, asked)
+    assert result.exit_code != 0
+    assert "has no results.json" in str(result.exception)

@@ -95,6 +95,14 @@ def test_the_cosine_of_two_sentences_is_that_of_the_words_vectors() -> None:
     for layer, cosine in enumerate(found["cosines"]):
         a, b = encoder.contextual([RIVER[0], MONEY[0]], "bank", layers=layer).vectors
         assert cosine == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-4)
+    a, b = (encoder.contextual([text]) for text in (RIVER[0], MONEY[0]))
+    pairs = [
+        u @ v / np.linalg.norm(u) / np.linalg.norm(v)
+        for u, (i, j) in zip(a.vectors, a.spans, strict=True)
+        for v, (k, m) in zip(b.vectors, b.spans, strict=True)
+        if RIVER[0][i:j].lower() != MONEY[0][k:m].lower()
+    ]
+    assert found["others"][-1] == pytest.approx(np.mean(pairs), abs=1e-4)
     same = client.post(API + "senses/compare", json=body | {"b": RIVER[0]}).json()
     assert same["cosines"] == pytest.approx([1.0] * len(same["cosines"]))
     assert "does not occur in text 1" in refusal(
@@ -155,8 +163,8 @@ def test_hostile_questions_are_refused_in_a_line() -> None:
     assert "no model 'y'" in refusal(client, "senses", json={"word": "x", "model": "y"})
     for n_senses in (0, -1, 10**9, 1.5, "nan"):
         refusal(client, "senses", json={"word": "x", "sentences": "x", "n_senses": n_senses})
-    assert "2,001 characters" in refusal(
-        client, "senses/compare", json={"word": "x", "a": "x" * 2001, "b": "x"}
+    assert "1,001 characters" in refusal(
+        client, "senses/compare", json={"word": "x", "a": "x" * 1001, "b": "x"}
     )
     assert "nothing was asked" in refusal(client, "senses/0123")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rowspace.errors import VocabularyError
 from rowspace.explore.watched_states import WatchedStates
@@ -14,7 +15,7 @@ from rowspace.search.space import Space
 from rowspace.text.passages import split_sentences
 
 if TYPE_CHECKING:
-    from rowspace.transformer.contextual import ContextualEncoder
+    from rowspace.transformer.contextual import ContextualEncoder, WordVectors
     from rowspace.transformer.senses.find import Senses
 
 MOST_PASSAGES = 400
@@ -160,7 +161,9 @@ def describe(senses: Senses, sources: dict[str, str]) -> dict[str, Any]:
 def compare(encoder: ContextualEncoder, word: str, a: str, b: str) -> dict[str, Any]:
     """The cosine of a word's vectors in two sentences, at each layer from the embeddings on.
 
-    Where it stands several times in one, the first counts.
+    Where it stands several times in one, the first counts. Beside it, what cosines are worth in
+    this model: the mean of those between different words of the two sentences, since contextual
+    vectors lie in a narrow cone (Ethayarajh 2019, https://aclanthology.org/D19-1006).
 
     Raises
     ------
@@ -170,11 +173,39 @@ def compare(encoder: ContextualEncoder, word: str, a: str, b: str) -> dict[str, 
     layers = range(encoder.n_layers + 1)
     read = encoder.contextual([a, b], word, layers=layers, mix="none")
     rows = [int(np.flatnonzero(read.text_ids == number)[0]) for number in (0, 1)]
-    first, second = read.vectors[rows].astype(np.float64)  # (n_layers + 1, dim) each
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    cosines = np.einsum("ld,ld->l", first, second) / np.where(lengths > 0, lengths, 1.0)
+    first, second = _units(read.vectors[rows])  # (n_layers + 1, dim) each
+    every = encoder.contextual([a, b], layers=layers, mix="none")
     return {
         "word": word,
-        "cosines": [round(float(cosine), 5) for cosine in cosines],
+        "cosines": _rounded(np.einsum("ld,ld->l", first, second)),
+        "others": _rounded(_between_others(every, [a, b])),
         "spans": [read.spans[row].tolist() for row in rows],
     }
+
+
+def _between_others(every: WordVectors, texts: list[str]) -> NDArray[np.float64]:
+    """(n_layers + 1,) the mean cosine of a word of one text and a different one of the other."""
+    names = np.array(
+        [
+            texts[number][start:end].casefold()
+            for number, (start, end) in zip(every.text_ids, every.spans, strict=True)
+        ]
+    )
+    is_first = every.text_ids == 0
+    differs = names[is_first][:, None] != names[~is_first][None]
+    if not differs.any():
+        return np.full(every.vectors.shape[1], np.nan)
+    units = _units(every.vectors)  # (n, n_layers + 1, dim)
+    cosines = np.einsum("ild,jld->ijl", units[is_first], units[~is_first])
+    means: NDArray[np.float64] = cosines[differs].mean(axis=0)
+    return means
+
+
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Vectors of length 1 along the last axis; zeros stay."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1.0)
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+    return [round(float(value), 5) if np.isfinite(value) else None for value in values]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, RowspaceError
 from rowspace.explore.asked import subject_of
 from rowspace.explore.subject import Subject
 from rowspace.explore.token_models import transformer_folder
@@ -22,6 +23,14 @@ def reads_context(subject: Subject, name: str) -> bool:
     """Whether a model gives a word other vectors in other sentences."""
     folder = transformer_folder(subject, name)
     return folder is not None and read_modules(folder)[0].kind == "Transformer"
+
+
+def has_senses(subject: Subject) -> bool:
+    """Whether any model of a subject does; none that cannot be read."""
+    names = subject.models or [subject.name]
+    with contextlib.suppress(RowspaceError):
+        return any(reads_context(subject, name) for name in names)
+    return False
 
 
 class SenseModels:

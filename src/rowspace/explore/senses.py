@@ -20,7 +20,7 @@ from rowspace.explore.subject import Subject
 MOST_CHARACTERS = 200_000
 """Of sentences that are given."""
 LONGEST_WORD = 100
-LONGEST_SENTENCE = 2_000
+LONGEST_SENTENCE = 1_000
 MOST_SENSES = 12
 
 

@@ -9,8 +9,8 @@ const A = "He sat down on the bank of the river.", B = "She put all her money in
 export function createComparison({ ask, params, onChange }) {
   let answer = null;
   const word = h("input", { type: "text", value: params.cword ?? "bank", required: true, maxlength: "100", name: "cword" });
-  const a = h("input", { type: "text", value: params.a ?? A, required: true, maxlength: "2000", name: "a" });
-  const b = h("input", { type: "text", value: params.b ?? B, required: true, maxlength: "2000", name: "b" });
+  const a = h("input", { type: "text", value: params.a ?? A, required: true, maxlength: "1000", name: "a" });
+  const b = h("input", { type: "text", value: params.b ?? B, required: true, maxlength: "1000", name: "b" });
   const said = h("p", { class: "said", role: "status" });
   const plot = createLines({ title: "Cosine of its two vectors, layer by layer", height: 220, data: () => curve(answer) });
   plot.element.hidden = true;
@@ -32,7 +32,7 @@ export function createComparison({ ask, params, onChange }) {
       return fill(said, error.message);
     }
     const last = answer.cosines.at(-1);
-    fill(said, "Cosine after the last layer: ", h("b", { class: "big" }, last.toFixed(3)));
+    fill(said, "Cosine after the last layer: ", h("b", { class: "big" }, last.toFixed(3)), answer.others.at(-1) == null ? "." : `; of different words in the two sentences, on average ${answer.others.at(-1).toFixed(3)}.`);
     plot.element.hidden = false;
     plot.redraw();
   }
@@ -41,6 +41,7 @@ export function createComparison({ ask, params, onChange }) {
 function curve(answer) {
   return answer && {
     x: { label: "layer (0: the embeddings)", values: answer.cosines.map((_, i) => i), ticks: answer.cosines.map((_, i) => i) },
-    y: { label: "cosine", low: Math.min(0, ...answer.cosines), high: 1 }, series: [{ values: answer.cosines, color: 0, dots: true }],
+    y: { label: "cosine", low: Math.min(0, ...answer.cosines, ...answer.others), high: 1.02 },
+    series: [{ name: `“${answer.word}” in both`, values: answer.cosines, color: 0, dots: true }, { name: "different words", values: answer.others, color: 1, dash: 1, dots: true }],
   };
 }
