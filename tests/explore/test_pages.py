@@ -25,7 +25,7 @@ from tests.naive_position import naive_sinusoidal
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-PHONE = {"viewport": {"width": 360, "height": 740}}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}}
 METHODS = ["overview", "sinusoidal", "rope", "alibi", "t5", "extrapolation"]
 
 

@@ -125,7 +125,7 @@ def test_buckets_are_t5s(client: TestClient) -> None:
     assert decoder["buckets"][-1] == 31
 
 
-HOSTILE = {
+HOSTILE: dict[str, list[dict[str, Any]]] = {
     "sinusoidal": [
         {"dim": 0}, {"dim": -2}, {"dim": 3}, {"dim": 10**9}, {"dim": "nan"}, {"dim": 2.5},
         {"length": 0}, {"length": 10**9}, {"base": "nan"}, {"base": "inf"}, {"base": 0},

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from rowspace.explore.asked import ModelName, SubjectNumber, sets_of
 from rowspace.explore.atlas import Atlas
+from rowspace.explore.histories import trained
 from rowspace.explore.layouts import METHODS, LayoutRecord
 from rowspace.explore.points import Points
 from rowspace.explore.sense_models import has_senses
@@ -48,7 +49,7 @@ def describe(subject: Subject, atlas: Atlas) -> dict[str, Any]:
             "search": space is not None,
             "tokens": True,
             "senses": has_senses(subject),
-            "training": False,
+            "training": trained(subject) is not None,
         },
     }
 

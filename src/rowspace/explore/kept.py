@@ -21,13 +21,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import SpaceError
-from rowspace.explore.points import Points
 from rowspace.files import sha256, write_folder_atomically, write_json
 from rowspace.space.cache import folder as cache_folder
 
@@ -37,6 +36,25 @@ ARRAY, RECORD = "array.npy", "record.json"
 FORMAT = 1
 
 Array = NDArray[Any]
+
+
+class Keyed(Protocol):
+    """What arrays are kept of: `Points`, or what has as much of a name."""
+
+    @property
+    def kind(self) -> str:
+        """The last but one part of the folder's name."""
+
+    @property
+    def model(self) -> str:
+        """The part before; empty for the only one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest; what is kept of another one counts for nothing."""
+
+    def __len__(self) -> int:
+        """Rows of each array."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ class Kept:
 
     homes: tuple[Path, ...]
 
-    def load(self, points: Points, name: str) -> tuple[Array, dict[str, Any]] | None:
+    def load(self, points: Keyed, name: str) -> tuple[Array, dict[str, Any]] | None:
         """An array and its record; None where there is none of these points."""
         for home in self.homes:
             found = _load(_place(home, points) / name, points.fingerprint, len(points))
@@ -59,7 +77,7 @@ class Kept:
                 return found
         return None
 
-    def record(self, points: Points, name: str) -> dict[str, Any] | None:
+    def record(self, points: Keyed, name: str) -> dict[str, Any] | None:
         """The record alone, of an array that is there."""
         for home in self.homes:
             folder = _place(home, points) / name
@@ -70,7 +88,7 @@ class Kept:
                     return record
         return None
 
-    def save(self, points: Points, name: str, array: Array, record: Mapping[str, Any]) -> None:
+    def save(self, points: Keyed, name: str, array: Array, record: Mapping[str, Any]) -> None:
         """Keep an array, and remove what is there of other points.
 
         Raises
@@ -103,7 +121,7 @@ def kept_of(path: Path, is_space: bool) -> Kept:
     return Kept((path / FOLDER, cache) if is_space else (cache,))
 
 
-def _place(home: Path, points: Points) -> Path:
+def _place(home: Path, points: Keyed) -> Path:
     return home / (points.model or "default") / points.kind
 
 

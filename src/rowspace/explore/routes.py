@@ -13,12 +13,14 @@ from fastapi.staticfiles import StaticFiles
 from rowspace.explore import (
     about,
     color_routes,
+    compare,
     map_routes,
     point_routes,
     positions,
     questions,
     senses,
     tokens,
+    training,
 )
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.jobs import Jobs
@@ -59,4 +61,6 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         tokens.routes(subjects),
         positions.routes(subjects),
         senses.routes(subjects),
+        training.routes(subjects),
+        compare.routes(subjects),
     ]
