@@ -14,7 +14,7 @@ from rowspace.explore.background import Background
 from rowspace.explore.compared import Comparison, compare_points
 from rowspace.explore.jobs import Computing
 from rowspace.explore.points import Points
-from rowspace.explore.replies import computing, tagged, tagged_json
+from rowspace.explore.replies import computing, tagged_json
 from rowspace.explore.sides import Side, keys_of, sides_of
 from rowspace.explore.subject import Subject
 
