@@ -21,30 +21,17 @@ from rowspace.serve.served import Served
 from rowspace.space.history import FILE, History, Step, load_history
 from rowspace.space.projection import coordinates
 from rowspace.space.similarity import unit_rows
-from rowspace.static.word2vec import Word2Vec
-
-N_GROUPS, N_EACH = 4, 12
+from tests.explore.trained import sentences, train_model
 
 
 def quietly(share: float, message: str) -> None:
     """Tell nobody."""
 
 
-def sentences() -> list[list[str]]:
-    """Words of four subjects that never meet."""
-    rng = np.random.default_rng(0)
-    groups = [[f"{kind}word{chr(97 + i)}" for i in range(N_EACH)] for kind in "pqrs"]
-    return [[str(word) for word in rng.choice(groups[i % N_GROUPS], 10)] for i in range(800)]
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained folder of words."""
-    folder = tmp_path_factory.mktemp("training") / "words"
-    trainer = Word2Vec(dim=16, min_count=1, epochs=4, n_threads=1, subsample=0, learning_rate=0.1)
-    trainer.fit(sentences())
-    trainer.save(folder)
-    return folder
+    return train_model(tmp_path_factory.mktemp("training") / "words")
 
 
 @pytest.fixture(autouse=True)
