@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 PLACES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -53,19 +53,21 @@ def launched() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def watched(browser: Browser, **settings: Any) -> Iterator[Page]:
+def watched(browser: Browser, allowed: str | None = None, **settings: Any) -> Iterator[Page]:
     """A page of its own that may neither err nor leave the machine.
 
     Parameters
     ----------
     browser : Browser
+    allowed : str, optional
+        What an error that is meant to happen holds, as "status of 404".
     **settings
         Of a context: `viewport`, `color_scheme`, `reduced_motion` and so on.
     """
     context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | settings))
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda said: _note_error(said, allowed, wrong))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: _note_foreign(request.url, wrong))
     try:
@@ -73,6 +75,11 @@ def watched(browser: Browser, **settings: Any) -> Iterator[Page]:
         assert wrong == []
     finally:
         context.close()
+
+
+def _note_error(said: ConsoleMessage, allowed: str | None, wrong: list[str]) -> None:
+    if said.type == "error" and not (allowed and allowed in said.text):
+        wrong.append(said.text)
 
 
 def _note_foreign(url: str, wrong: list[str]) -> None:

@@ -42,14 +42,14 @@ RunMain = Callable[..., Ran]
 
 
 def start(
-    *arguments: str | Path, module: str = "rowspace", **options: Any
+    *arguments: str | Path, module: str = "rowspace", stderr: Any = subprocess.PIPE, **options: Any
 ) -> subprocess.Popen[str]:
     # Python's own files are compiled once, as on any machine, whatever runs the tests says.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=environment | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
         **options,

@@ -19,10 +19,12 @@ from rowspace.search.filters import (
     Comparison,
     Contains,
     Filter,
+    Given,
     In,
     IsNull,
     Not,
     Or,
+    all_of,
     compile_filter,
     parse_filter,
 )
@@ -275,7 +277,7 @@ def test_and_binds_closer_than_or_and_not_closest() -> None:
         ("(" * 20 + "int = 3" + ")" * 20, f"nests more than {MAX_DEPTH}"),
         ("not " * 2000 + "int = 3", f"nests more than {MAX_DEPTH}"),
         (" or ".join(["int = 3"] * 501), f"more than {MAX_CONDITIONS} conditions"),
-        ("int in (" + ", ".join(["3"] * 10_001) + ")", "10,001 values; give at most 10,000"),
+        ("int in (" + ", ".join(["3"] * 10_001) + ")", "more than 10,000 values in"),
     ],
 )
 def test_a_filter_that_cannot_be_says_why(text: str, message: str) -> None:
@@ -294,3 +296,26 @@ def test_the_deepest_and_longest_filters_allowed_run(store: Store) -> None:
     assert _found(store, long) == _expected(parse_filter(long))
     values = "text in (" + ", ".join(f"'{i}'" for i in range(10_000)) + ")"
     assert _found(store, values) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["a = 1 and a = 2"] * 251, "more than 500 conditions"),
+        ([all_of(*[Comparison("a", "=", 1)] * 300)] * 2, "more than 500 conditions"),
+        ([f"a in ({', '.join(['1'] * 4000)})"] * 3, "more than 10,000 values"),
+        ("a = 1" + " " * (1 << 20), "1,048,581 characters; give at most 1,048,576"),
+        ("(" * (1 << 20), "nests more than 16"),
+    ],
+    ids=["conditions", "nodes", "values", "characters", "brackets"],
+)
+def test_a_list_of_filters_is_bounded_as_one_is(given: Given, message: str) -> None:
+    with pytest.raises(FilterError, match=message):
+        compile_filter(given, {"a": Field("meta_a", "int")})
+
+
+def test_a_message_repeats_the_beginning_of_what_is_long() -> None:
+    for text in ("a" * 100_000 + " = 1", "a = '" + "b" * 100_000 + "'"):
+        with pytest.raises(FilterError) as refused:
+            compile_filter(text, {"a": Field("meta_a", "int")})
+        assert len(str(refused.value)) < 300

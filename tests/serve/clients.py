@@ -27,7 +27,8 @@ def client_of(
     """A client of a server over the space at `path`."""
     served = Served(path.name, path, open_space(path, load=load_deterministic), reranker=reranker)
     served.reranker_name = "" if reranker is None else "judge"
-    with TestClient(create_app(served, config), raise_server_exceptions=False) as client:
+    app = create_app(served, config)
+    with TestClient(app, "http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -70,7 +70,7 @@ def test_added_documents_are_found_at_once_and_kept(client: Client, path: Path) 
 def test_the_space_is_what_the_library_makes_of_a_jsonl_file(
     client: Client, path: Path, made: Space, tmp_path: Path
 ) -> None:
-    documents = [
+    documents: list[dict[str, Any]] = [
         {"_id": "x", "title": "A", "text": "the bird \r\nflies", "n": 1, "tags": ["a", {"b": 1}]},
         {"id": 7, "text": "Cafe\u0301 by the river. " * 30, "n": 2.5, "open": True, "none": None},
         {"id": "y", "_id": "z", "text": "stone", "title": None, "name": "é"},
@@ -236,7 +236,7 @@ def test_ten_thousand_field_names_are_refused_before_anything_is_encoded(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Space, "add", lambda *_: pytest.fail("it was encoded"))
-    documents = [
+    documents: list[dict[str, Any]] = [
         {"id": str(i), "text": "a", **{f"field{i}_{j}": 1 for j in range(50)}} for i in range(200)
     ]
     answer = client.post("/v1/documents", json={"documents": documents})

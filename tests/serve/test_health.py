@@ -53,9 +53,9 @@ def test_without_its_computing_thread_it_is_not(made: list[FastAPI]) -> None:
 
 def test_nor_when_a_batch_does_not_end(made: list[FastAPI]) -> None:
     with running(stub()) as address:
-        made[0].state.batcher._busy_since = time.monotonic() - STUCK_SECONDS + 5
+        made[0].state.batcher._computing._busy_since = time.monotonic() - STUCK_SECONDS + 5
         assert httpx.get(f"{address}/ready").status_code == 200
-        made[0].state.batcher._busy_since = time.monotonic() - STUCK_SECONDS - 5
+        made[0].state.batcher._computing._busy_since = time.monotonic() - STUCK_SECONDS - 5
         assert f"computed for {STUCK_SECONDS + 5:.0f} seconds" in _amiss(address)
 
 

@@ -91,6 +91,27 @@ def test_nonsense_after_a_request_does_not_cost_its_answer(server: str) -> None:
     assert status_of(answers) == 200
 
 
+def test_a_request_that_breaks_off_does_not_cost_the_answer_before_it(server: str) -> None:
+    asks = b"GET /slow?seconds=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    broken = HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+    answers = talk(server, asks * 2 + broken)
+    assert answers.count(b"HTTP/1.1 200") == answers.count(b"HTTP/1.1") == 2
+
+
+def test_a_client_that_leaves_is_no_failure(server: str, caplog: pytest.LogCaptureFixture) -> None:
+    before = _running(server)
+    for _ in range(20):
+        with connect(server) as connection:
+            connection.sendall(b"GET /slow?seconds=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    wait_for(lambda: _running(server) == before)
+    assert caplog.text == ""
+
+
+def _running(address: str) -> float:
+    text = httpx.get(f"{address}/metrics").text
+    return float(text.partition("\nrowspace_requests_running ")[2].partition("\n")[0])
+
+
 def test_a_client_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "SEND_SECONDS", 0.2)
     with serving(monkeypatch) as address, socket.socket() as lazy:

@@ -316,7 +316,7 @@ def test_a_server_without_a_space_says_what_to_start(path: str, tmp_path: Path) 
     from rowspace.serve.app import create_app
     from rowspace.serve.served import Served
 
-    with TestClient(create_app(Served("model", tmp_path))) as client:
+    with TestClient(create_app(Served("model", tmp_path)), "http://127.0.0.1") as client:
         check_error(client.post(path, json={"query": "a"}), 404, None, "with a space")
         assert path not in client.get("/openapi.json").json()["paths"]
 
@@ -345,3 +345,12 @@ def test_hits_of_a_sentence_encoder_are_those_of_the_library_whatever_else_is_as
         found = list(threads.map(lambda query: _hits(client, query=query, k=5), queries))
         assert {answer.status_code for answer in others.result()} == {200}
     assert found == expected
+
+
+def test_tokens_are_counted_as_embeddings_count_them(client: Client) -> None:
+    queries = ["a river bank", "money"]
+    body = {"model": "default", "input": queries, "input_type": "query"}
+    counted = client.post("/v1/embeddings", json=body).json()["usage"]
+    assert counted["total_tokens"] > 0
+    answer = client.post("/v1/search", json={"query": queries, "k": 1})
+    assert answer.json()["usage"] == counted

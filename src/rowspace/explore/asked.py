@@ -91,7 +91,10 @@ def points_of(
 
 def rows_of(points: Points, rows: Sequence[int]) -> Rows:
     """Row numbers as an array; 400 where one is not there."""
-    wanted: Rows = np.asarray(rows, np.int64)
+    try:
+        wanted: Rows = np.asarray(rows, np.int64)
+    except OverflowError:
+        raise HTTPException(400, "a row's number has more than 64 bits") from None
     wrong = np.flatnonzero((wanted < 0) | (wanted >= len(points)))
     if len(wrong):
         raise HTTPException(

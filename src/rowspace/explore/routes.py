@@ -16,6 +16,7 @@ from rowspace.explore import (
     compare,
     map_routes,
     point_routes,
+    positions,
     questions,
     tokens,
     training,
@@ -57,6 +58,7 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         point_routes.routes(subjects, atlas),
         questions.routes(subjects),
         tokens.routes(subjects),
+        positions.routes(subjects),
         training.routes(subjects),
         compare.routes(subjects),
     ]

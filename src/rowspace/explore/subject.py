@@ -32,7 +32,14 @@ class Subject:
     space : Space, optional
     vectors : Vectors, optional
         Of words, where there is no space.
+
+    Attributes
+    ----------
+    extrapolation : Path or None
+        A folder of `rowspace extrapolate` to show; None for what may lie in the space.
     """
+
+    extrapolation: Path | None = None
 
     def __init__(
         self, name: str, path: Path, space: Space | None = None, vectors: Vectors | None = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rowspace.errors import ConfigError
+from rowspace.explore.asked import subject_of
 from rowspace.explore.subject import Subject
 from rowspace.explore.subword_tokens import read_subwords
 from rowspace.explore.token_reading import TokenModel
@@ -30,10 +31,7 @@ class TokenModels:
     def names(self, subject: int) -> list[str]:
         """What the models of a subject are called, the default first."""
         chosen = subject_of(self.subjects, subject)
-        if chosen.space is None:
-            return [chosen.name]
-        default = chosen.space.default_model
-        return [default, *(name for name in chosen.space.models if name != default)]
+        return chosen.models or [chosen.name]
 
     def get(self, subject: int, name: str | None = None) -> tuple[str, TokenModel]:
         """A model and what it is called.
@@ -53,19 +51,6 @@ class TokenModels:
             if key not in self._read:
                 self._read[key] = _open(chosen, name)
             return name, self._read[key]
-
-
-def subject_of(subjects: Sequence[Subject], number: int) -> Subject:
-    """A subject by its number.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    if not 0 <= number < len(subjects):
-        raise ConfigError(f"subject is {number}; give one of 0 to {len(subjects) - 1}")
-    return subjects[number]
 
 
 def transformer_folder(subject: Subject, name: str) -> Path | None:

@@ -28,7 +28,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -176,15 +176,15 @@ def _check_size(filter_: Filter) -> None:
     if n_conditions > MAX_CONDITIONS:
         raise FilterError(_too_many_conditions())
     if n_values > MAX_VALUES:
-        raise FilterError(_too_many_values(n_values))
+        raise FilterError(_too_many_values())
 
 
 def _too_many_conditions() -> str:
     return f"there are more than {MAX_CONDITIONS} conditions; use `in (…)` for many values"
 
 
-def _too_many_values(n: int) -> str:
-    return f"`in` has {n:,} values; give at most {MAX_VALUES:,}, in one `in` or in all together"
+def _too_many_values() -> str:
+    return f"there are more than {MAX_VALUES:,} values in `in (…)`; ask for fewer at a time"
 
 
 def _shown(text: str) -> str:
@@ -242,13 +242,13 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = _tokenize(text)
-        self.next = 0
+        self._tokens = _tokenize(text)  # read as they are needed: a filter too large ends early
+        self.token = next(self._tokens)
         self.n_conditions = 0
 
-    @property
-    def token(self) -> _Token:
-        return self.tokens[self.next]
+    def _advance(self) -> None:
+        if self.token.kind != "end":
+            self.token = next(self._tokens)
 
     def parse(self) -> Filter:
         if self.token.kind == "end":
@@ -291,7 +291,7 @@ class _Parser:
         field = self._field()
         if self.token.kind == "operator":
             operator = {"<>": "!=", "==": "="}.get(self.token.text, self.token.text)
-            self.next += 1
+            self._advance()
             return Comparison(field, operator, self._value())
         if self._take_keyword("contains"):
             if self.token.kind != "string":
@@ -304,7 +304,7 @@ class _Parser:
         if self._take_keyword("not"):
             if self.token.keyword != "in":
                 self._fail("'in'")
-            self.next += 1
+            self._advance()
             return Not(self._in(field))
         if self._take_keyword("in"):
             return self._in(field)
@@ -322,20 +322,20 @@ class _Parser:
         values = [self._value()]
         while self._take_mark(","):
             values.append(self._value())
+            if len(values) > MAX_VALUES:
+                raise FilterError(_too_many_values())
         if not self._take_mark(")"):
             self._fail("',' or ')'")
-        if len(values) > MAX_VALUES:
-            raise FilterError(_too_many_values(len(values)))
         return In(field, tuple(values))
 
     def _field(self) -> str:
         token = self.token
         if token.kind == "quoted":
-            self.next += 1
+            self._advance()
             return token.text[1:-1].replace("``", "`")
         if token.kind != "word" or token.keyword:
             self._fail("a field's name, 'not' or '('")
-        self.next += 1
+        self._advance()
         return token.text
 
     def _value(self) -> Value:
@@ -348,17 +348,19 @@ class _Parser:
             value = token.keyword == "true"
         else:
             self._fail("a number, true, false or a string in quotes")
-        self.next += 1
+        self._advance()
         return value
 
     def _take_keyword(self, keyword: str) -> bool:
         found = self.token.keyword == keyword
-        self.next += found
+        if found:
+            self._advance()
         return found
 
     def _take_mark(self, mark: str) -> bool:
         found = self.token.kind == "mark" and self.token.text == mark
-        self.next += found
+        if found:
+            self._advance()
         return found
 
     def _fail(self, expected: str) -> NoReturn:
@@ -367,17 +369,16 @@ class _Parser:
         raise FilterError(f"at character {token.position + 1} {found} where {expected} should be")
 
 
-def _tokenize(text: str) -> list[_Token]:
-    tokens: list[_Token] = []
-    position = 0
-    while not tokens or tokens[-1].kind != "end":
+def _tokenize(text: str) -> Iterator[_Token]:
+    """The tokens, of which the last is the end."""
+    kind, position = "", 0
+    while kind != "end":
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
             _refuse(text, position)
         kind = match.lastgroup
-        tokens.append(_Token(kind, match.group(kind), match.start(kind)))
+        yield _Token(kind, match.group(kind), match.start(kind))
         position = match.end()
-    return tokens
 
 
 def _refuse(text: str, position: int) -> NoReturn:

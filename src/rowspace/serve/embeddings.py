@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request, Response
 from rowspace.serve.batching import Batcher, Embedded
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.embedder import Inputs, Vectors
+from rowspace.serve.embeddings_schema import EMBEDDINGS
 from rowspace.serve.errors import ApiError
 from rowspace.serve.served import Served
 
@@ -46,9 +47,12 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
     """The routes of this file."""
     router = APIRouter(tags=["embeddings"])
 
-    @router.post("/v1/embeddings")
+    @router.post("/v1/embeddings", summary="Make vectors of texts", openapi_extra=EMBEDDINGS)
     async def embeddings(request: Request) -> Response:
-        """Vectors of texts."""
+        """Vectors of texts, as OpenAI's servers answer.
+
+        A text's vector does not depend on what else is asked at the same time.
+        """
         asked = read_request(await request.body(), config)
         batcher: Batcher = request.app.state.batcher
         found = await batcher.embed(
@@ -202,7 +206,8 @@ def floats_text(row: Vectors) -> str:
     Nine digits tell any two of them apart (Steele & White 1990); formatting all at once takes a
     third of the time of `json.dumps`, which writes seventeen.
     """
-    return _pattern(len(row)) % tuple(row.tolist())
+    text = _pattern(len(row)) % tuple(row.tolist())
+    return text.replace("-0,", "-0.0,").replace("-0]", "-0.0]")  # -0 reads back as a whole number
 
 
 @functools.lru_cache(maxsize=64)

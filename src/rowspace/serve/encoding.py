@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.errors import CorpusError
 from rowspace.search.rerank import Reranker
 from rowspace.serve.batching import Batcher
 from rowspace.serve.errors import ApiError
@@ -108,9 +109,23 @@ class OneRerankAtATime:
         self._lock = threading.Lock()
 
     def predict(self, pairs: list[tuple[str, str]], /) -> NDArray[Any]:
-        """(n_pairs,) scores, as the reranker's."""
-        with self._lock, _untold():
-            return self._reranker.predict(pairs)
+        """(n_pairs,) scores, as the reranker's.
+
+        Raises
+        ------
+        ApiError
+            500 if one is not finite, which is no fault of the client's.
+        """
+        try:
+            with self._lock, _untold():
+                scores = np.asarray(self._reranker.predict(pairs))
+        except CorpusError as error:
+            raise ApiError(500, str(error), code="reranker_failed") from error
+        if not np.isfinite(scores).all():
+            raise ApiError(
+                500, "the reranker gave a score that is not finite", code="reranker_failed"
+            )
+        return scores
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def _describe(error: RequestValidationError, content_type: str) -> tuple[str | N
             None,
             f"the body is no JSON: {first.get('ctx', {}).get('error', 'it does not parse')}",
         )
-    param = ".".join(str(part) for part in first["loc"] if part not in ("body", "query")) or None
+    param = ".".join(str(part) for part in first["loc"][1:]) or None  # the first says where it is
     return param, f"{param}: {first['msg']}" if param else first["msg"]
 
 

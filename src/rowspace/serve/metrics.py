@@ -105,7 +105,7 @@ class Metrics:
         """Ask these each time the metrics are read, and be told of each batch."""
         self._running.set_function(lambda: life.running)
         self._queue.set_function(lambda: batcher.stats.queued_tokens)
-        batcher.on_batch = self.encoded
+        batcher.on_batch(self.encoded)
 
     def text(self) -> bytes:
         """As Prometheus reads it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -37,7 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there; its first head is waited for."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Patient(transport)))
         # Uvicorn's own answer to too many would not be in our shape.
         self._limit, self.limit_concurrency = self.config.limit_concurrency or 0, None
         if len(self.connections) > 2 * self._limit:
@@ -90,6 +91,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._quiet = True, 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._deaf and is_last:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """The client does not read what it is sent."""
         super().pause_writing()
@@ -121,8 +129,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _end(self, status: int, message: str) -> None:
         """Tell what is wrong and hang up, after the answers that whole requests still get."""
         cycle = self.cycle
+        if self.pipeline and cycle.more_body:  # the broken one waits behind others
+            self.pipeline.popleft()
+            self._deaf = True
+            return
         if cycle and not cycle.more_body and not cycle.response_complete:
-            cycle.keep_alive, self._deaf = False, True
+            self._deaf = True
             return
         if not cycle or cycle.response_complete or not cycle.response_started:
             self.transport.write(_answer(status, message))
@@ -134,6 +146,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def _abort_later(self) -> None:
         _cancel(self._send_clock)
         self._send_clock = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+
+class _Patient:
+    """A transport to which one may write when the client has left, as to asyncio's own.
+
+    uvloop's raises, which would look like an error of the application.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _cancel(clock: asyncio.TimerHandle | None) -> None:

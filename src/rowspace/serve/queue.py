@@ -134,17 +134,11 @@ class FairQueue:
 
     def drop(self, job: Job) -> None:
         """Give a job up; what of it is being computed goes nowhere."""
-        if job.is_over:
-            return
-        self.end(job)
-        if job.next < job.n:
-            self._waiting.remove(job)
-
-    def end(self, job: Job) -> None:
-        """Give back the room of a job that is over."""
         job.is_over = True
         self.n_tokens -= job.n_left
         job.n_left = 0
+        if job in self._waiting:
+            self._waiting.remove(job)
 
     def computed(self, part: Slice, vectors: Vectors) -> None:
         """Note the vectors of a slice."""
@@ -152,6 +146,7 @@ class FairQueue:
         if job.is_over:
             return
         job.parts.append(vectors)
+        job.progressed = time.monotonic()
         job.n_left -= n
         self.n_tokens -= n
         job.is_over = part.stop == job.n

@@ -46,6 +46,11 @@ class QueuedEncoder:
         """As `encode`, with the prompt of documents."""
         return self._vectors(texts, DOCUMENT)
 
+    def n_query_tokens(self, texts: Sequence[str]) -> int:
+        """Tokens that are read of queries, prompts and special ones included."""
+        work = self._embedder.read(texts, input_type=QUERY, on_truncate="cut", dim=None)
+        return int(work.n_tokens.sum())
+
     def _vectors(self, texts: Sequence[str], input_type: str | None) -> Vectors:
         if not len(texts):
             return np.zeros((0, self.dim), dtype=np.float32)

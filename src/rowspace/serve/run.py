@@ -24,6 +24,7 @@ from rowspace.serve.config import ServeConfig
 from rowspace.serve.life import Life
 from rowspace.serve.protocol import BoundedProtocol
 from rowspace.serve.served import Served
+from rowspace.space.encoder import encode_documents
 
 BACKLOG = 512
 """Connections that wait to be taken on."""
@@ -147,7 +148,7 @@ def address_of(listener: socket.socket) -> str:
 def warm(served: Served) -> None:
     """Load what answers the first request, so that it takes no longer than the others."""
     for name in served.model_names[:1]:
-        served.encoder_of(name).encode(["warm"])
+        encode_documents(served.encoder_of(name), ["warm"])
 
 
 def _prepare(

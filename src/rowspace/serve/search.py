@@ -14,9 +14,9 @@ from pydantic import Field
 
 from rowspace.search.request import Request as Asked
 from rowspace.search.rerank import Reranker
-from rowspace.search.retrieval import token_counter
 from rowspace.search.space import Space
 from rowspace.serve.answers import RetrieveAnswer, SearchAnswer, json_response, usage_of
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
 from rowspace.serve.inputs import (
@@ -120,7 +120,8 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
         """
         check_texts(body.query, "query", config.max_queries, config.max_query)
         asked = _asked(served, config, body, len(body.query), group=body.group)
-        return await lane.run(request, lambda: _search(space, body, asked))
+        batcher: Batcher = request.app.state.batcher
+        return await lane.run(request, lambda: _search(space, batcher, body, asked))
 
     @router.post("/v1/retrieve", summary="Find passages for a prompt", responses=_RETRIEVED)
     async def retrieve(
@@ -133,7 +134,8 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
         """
         check_texts([body.query], "query", 1, config.max_query)
         asked = _asked(served, config, body, 1)
-        return await lane.run(request, lambda: _retrieve(space, body, asked))
+        batcher: Batcher = request.app.state.batcher
+        return await lane.run(request, lambda: _retrieve(space, batcher, body, asked))
 
     return router
 
@@ -171,7 +173,7 @@ def _reranker(served: Served, config: ServeConfig, body: _Ask, n_queries: int) -
     return served.reranker
 
 
-def _search(space: Space, body: SearchBody, asked: Asked) -> Response:
+def _search(space: Space, batcher: Batcher, body: SearchBody, asked: Asked) -> Response:
     with blamed_on_where():
         found = space.answer(body.query, asked)
     data = [
@@ -182,11 +184,11 @@ def _search(space: Space, body: SearchBody, asked: Asked) -> Response:
         }
         for index, hits in enumerate(found)
     ]
-    usage = _usage(space, asked, body.query)
+    usage = _usage(batcher, asked, body.query)
     return json_response({"object": "list", "data": data, "model": asked.model, "usage": usage})
 
 
-def _retrieve(space: Space, body: RetrieveBody, asked: Asked) -> Response:
+def _retrieve(space: Space, batcher: Batcher, body: RetrieveBody, asked: Asked) -> Response:
     with blamed_on_where():
         found = space.retrieve(
             body.query,
@@ -200,15 +202,14 @@ def _retrieve(space: Space, body: RetrieveBody, asked: Asked) -> Response:
             rerank_depth=asked.rerank_depth,
             model=asked.model,
         )
-    usage = _usage(space, asked, [body.query])
+    usage = _usage(batcher, asked, [body.query])
     told = {"object": "retrieval", **found.as_dict(), "model": asked.model, "usage": usage}
     return json_response(told)
 
 
-def _usage(space: Space, asked: Asked, queries: list[str]) -> dict[str, int]:
+def _usage(batcher: Batcher, asked: Asked, queries: list[str]) -> dict[str, int]:
     """The tokens that were encoded: none where only words are compared."""
     assert asked.model is not None
     if asked.mode == "lexical":
         return usage_of(0)
-    count = token_counter(space.encoders[asked.model])
-    return usage_of(sum(map(count, queries)))
+    return usage_of(batcher.queued(asked.model).n_query_tokens(queries))

@@ -9,8 +9,8 @@
 // isAll) when what is seen has changed. Without WebGL the container
 // says so, `scatter.works` is false, and everything here can be called and does nothing.
 //
-//   await scatter.draw(xy, { codes, values, colors, visible, transition })   xy is x0, y0, x1, y1, … in
-//                                    [-1, 1]; codes: an index into colors for each; or values: in [0, 1],
+//   await scatter.draw(xy, { codes, values, colors, visible, view, transition })   xy is x0, y0, x1, y1,
+//                                    … in [-1, 1]; view: what is seen at first, else all; codes: an index into colors for each; or values: in [0, 1],
 //                                    NaN is grey; visible: for each colour, false where it is faint
 //   await scatter.paint({ codes, values, colors, visible })   the same points in other colours
 //   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds, the
@@ -50,7 +50,7 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   const plot = createScatterplot({
     canvas, width: box.width || 1, height: box.height || 1, deselectOnEscape: false, deselectOnDblClick: false,
     spatialIndexUseWorker: false, pointScaleMode: "constant", actionKeyMap: { lasso: "shift" }, lassoLineWidth: 1.5,
-    pointSizeSelected: 1, pointOutlineWidth: 1,
+    pointSizeSelected: 0.5, pointOutlineWidth: 0, opacityInactiveScale: 0.25, antiAliasing: 1,
   });
   const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
@@ -61,7 +61,7 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   plot.subscribe("pointover", (row) => !state.moving && onHover?.(row));
   plot.subscribe("pointout", () => onHover?.(null));
   plot.subscribe("select", ({ points }) => chosen(points));
-  plot.subscribe("lassoStart", () => { state.lassoing = true; });
+  plot.subscribe("lassoStart", () => { state.lassoing = true; onHover?.(null); });
   plot.subscribe("view", () => moved());
   const resizing = new ResizeObserver(() => resized());
   resizing.observe(container);
@@ -84,6 +84,7 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   function moved() {
     if (state.closed || !state.n) return;
     overlay.move();
+    onHover?.(null);
     clearTimeout(resting);
     resting = setTimeout(rested, RESTS);
     if (state.sample && !state.moving) {
@@ -161,7 +162,8 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
       if (fit) camera.home(xy);
       state.selected = [];
       plot.set(encoded(options));
-      if ((first && !state.placed) || (fit && !first && !options.transition)) camera.reset();
+      if (options.view) camera.setView(options.view);
+      else if ((first && !state.placed) || (fit && !first && !options.transition)) camera.reset();
       await drawn({ transition: Boolean(options.transition) && !reducedMotion() });
     },
     async paint(options) {

@@ -34,6 +34,7 @@ export function createHover(root, scatter, session, onLines) {
 
   return {
     over(row) {
+      if (row === current) return;
       current = row;
       if (row != null) return look(row);
       root.hidden = true;

@@ -11,7 +11,7 @@ import { short } from "./numbers.js";
  */
 export function createHeat({ title, cell = null, height = 260, data, onRow = null }) {
   const canvas = h("canvas", { role: "img", "aria-label": title });
-  const frame = createFrame({ title, height, draw, table: () => tableOf(data()), className: "heat" });
+  const frame = createFrame({ title, height, draw, table: () => tableOf(data() ?? { values: [], rows: {}, columns: {} }), className: "heat" });
   fill(frame.stage, canvas);
   let shape = null;
   canvas.addEventListener("pointermove", point);
@@ -20,6 +20,7 @@ export function createHeat({ title, cell = null, height = 260, data, onRow = nul
 
   function draw(width) {
     const shown = data();
+    if (!shown) return;
     const n = shown.values.length, m = shown.values[0]?.length ?? 0;
     const tall = cell ? n * cell + 34 : height;
     frame.setHeight(tall);
@@ -101,7 +102,7 @@ function label(context, { rows, columns, values }, { left, width, height, n, m }
   context.textAlign = "right";
   context.textBaseline = "middle";
   const each = Math.max(1, Math.ceil(n / (height / (rows.names ? 13 : 34))));
-  for (let row = 0; row < n; row += each) context.fillText(nameOf(rows, row), left - 6, ((row + 0.5) * height) / n, left - 8);
+  for (let row = 0; row < n; row += each) context.fillText(nameOf(rows, row), left - 6, Math.max(7, ((row + 0.5) * height) / n), left - 8);
   context.textAlign = "center";
   context.textBaseline = "top";
   const step = Math.max(1, Math.ceil(m / (width / 64) / 8) * 8);

@@ -12,15 +12,19 @@ const DASHES = ["", "7 4", "2 3", "10 3 2 3", "4 2"];
  */
 export function createLines({ title, height = 280, data }) {
   let scales = null;
-  const frame = createFrame({ title, height, draw, table: () => tableOf(data()) });
+  const hidden = new Set(); // names of curves that the legend's buttons took away
+  const frame = createFrame({ title, height, draw, table: () => tableOf(data() ?? { x: { values: [] }, series: [] }) });
   const guide = svg("line", { class: "guide" });
   frame.stage.addEventListener("pointermove", point);
   frame.stage.addEventListener("pointerleave", () => { frame.tip.hidden = true; guide.style.display = "none"; });
   return frame;
 
   function draw(width) {
-    const { x, y, series, marks = [] } = data();
-    scales = scalesOf(x, y, series, width, height);
+    const shown = data();
+    if (!shown) return;
+    const { x, y, marks = [] } = shown;
+    const series = visible(shown.series);
+    scales = scalesOf(x, y, series.length ? series : shown.series, width, height);
     guide.style.display = "none";
     const clip = `clip-${title.replace(/\W+/g, "-")}`;
     fill(frame.stage, svg("svg", { width, height, role: "img", "aria-label": title },
@@ -28,12 +32,28 @@ export function createLines({ title, height = 280, data }) {
       ...axes(scales, x, y, width, height),
       ...marks.flatMap((mark) => markAt(scales, mark)),
       svg("g", { "clip-path": `url(#${clip})` }, ...series.map((one) => curve(scales, x.values, one))), guide));
-    fill(frame.legend, ...(series.length > 1 || series[0]?.name ? series.map(legendOf) : []));
+    drawLegend(shown.series.filter((one) => one.name));
+  }
+
+  function visible(series) {
+    return series.filter((one) => !hidden.has(one.name));
+  }
+
+  function drawLegend(series) {
+    const focused = document.activeElement?.closest?.(".plot") === frame.element ? document.activeElement.dataset.name : null;
+    fill(frame.legend, ...series.map((one) => h("li", {}, h("button", { type: "button", class: "quiet", "data-name": one.name, "aria-pressed": String(!hidden.has(one.name)), onclick: () => toggle(one.name) }, swatch(one), one.name))));
+    if (focused) [...frame.legend.querySelectorAll("button")].find((button) => button.dataset.name === focused)?.focus();
+  }
+
+  function toggle(name) {
+    if (!hidden.delete(name)) hidden.add(name);
+    frame.redraw();
   }
 
   function point(event) {
     if (!scales) return;
-    const { x, series } = data();
+    const { x, series: all } = data();
+    const series = visible(all);
     const box = frame.stage.getBoundingClientRect();
     const place = nearest(x.values.map(scales.x), event.clientX - box.left);
     const at = scales.x(x.values[place]);
@@ -103,10 +123,6 @@ function curve(s, xs, { values, color = 0, dash = 0, steps = false, dots = false
     return dot;
   });
   return svg("g", {}, line, ...marks);
-}
-
-function legendOf(one) {
-  return h("li", {}, swatch(one), one.name);
 }
 
 function swatch({ color = 0, dash = 0 }) {

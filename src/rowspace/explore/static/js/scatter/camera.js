@@ -5,7 +5,7 @@
 const MARGIN = 0.94;
 const MOST = 4000;
 const SQUARE = { x: 0, y: 0, halfWidth: 1, halfHeight: 1 };
-const FAR = 0.002; // the share of points on each side that may lie outside of the whole
+const FAR = 0.0005; // the share of points on each side that may lie outside of the whole
 
 /** The camera of a plot in a container. */
 export function createCamera(plot, container) {
@@ -44,6 +44,7 @@ export function createCamera(plot, container) {
   function pan(dx, dy) {
     const [, height] = size();
     plot.get("camera").pan([(2 * dx) / height, (-2 * dy) / height]);
+    plot.redraw();
   }
 
   /** Zoom about a place of the container in pixels, or its middle. */
@@ -53,6 +54,7 @@ export function createCamera(plot, container) {
     const within = Math.min(MOST, Math.max(0.3, zoom * factor)) / zoom;
     const around = at ? [(at[0] / width * 2 - 1) * (width / height), 1 - (at[1] / height) * 2] : undefined;
     plot.get("camera").scale([within, within], around);
+    plot.redraw();
   }
 
   function isHome({ x, y, zoom }) {

@@ -11,6 +11,7 @@ const KINDS = {
   "": { size: 12, weight: 400 },
 };
 const GAP = 3;
+const BESIDE = 11;
 
 let pen = null;
 function widthOf(text, { size, weight }) {
@@ -80,10 +81,10 @@ export function createOverlay(container, place) {
     const order = [...state.labels].sort((a, b) => heavy(b) - heavy(a));
     for (const label of order) {
       const at = place(label.row ?? label);
-      if (!at || at[0] < -40 || at[1] < -10 || at[0] > width + 40 || at[1] > height + 10) continue;
-      const text = placed(label, at, width);
-      const always = label.kind === "pin";
-      if (!always && taken.some((box) => overlap(box, text.box))) continue;
+      if (!at || at[0] < 0 || at[1] < 0 || at[0] > width || at[1] > height) continue;
+      const tried = placings(label, at, width);
+      const text = tried.find(({ box }) => !taken.some((other) => overlap(other, box))) ?? (label.kind === "pin" ? tried[0] : null);
+      if (!text) continue;
       taken.push(text.box);
       shown.push(text);
     }
@@ -104,13 +105,14 @@ function heavy({ kind = "", weight = 0 }) {
   return { pin: 3e12, near: 2e12, area: 1e12, part: 1e11, "": 0 }[kind] + weight;
 }
 
-function placed({ text, kind = "", color }, [x, y], width) {
-  const style = KINDS[kind], wide = widthOf(text, style);
-  let left = style.centred ? x - wide / 2 : x + 9;
-  if (!style.centred && left + wide > width - 4) left = x - 9 - wide; // no room on the right
-  if (style.centred) left = Math.max(6, Math.min(left, width - wide - 6));
-  const base = y + style.size * 0.34;
-  return { kind: "text", of: kind, text, x: left, y: base, ...style, color, box: [left - GAP, base - style.size - GAP, left + wide + GAP, base + GAP + 3] };
+/** Where a label can be: in the middle, or beside, below and above its point. */
+function placings({ text, kind = "", color }, [x, y], width) {
+  const style = KINDS[kind], wide = widthOf(text, style), base = y + style.size * 0.34;
+  const at = (left, baseline) => ({ kind: "text", of: kind, text, x: left, y: baseline, ...style, color, box: [left - GAP, baseline - style.size - GAP, left + wide + GAP, baseline + GAP + 3] });
+  if (style.centred) return [at(Math.max(6, Math.min(x - wide / 2, width - wide - 6)), base)];
+  const beside = x + BESIDE + wide > width - 4 ? [at(x - BESIDE - wide, base)] : [at(x + BESIDE, base), at(x - BESIDE - wide, base)];
+  if (kind === "") return beside.slice(0, 1);
+  return [...beside, at(x - wide / 2, base + 19), at(x - wide / 2, base - 17)];
 }
 
 function overlap(a, b) {

@@ -48,7 +48,7 @@ class MapView {
     this.found = createResults(parts.found, { onGo: go, onPoint: point, onClose: () => this.search("", { push: true }) });
     this.lasso = createResults(parts.lasso, { onGo: go, onPoint: point, onClose: () => this.lassoed([]) });
     this.analogy = createAnalogy(parts.analogy, { session, onGo: go, onPoint: point, onAnswer: (...answer) => this.answered(...answer), onClose: () => this.closeAnalogy(), say: (text) => this.say(text) });
-    const box = createCombobox({ input: parts.search, suggest: (text, signal) => this.session.find(text, 10, { signal }), onTake: (found) => this.pin(found.row, { focus: true }), onEnter: (text) => this.search(text, { push: true }) });
+    const box = createCombobox({ input: parts.search, suggest: (text, signal) => this.session.find(text, 10, { signal }), onTake: (found) => { parts.search.value = this.shown.q ?? ""; this.pin(found.row, { focus: true }); }, onEnter: (text) => this.search(text, { push: true }) });
     parts.searchField.append(box.list);
     this.listen();
   }
@@ -75,11 +75,14 @@ class MapView {
   }
 
   async showMap(wanted, other, params, before) {
-    if (other || wanted.method !== this.method) await this.load(wanted, other);
-    else this.showChoices(wanted);
+    const view = readView(params.at);
+    const moved = params.at !== before.at;
+    if (other || wanted.method !== this.method) await this.load(wanted, other, view);
+    else {
+      this.showChoices(wanted);
+      if (moved) this.scatter.setView(view ?? {});
+    }
     if (other || wanted.color !== this.colors.by()) await this.recolor(wanted.color);
-    const camera = readView(params.at);
-    if (camera || before.at) await this.scatter.setView(camera ?? {});
   }
 
   /** The set, model, layout and colour that parameters mean, where they are left out the first. */
@@ -93,7 +96,7 @@ class MapView {
     return { subject, set: set.id, model: params.model ?? "", method, color };
   }
 
-  async load(wanted, other) {
+  async load(wanted, other, view) {
     const set = this.subjects[wanted.subject].sets.find(({ id }) => id === wanted.set);
     this.where = { subject: wanted.subject, set: set.id, model: wanted.model, fingerprint: set.fingerprint };
     this.set = set;
@@ -112,7 +115,7 @@ class MapView {
     this.loading?.abort();
     const { signal } = (this.loading = new AbortController());
     const drawn = await this.drawMeanwhile(set, other, signal);
-    await this.draw(this.method, { set, other: other && !drawn, transition: !other || drawn, signal });
+    await this.draw(this.method, { set, view, other: other && !drawn, transition: !other || drawn, signal });
     this.status(null);
   }
 
@@ -128,11 +131,11 @@ class MapView {
     return true;
   }
 
-  async draw(method, { set, other, transition, signal }) {
+  async draw(method, { set, view, other, transition, signal }) {
     const { label } = methodsOf(set).find((one) => one.method === method);
     const onWait = (state) => this.status(`${label} of ${set.n.toLocaleString("en")} ${set.id}: ${state.message}`, state.share);
     const { buffer } = await this.session.bytes("map", { method }, { onWait, signal });
-    await this.scatter.draw(new Float32Array(buffer), { ...(other ? {} : this.colors.encoding()), transition });
+    await this.scatter.draw(new Float32Array(buffer), { ...(other ? {} : this.colors.encoding()), view, transition });
     if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
     this.mark();
     this.labels.look();

@@ -27,7 +27,7 @@ function createView(root, app) {
   const counts = h("dl", { class: "counts" }), said = h("p", { class: "note", role: "status" });
   const panel = createRowPanel({ onRow: (one) => showRow({ row: one.row }) });
   const chips = createChips({ onPoint: point, onChoose: choose });
-  const picture = createHeat({ title: "The rows that are picked, stacked", cell: 15, data: () => pictureOf(answer), onRow: (row) => point(row == null ? null : answer.picture.places[row]) });
+  const picture = createHeat({ title: "The rows that are picked, stacked", cell: 15, data: () => answer?.picture && pictureOf(answer), onRow: (row) => point(row == null ? null : answer.picture.places[row]) });
   const rows = new Map();
   let answer = null, request = null, asked = 0, chosen = null;
   fill(root, h("div", { class: "page tokens" },
