@@ -133,7 +133,7 @@ def test_the_same_comparison_is_the_same() -> None:
 
 
 def test_equal_vectors_are_neighbours_but_none_is_its_own() -> None:
-    units = np.ones((40, 4), np.float32) / 2
+    units = np.full((40, 4), 0.5, np.float32)
     rows, cosines = nearest_others(units, 10, lambda share: None)
     assert all(row not in near for row, near in enumerate(rows.tolist()))
     assert all(len(set(near)) == 10 for near in rows.tolist())
@@ -272,7 +272,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(40):
         text = " ".join(rng.choice(known, 60))
         (folder / f"{number:02}.txt").write_text(f"{text}\n")
-    settings = {"dim": 8, "min_count": 1, "epochs": 2, "n_threads": 1}
+    settings: dict[str, Any] = {"dim": 8, "min_count": 1, "epochs": 2, "n_threads": 1}
     found = rs.build(folder, folder / "a.space", word2vec=settings, passage_words=30)
     trainer = rs.Word2Vec(**settings | {"seed": 7})
     trainer.fit([text.read_text().split() for text in sorted(folder.glob("*.txt"))])

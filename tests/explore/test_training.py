@@ -15,7 +15,7 @@ from rowspace.explore import histories
 from rowspace.explore.frame import fit_in_square
 from rowspace.explore.histories import trained
 from rowspace.explore.subject import Subject, open_subject
-from rowspace.explore.training_places import K, make_places, nearest
+from rowspace.explore.training_places import FEWEST_NEAR, make_places, nearest
 from rowspace.serve.app import create_app
 from rowspace.serve.served import Served
 from rowspace.space.history import FILE, History, Step, load_history
@@ -84,9 +84,9 @@ def test_a_word_stands_amid_the_final_places_of_its_neighbours(model: Path) -> N
     expected = np.zeros(made.shape)
     for step, matrix in enumerate(history.matrices.astype(np.float32)):
         for row, word in enumerate(history.words):
-            near = rs.Vectors(history.words, matrix).most_similar(word, topn=K)
+            near = rs.Vectors(history.words, matrix).most_similar(word, topn=FEWEST_NEAR)
             rows = [history.words.index(other) for other, _ in near]
-            expected[row, step] = sum(final[rows].astype(np.float64)) / K
+            expected[row, step] = sum(final[rows].astype(np.float64)) / FEWEST_NEAR
     drawn = fit_in_square(expected.reshape(-1, 2)).reshape(made.shape)
     agree = np.isclose(made, drawn, atol=1e-4).all(axis=2)
     assert agree.mean() > 0.98, "but for neighbours at the same distance"
