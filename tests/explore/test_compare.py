@@ -15,6 +15,7 @@ from rowspace.explore import sides
 from rowspace.explore.compared import (
     FEWEST,
     Comparison,
+    _turned_map,
     compare_points,
     count_shared,
     nearest_others,
@@ -111,9 +112,21 @@ def test_other_dimensions_turn_the_maps() -> None:
     wide = np.concatenate([a, np.zeros((N, 5), np.float32)], axis=1) @ rotation(dim=DIM + 5)
     found = compare_points(words(a), words(wide), quietly)
     assert not found.is_turned and found.overlaps.mean() > 0.999
-    # Nothing but the start of t-SNE differs, if that: turned onto it, one map is much as the other.
-    assert found.residual < 0.7
     assert np.abs(found.places_b).max() <= 1
+
+
+def test_a_map_is_turned_onto_another_at_its_size() -> None:
+    target = np.random.default_rng(0).normal(size=(50, 2)) * [3, 1] + [5, 0]
+    turned, residual = _turned_map(0.2 * target @ [[0.0, -1.0], [1.0, 0.0]] - [7, 7], target)
+    np.testing.assert_allclose(turned, target, atol=1e-9)
+    assert residual < 1e-12
+    other = np.random.default_rng(1).normal(size=(50, 2))
+    turned, residual = _turned_map(other, target)
+    assert np.linalg.norm(turned - turned.mean(axis=0)) == pytest.approx(
+        np.linalg.norm(target - target.mean(axis=0))
+    )
+    left = np.linalg.norm(turned - target) / np.linalg.norm(target - target.mean(axis=0))
+    assert 0.1 < residual == pytest.approx(left**2)
 
 
 def test_turning_finds_the_rotation_that_was_made() -> None:

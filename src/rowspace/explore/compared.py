@@ -157,13 +157,21 @@ def _places(
         places_b = _among(turned.astype(np.float32), units_a[chosen], flat_a)
     else:
         flat_b, _ = coordinates(unit_rows(units_b[chosen]))
-        apart = _among(units_b, units_b[chosen], flat_b)
-        found = procrustes(apart, places_a, scale=True, center=True)
-        places_b = found.apply(apart).astype(np.float64)
-        around = places_a - places_a.mean(axis=0)
-        residual = float(((places_b - places_a) ** 2).sum() / (around**2).sum())
+        places_b, residual = _turned_map(_among(units_b, units_b[chosen], flat_b), places_a)
     drawn = fit_in_square(np.concatenate([places_a, places_b]))
     return drawn[: len(places_a)], drawn[len(places_a) :], residual
+
+
+def _turned_map(source: Doubles, target: Doubles) -> tuple[Doubles, float]:
+    """A map at the size of another, turned and moved onto it; and what is left, as in `turn`.
+
+    The factor that fits best would shrink it, the more the less the two are alike.
+    """
+    around = source - source.mean(axis=0), target - target.mean(axis=0)
+    sizes = [float(np.linalg.norm(one)) or 1.0 for one in around]
+    scaled = source * (sizes[1] / sizes[0])
+    turned = procrustes(scaled, target, center=True).apply(scaled).astype(np.float64)
+    return turned, float(((turned - target) ** 2).sum()) / sizes[1] ** 2
 
 
 def turn(source: Matrix, target: Matrix) -> tuple[Doubles, float]:

@@ -52,7 +52,7 @@ export function showHow(root, { a, b, is_turned: isTurned, residual }) {
   const fit = `What then remains between the two is ${(100 * residual).toFixed(residual < 0.1 ? 1 : 0)}% of the square of their lengths.`;
   const text = isTurned
     ? `A is laid out by t-SNE. B is turned onto A, as a whole, by orthogonal Procrustes. Then the points of either stand where the laid-out ones nearest to them lie, so that the same vector is in the same place. ${fit}`
-    : `A has ${a.dim} dimensions and B ${b.dim}, so that one cannot be turned onto the other. Each is laid out by t-SNE by itself, and the map of B is turned, moved and scaled onto that of A (Procrustes, on the plane). ${fit.replace("their lengths", "distances from the middle")} A place tells less then; the neighbours are compared as ever.`;
+    : `A has ${a.dim} dimensions and B ${b.dim}, so that one cannot be turned onto the other. Each is laid out by t-SNE by itself, and the map of B is brought to the size of A’s and turned onto it (Procrustes, on the plane). ${fit.replace("their lengths", "distances from the middle")} A place tells less then; the neighbours are compared as ever.`;
   fill(root, h("h2", {}, "How it is drawn"), h("p", { class: "note" }, text));
 }
 
