@@ -108,18 +108,30 @@ def test_the_loss_marks_the_present_place(browser: Browser, site: str) -> None:
         assert start < 50 < 250 < end
 
 
-def test_words_move_while_it_plays(browser: Browser, site: str, last: int) -> None:
+def test_words_move_while_it_plays_and_it_stops_at_the_end(
+    browser: Browser, site: str, last: int
+) -> None:
     with watched(browser) as page:
-        _open(page, site, f"#/training?step={last - 2}&word={WORD}")
+        _open(page, site, f"#/training?step=0&word={WORD}")
         ring = page.locator(".overlay .ring.pin")
         before = ring.bounding_box()
         page.get_by_role("button", name="Play").click()
-        page.get_by_role("button", name="Pause").wait_for()
-        page.get_by_role("button", name="Play").wait_for()
-        assert _slider(page) == last
+        slider = "document.querySelector('.training input[type=range]').value"
+        page.wait_for_function(f"{slider} > 1.2")
+        page.get_by_role("button", name="Pause").click()
+        place = _slider(page)
+        assert place == round(place) and f"step={place:.0f}" in page.url
+        page.wait_for_timeout(100)
         assert ring.bounding_box() != before
+        slider_box = page.get_by_label("Step of the training")
+        slider_box.focus()
+        slider_box.press("End")
+        slider_box.press("ArrowLeft")
+        page.get_by_role("button", name="Play").click()
+        page.wait_for_function(f"{slider} == {last}")
+        page.get_by_role("button", name="Play").wait_for()
         page.get_by_role("button", name="Play").click()  # from the start again
-        page.wait_for_function("document.querySelector('.training input[type=range]').value < 5")
+        page.wait_for_function(f"{slider} < 5")
         page.get_by_role("button", name="Pause").click()
         assert _slider(page) < last
 
