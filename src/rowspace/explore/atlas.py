@@ -41,6 +41,7 @@ class Atlas:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self._making = threading.RLock()
         self._known: dict[tuple[str, str], Layout | Clusters] = {}
 
     def layout(
@@ -56,34 +57,45 @@ class Atlas:
             If making them failed since the last time.
         """
         check_method(method)
-        clusters = self.clusters(subject, points, seed)  # first: a sample takes its share of each
-        if isinstance(clusters, Computing):
-            return self._make(subject, points, method, seed)
+        with self._making:
+            # Where there is a map there are groups: a sample takes its share of each.
+            there = self._clusters(subject, points, seed) is not None
+            layout = self._layout(subject, points, method, seed) if there else None
+        return layout or self._make(subject, points, method, seed)
+
+    def _layout(self, subject: Subject, points: Points, method: str, seed: int) -> Layout | None:
+        """Coordinates that are there or made at once."""
         name = layout_name(method, seed)
         if (known := self._recall(points, name)) is not None:
             assert isinstance(known, Layout)
             return known
         if (kept := load_layout(_kept(subject), points, method, seed)) is not None:
             return self._remember(points, name, kept)
-        if method == "pca" and len(points) <= AT_ONCE:
-            made = make_layout(points, method, seed, None, _quietly)
-            save_layout(_kept(subject), points, made)
-            return self._remember(points, name, made)
-        return self._make(subject, points, method, seed)
+        if method != "pca" or len(points) > AT_ONCE:
+            return None
+        made = make_layout(points, method, seed, None, _quietly)
+        save_layout(_kept(subject), points, made)
+        return self._remember(points, name, made)
 
     def clusters(self, subject: Subject, points: Points, seed: int) -> Clusters | Computing:
         """Groups of the points, or how far they are."""
+        with self._making:
+            clusters = self._clusters(subject, points, seed)
+        return clusters or self._make(subject, points, None, seed)
+
+    def _clusters(self, subject: Subject, points: Points, seed: int) -> Clusters | None:
+        """Groups that are there or made at once."""
         name = clusters_name(seed)
         if (known := self._recall(points, name)) is not None:
             assert isinstance(known, Clusters)
             return known
         if (kept := load_clusters(_kept(subject), points, seed)) is not None:
             return self._remember(points, name, kept)
-        if len(points) <= AT_ONCE:
-            made = make_clusters(points, seed, _quietly)
-            save_clusters(_kept(subject), points, made)
-            return self._remember(points, name, made)
-        return self._make(subject, points, None, seed)
+        if len(points) > AT_ONCE:
+            return None
+        made = make_clusters(points, seed, _quietly)
+        save_clusters(_kept(subject), points, made)
+        return self._remember(points, name, made)
 
     def records(
         self, subject: Subject, points: Points

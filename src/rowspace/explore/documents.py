@@ -110,7 +110,8 @@ class DocumentPoints:
     def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
         """As `Points.nearest`."""
         units = self._units
-        rows, cosines = nearest_units(units, queries, min(k, len(self)), units.any(axis=1))
+        filled = np.asarray(units.any(axis=1))
+        rows, cosines = nearest_units(units, queries, min(k, len(self)), filled)
         return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
 
     def labels(self, rows: Rows) -> list[str]:

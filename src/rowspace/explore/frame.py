@@ -31,6 +31,7 @@ def fit_in_square(places: Doubles) -> NDArray[np.float32]:
     scaled = centered * (LINEAR / reach)
     beyond = np.abs(scaled) - LINEAR
     rest = 1.0 - LINEAR
-    drawn_in = np.sign(scaled) * (LINEAR + rest * np.tanh(np.maximum(beyond, 0.0) / rest))
+    further = np.maximum(beyond, 0.0)
+    drawn_in = np.sign(scaled) * (LINEAR + rest * further / (rest + further))
     drawn: NDArray[np.float32] = np.where(beyond > 0, drawn_in, scaled).astype(np.float32)
     return drawn

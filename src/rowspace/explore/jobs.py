@@ -19,14 +19,14 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from rowspace.errors import RowspaceError
+from rowspace.errors import SpaceError
 
 MODULE = "rowspace.explore.making"
 
 _logger = logging.getLogger("rowspace")
 
 
-class LayoutError(RowspaceError, RuntimeError):
+class LayoutError(SpaceError):
     """A map that could not be made."""
 
 
@@ -95,7 +95,7 @@ class Jobs:
         """Take note of what ended."""
         job = self._running
         if job is not None and job.process.poll() is not None:
-            job.reader.join()
+            job.close()
             if job.failure is not None:
                 self._failures[job.task] = job.failure
             self._running = None
@@ -142,9 +142,11 @@ class _Job:
                     self.state = Computing(told["share"], told["message"])
         code = self.process.wait()
         if not self._ended and (code != 0 or "done" not in told):
-            what = told.get("error") or f"the process that made it ended with {code}"
+            what = told.get("error")
+            if what is None:
+                what = f"the process that made it ended with {code}"
+                _logger.error("%s%s", what, self._last_line())
             self.failure = f"the map could not be made: {what}; ask for it again"
-            _logger.error("%s%s", self.failure, self._last_line())
         self._said.close()
 
     def _last_line(self) -> str:
@@ -156,5 +158,13 @@ class _Job:
         """End it now."""
         self._ended = True
         self.process.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what it was spoken with through, when it has ended."""
         self.process.wait()
         self.reader.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()

@@ -10,7 +10,7 @@ trustworthiness (Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from rowspace.errors import ConfigError
 from rowspace.explore.frame import fit_in_square
 from rowspace.explore.placing import choose_sample, place_by_neighbors
-from rowspace.explore.points import Points, Rows
+from rowspace.explore.points import Matrix, Points, Rows
 from rowspace.explore.units import filled_rows, unit_blocks, units_of
 from rowspace.space.similarity import Doubles
 from rowspace.space.spectrum import spectrum_of_blocks
@@ -43,7 +43,7 @@ class Method:
 METHODS = {
     "umap": Method("UMAP", 30_000),
     "pca": Method("PCA", None),
-    "tsne": Method("t-SNE", 10_000),
+    "tsne": Method("t-SNE", 6_000),
 }
 FEWEST = 16
 """With fewer points that have a direction there is nothing but PCA."""
@@ -119,7 +119,8 @@ def make_layout(
     started = time.monotonic()
     tell(0.0, "reading vectors")
     filled = filled_rows(points)
-    flat = principal_places(points, filled, tell)
+    share = 0.95 if method == "pca" else 0.1
+    flat = principal_places(points, filled, lambda done: tell(share * done, "reading vectors"))
     places, fitted = flat, filled
     parameters, versions = dict[str, Any](), {"numpy": np.__version__}
     if method != "pca" and len(filled) >= FEWEST:
@@ -176,16 +177,32 @@ def _fit(
     return filled[chosen], places, parameters, versions
 
 
-def principal_places(points: Points, rows: Rows, tell: Tell) -> Doubles:
-    """(n, 2) the rows' directions on the two axes of largest variance."""
+def principal_places(points: Points, rows: Rows, advance: Callable[[float], None]) -> Doubles:
+    """(n, 2) the rows' directions on the two axes of largest variance.
+
+    Parameters
+    ----------
+    points : Points
+    rows : (n,) int array
+    advance : callable
+        Is told what share is done.
+    """
     flat = np.zeros((len(rows), 2))
     if len(rows) < 2:
         return flat
-    with threadpool_limits(1):  # more add up in another order
-        spectrum = spectrum_of_blocks(len(rows), lambda: unit_blocks(points, rows))
-        tell(0.08, "reading vectors")
-        axes, start = spectrum.axes[:2], 0
+    n_read = 0
+
+    def read() -> Iterator[Matrix]:
+        nonlocal n_read
         for units in unit_blocks(points, rows):
+            yield units
+            n_read += len(units)
+            advance(n_read / (3 * len(rows)))  # mean, covariance, places
+
+    with threadpool_limits(1):  # more add up in another order
+        spectrum = spectrum_of_blocks(len(rows), read)
+        axes, start = spectrum.axes[:2], 0
+        for units in read():
             flat[start : start + len(units), : len(axes)] = (units - spectrum.mean) @ axes.T
             start += len(units)
     return flat

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -15,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
 from rowspace.explore.points import Matrix, Rows
 from rowspace.explore.space_vectors import SpaceVectors
 from rowspace.search.filters import any_of
 from rowspace.search.hit import Hit
-from rowspace.search.snapshot import Snapshot
+from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.space import Space
 from rowspace.search.store import ROW_ID, Row, content
 
@@ -75,7 +76,23 @@ class PassagePoints:
 
     @functools.cached_property
     def _read(self) -> SpaceVectors:
-        return SpaceVectors(self.snapshot, self.model)
+        with self._one_version():
+            return SpaceVectors(self.snapshot, self.model)
+
+    @contextlib.contextmanager
+    def _one_version(self) -> Iterator[None]:
+        """Say so where a writer removed this version under us, as a compaction does."""
+        try:
+            yield
+        except SpaceCorruptError as error:
+            path = self.snapshot.path
+            if signature_of(path) == self.snapshot.signature:
+                raise
+            raise SpaceError(f"{path.name} has changed meanwhile; load the page again") from error
+
+    def _scan(self, columns: list[str], predicate: str | None = None) -> Iterator[pa.RecordBatch]:
+        with self._one_version():
+            yield from self.snapshot.store.scan(columns, predicate)
 
     def vectors(self, rows: Rows | None = None) -> Matrix:
         """As `Points.vectors`."""
@@ -87,7 +104,8 @@ class PassagePoints:
 
     def stored(self, rows: Rows) -> list[Row]:
         """The passages at some rows."""
-        return self.snapshot.store.fetch(self.space_vectors.row_ids[rows])
+        with self._one_version():
+            return self.snapshot.store.fetch(self.space_vectors.row_ids[rows])
 
     def labels(self, rows: Rows) -> list[str]:
         """Each passage's title and the beginning of its text."""
@@ -119,7 +137,7 @@ class PassagePoints:
         if predicate.endswith("()"):
             return {}
         found: dict[str, int] = {}
-        for batch in self.snapshot.store.scan([ROW_ID, "passage_id"], predicate):
+        for batch in self._scan([ROW_ID, "passage_id"], predicate):
             places = np.searchsorted(self.space_vectors.row_ids, batch[ROW_ID].to_numpy())
             found |= zip(batch["passage_id"].to_pylist(), places.tolist(), strict=True)
         return found
@@ -137,7 +155,7 @@ class PassagePoints:
         columns = [self.snapshot.commit.fields[name].column for name in names]
         if not names:
             return {}
-        batches = list(islice(self.snapshot.store.scan(columns), 1))
+        batches = list(islice(self._scan(columns), 1))
         dates = {}
         for name, column in zip(names, columns, strict=True):
             values = [value for batch in batches for value in batch[column].to_pylist() if value]
@@ -158,7 +176,7 @@ class PassagePoints:
 
     def lengths(self) -> pa.Array:
         """(n,) characters of each title and text."""
-        batches = self.snapshot.store.scan([ROW_ID, "content"])
+        batches = self._scan([ROW_ID, "content"])
         parts = [(batch[ROW_ID], pc.utf8_length(batch["content"])) for batch in batches]
         table = pa.table(
             {
@@ -171,7 +189,7 @@ class PassagePoints:
     def column(self, name: str) -> pa.Array:
         """(n,) the values of one of the store's columns, by row."""
         schema = pa.schema([(ROW_ID, pa.uint64()), self.snapshot.store.schema.field(name)])
-        batches = self.snapshot.store.scan([ROW_ID, name])
+        batches = self._scan([ROW_ID, name])
         chosen = (batch.select([ROW_ID, name]) for batch in batches)
         return _ascending(pa.Table.from_batches(chosen, schema), name)
 

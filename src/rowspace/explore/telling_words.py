@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rowspace.space.similarity import Doubles
 
 _WORD = r"[^\W\d_][\w'’-]*[^\W_]"
+_ENDING = re.compile(r"(?:ies|y|es|e|['’]?s)$")
 MAX_SHARE = 0.5
 """A word that is in more of the texts than this says nothing of a group, where texts are many."""
 MANY = 50
@@ -45,7 +46,7 @@ def telling_words(
     Returns
     -------
     list of list of str
-        Fewer where a group has fewer words; one of two words that begin alike.
+        Fewer where a group has fewer words; of a singular and its plural only one.
     """
     counted = _count(texts, groups, n_groups)
     if counted is None:
@@ -84,12 +85,8 @@ def _count(
 
 
 def _different(words: list[str], n: int) -> list[str]:
-    """The first n words of which none is the beginning of another ("island", "islands")."""
-    chosen: list[str] = []
+    """The first n words of which no two are one word's singular and plural."""
+    chosen: dict[str, str] = {}
     for word in words:
-        stem = re.sub(r"(?:ies|es|s|y|'s|’s)$", "", word) if len(word) > 4 else word
-        if not any(other.startswith(stem) or word.startswith(other) for other in chosen):
-            chosen.append(word)
-        if len(chosen) == n:
-            break
-    return chosen
+        chosen.setdefault(_ENDING.sub("", word) if len(word) > 3 else word, word)
+    return list(chosen.values())[:n]

@@ -33,6 +33,7 @@ import { fill, h } from "./dom.js";
 import { color, onTheme } from "./theme.js";
 import { createCamera } from "./scatter/camera.js";
 import { createOverlay } from "./scatter/overlay.js";
+import { drawDirectly } from "./scatter/direct.js";
 import { listen } from "./scatter/input.js";
 import { sampleOf } from "./scatter/sample.js";
 import { drawPicture } from "./scatter/picture.js";
@@ -45,17 +46,18 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   container.classList.add("scatter");
   const canvas = h("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": label });
   fill(container, canvas);
-  if (!hasWebGL()) return withoutWebGL(container);
   const box = container.getBoundingClientRect();
-  const plot = createScatterplot({
+  const plot = plotOf({
     canvas, width: box.width || 1, height: box.height || 1, deselectOnEscape: false, deselectOnDblClick: false,
     spatialIndexUseWorker: false, pointScaleMode: "constant", actionKeyMap: { lasso: "shift" }, lassoLineWidth: 1.5,
     pointSizeSelected: 0.5, pointOutlineWidth: 0, opacityInactiveScale: 0.25, antiAliasing: 1,
   });
-  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, lasso: false, lassoing: false, placed: false, closed: false };
+  if (!plot) return withoutWebGL(container);
+  drawDirectly(plot);
+  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, held: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
   const overlay = createOverlay(container, place);
-  const endInput = listen(canvas, { camera, isLasso: () => state.lasso });
+  const endInput = listen(canvas, { camera, isLasso: () => state.lasso, onHold: hold });
   let resting = 0;
 
   plot.subscribe("pointover", (row) => !state.moving && onHover?.(row));
@@ -85,8 +87,7 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
     if (state.closed || !state.n) return;
     overlay.move();
     onHover?.(null);
-    clearTimeout(resting);
-    resting = setTimeout(rested, RESTS);
+    restSoon();
     if (state.sample && !state.moving) {
       state.moving = true;
       plot.filter(state.sample, { preventEvent: true });
@@ -94,8 +95,19 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
     state.moving = true;
   }
 
+  /** What is held does not rest, even if it is still. */
+  function hold(held) {
+    state.held = held;
+    if (!held && state.moving) restSoon();
+  }
+
+  function restSoon() {
+    clearTimeout(resting);
+    resting = setTimeout(rested, RESTS);
+  }
+
   function rested() {
-    if (state.closed) return;
+    if (state.closed || state.held) return;
     if (state.sample && state.moving) {
       plot.unfilter({ preventEvent: true });
       if (state.selected.length) plot.select(state.selected, { preventEvent: true });
@@ -234,11 +246,17 @@ function reducedMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
-function hasWebGL() {
-  const probe = document.createElement("canvas").getContext("webgl");
-  const enough = probe?.getExtension("OES_texture_float") != null;
-  probe?.getExtension("WEBGL_lose_context")?.loseContext();
-  return enough;
+/** The plot, or null where WebGL or what it needs of it is missing. */
+function plotOf(options) {
+  let plot = null;
+  try {
+    plot = createScatterplot(options);
+  } catch {
+    return null;
+  }
+  if (plot.isSupported) return plot;
+  plot.destroy();
+  return null;
 }
 
 function withoutWebGL(container) {

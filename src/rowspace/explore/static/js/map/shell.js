@@ -53,7 +53,7 @@ function choices(parts, subjects, wanted, set, methods) {
       ...options.map(([id, text]) => h("option", { value: id, selected: String(id) === String(value) }, text))));
   return [
     select("Of", "subject", wanted.subject, subjects.map(({ name }, i) => [i, name])),
-    select("Model", "model", wanted.model || models[0]?.name || models[0], models.map((model) => [model.name ?? model, model.name ?? model])),
+    select("Model", "model", wanted.model || models[0], models.map((model) => [model, model])),
     select("Show", "set", set.id, sets.map(({ id, n }) => [id, `${n.toLocaleString("en")} ${id}`])),
     select("Layout", "method", wanted.method, methods.map(({ method, label }) => [method, label])),
     select("Colour", "color", wanted.color, [["cluster", "cluster"], ...Object.keys(set.fields).map((name) => [name, name.replaceAll("_", " ")]), ["none", "one colour"]]),

@@ -4,8 +4,8 @@
 const STEP = 60; // pixels that an arrow key moves
 const NEAR = 6; // pixels a finger may move and still taps
 
-/** Returns what ends listening. */
-export function listen(canvas, { camera, isLasso }) {
+/** `onHold(held)` while a button or finger is down. Returns what ends listening. */
+export function listen(canvas, { camera, isLasso, onHold }) {
   const fingers = new Map();
   let last = null; // of two fingers: their middle and distance
   let dragged = null; // the finger that acts as a mouse: where it began, and whether it moved
@@ -17,6 +17,7 @@ export function listen(canvas, { camera, isLasso }) {
   const ends = [
     on(canvas, "pointerdown", down), on(canvas, "pointermove", move),
     on(canvas, "pointerup", up), on(canvas, "pointercancel", up), on(canvas, "keydown", key),
+    on(canvas, "pointerdown", () => onHold(true)), on(window, "pointerup", () => onHold(false)), on(window, "pointercancel", () => onHold(false)),
   ];
 
   function down(event) {

@@ -16,6 +16,7 @@ import { layoutOf } from "../map/shell.js";
 import { readKeys, readView, writeKeys, writeView } from "../map/links.js";
 import { savePicture } from "../map/save.js";
 
+const PATIENCE = 150; // milliseconds that a map waits for its colours
 const QUICK = "pca"; // the layout that is made in a moment
 
 export default {
@@ -82,7 +83,7 @@ class MapView {
       this.showChoices(wanted);
       if (moved) this.scatter.setView(view ?? {});
     }
-    if (other || wanted.color !== this.colors.by()) await this.recolor(wanted.color);
+    if (!other && wanted.color !== this.colors.by()) await this.recolor(wanted.color);
   }
 
   /** The set, model, layout and colour that parameters mean, where they are left out the first. */
@@ -98,7 +99,9 @@ class MapView {
 
   async load(wanted, other, view) {
     const set = this.subjects[wanted.subject].sets.find(({ id }) => id === wanted.set);
-    this.where = { subject: wanted.subject, set: set.id, model: wanted.model, fingerprint: set.fingerprint };
+    const { models = [] } = this.subjects[wanted.subject];
+    const isDefault = !wanted.model || wanted.model === models[0]; // the fingerprint is of its vectors
+    this.where = { subject: wanted.subject, set: set.id, model: wanted.model, fingerprint: isDefault ? set.fingerprint : null };
     this.set = set;
     this.method = wanted.method;
     if (other) {
@@ -114,9 +117,14 @@ class MapView {
     if (!this.scatter.works) return;
     this.loading?.abort();
     const { signal } = (this.loading = new AbortController());
+    const coloring = other ? this.colors.load(this.session, wanted.color, capital(wanted.color)) : Promise.resolve();
+    const colored = coloring.then(() => true);
     const drawn = await this.drawMeanwhile(set, other, signal);
-    await this.draw(this.method, { set, view, other: other && !drawn, transition: !other || drawn, signal });
+    const hadColors = await this.draw(this.method, { set, view, colored, transition: !other || drawn, signal });
     this.status(null);
+    if (hadColors) return;
+    await coloring;
+    await this.scatter.paint(this.colors.encoding());
   }
 
   showChoices(wanted) {
@@ -127,19 +135,22 @@ class MapView {
   async drawMeanwhile(set, other, signal) {
     const isReady = (wanted) => set.layouts?.find(({ method }) => method === wanted)?.ready;
     if (!other || this.method === QUICK || isReady(this.method) || isReady(QUICK) === undefined) return false;
-    await this.draw(QUICK, { set, other, transition: false, signal });
+    await this.draw(QUICK, { set, colored: false, transition: false, signal });
     return true;
   }
 
-  async draw(method, { set, view, other, transition, signal }) {
+  /** Draws a layout; with its colours, if these are there as soon, which it tells. */
+  async draw(method, { set, view, colored, transition, signal }) {
     const { label } = methodsOf(set).find((one) => one.method === method);
     const onWait = (state) => this.status(`${label} of ${set.n.toLocaleString("en")} ${set.id}: ${state.message}`, state.share);
     const { buffer } = await this.session.bytes("map", { method }, { onWait, signal });
-    await this.scatter.draw(new Float32Array(buffer), { ...(other ? {} : this.colors.encoding()), view, transition });
+    const hadColors = await Promise.race([colored, new Promise((resolve) => setTimeout(resolve, PATIENCE, false))]);
+    await this.scatter.draw(new Float32Array(buffer), { ...this.colors.encoding(), view, transition });
     if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
     this.mark();
     this.labels.look();
     this.nameAreas(method, signal).catch((error) => this.fail(error));
+    return hadColors;
   }
 
   /** Names of groups, which may take longer than the map. */
