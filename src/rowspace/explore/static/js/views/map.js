@@ -196,9 +196,9 @@ class MapView {
 
   async pin(row, { focus = false } = {}) {
     try {
-      await this.pins.add(row);
-      this.bringIntoView([row]);
-      if (focus) this.pins.focus();
+      const added = this.pins.add(row, { focus });
+      this.bringIntoView(row);
+      await added;
       this.say(`${this.pins.open().label}, pinned`);
     } catch (error) {
       this.fail(error);
@@ -320,11 +320,11 @@ class MapView {
     this.labels.setNamed(unique(named));
   }
 
-  bringIntoView(rows) {
+  bringIntoView(row) {
     const { width, height } = this.scatter.container.getBoundingClientRect();
-    const out = rows.some((row) => { const at = this.scatter.screen(row); return at && (at[0] < 20 || at[1] < 20 || at[0] > width - 20 || at[1] > height - 20); });
-    if (!out) return;
-    const [x, y] = this.scatter.at(rows[0]);
+    const at = this.scatter.screen(row);
+    if (!at || (at[0] > 20 && at[1] > 20 && at[0] < width - 20 && at[1] < height - 20)) return;
+    const [x, y] = this.scatter.at(row);
     this.scatter.setView({ x, y, zoom: this.scatter.view().zoom }, { transition: true });
   }
 
