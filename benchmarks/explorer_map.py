@@ -4,8 +4,9 @@
 
 The page is the explorer's own, its data generated and ready, as a layout is after a first visit.
 The browser is Chromium with WebGL in software, which is the slowest there is. The time to the map
-runs from the start of the navigation to `performance.mark("map-drawn")`. A frame is the time between
-two calls of requestAnimationFrame while the mouse drags; rest is the longest one after it.
+runs from the start of the navigation to `performance.mark("map-drawn")`. A frame is the time
+between two calls of requestAnimationFrame while the mouse drags; rest is the longest one after
+it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def ask(port: int, request: bytes) -> tuple[int, bytes]:
     async def once() -> tuple[int, bytes]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            return await _exchange(reader, writer, request)
+            return await exchange(reader, writer, request)
         finally:
             writer.close()
 
@@ -105,7 +105,7 @@ async def _load(port: int, requests: Sequence[bytes], n_clients: int) -> Load:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for request in left:
             started = time.perf_counter()
-            status, _ = await _exchange(reader, writer, request)
+            status, _ = await exchange(reader, writer, request)
             load.waits.append(time.perf_counter() - started)
             load.statuses.append(status)
         writer.close()
@@ -116,9 +116,10 @@ async def _load(port: int, requests: Sequence[bytes], n_clients: int) -> Load:
     return load
 
 
-async def _exchange(
+async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
 ) -> tuple[int, bytes]:
+    """Send a request on a connection; gives the status and the body of its answer."""
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     after = head.index(b"content-length:") + len(b"content-length:")

@@ -52,10 +52,14 @@ def main() -> None:
 
 def sentence_requests(n: int, model: str) -> list[bytes]:
     """Requests of one sentence each."""
+    return [request_bytes({"model": model, "input": text}) for text in sentences(n)]
+
+
+def sentences(n: int) -> list[str]:
+    """Sentences of STS-B, drawn at random."""
     rows = (data_folder() / "sentence" / "stsb" / "dev.tsv").read_text().splitlines()[1:]
-    sentences = [text for row in rows for text in row.split("\t")[1:3]]
-    chosen = random.Random(1).choices(sentences, k=n)
-    return [request_bytes({"model": model, "input": text}) for text in chosen]
+    found = [text for row in rows for text in row.split("\t")[1:3]]
+    return random.Random(1).choices(found, k=n)
 
 
 def check_alike(ports: dict[str, int], requests: list[bytes]) -> None:

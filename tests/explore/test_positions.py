@@ -125,7 +125,7 @@ def test_buckets_are_t5s(client: TestClient) -> None:
     assert decoder["buckets"][-1] == 31
 
 
-HOSTILE = {
+HOSTILE: dict[str, list[dict[str, Any]]] = {
     "sinusoidal": [
         {"dim": 0}, {"dim": -2}, {"dim": 3}, {"dim": 10**9}, {"dim": "nan"}, {"dim": 2.5},
         {"length": 0}, {"length": 10**9}, {"base": "nan"}, {"base": "inf"}, {"base": 0},
@@ -211,3 +211,16 @@ def test_the_shown_command_is_one_that_is_understood() -> None:
     said = CliRunner().invoke(cli, ["extrapolate", "--help"]).output
     assert options
     assert all(option in said for option in options)
+
+
+def test_the_explorer_says_at_its_start_what_is_amiss_with_an_experiment(
+    folder: Path, tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+
+    from rowspace.cli import cli
+
+    asked = ["explore", str(folder), "--port", "0", "--extrapolation", str(tmp_path)]
+    result = CliRunner().invoke(cli, asked)
+    assert result.exit_code != 0
+    assert "has no results.json" in str(result.exception)

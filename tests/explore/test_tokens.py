@@ -79,6 +79,15 @@ def test_a_row_has_its_length_and_the_nearest_rows(words: Path) -> None:
     assert by_row["neighbors"][0]["cosine"] == pytest.approx(9 / (5**0.5 * 18**0.5))
 
 
+def test_of_a_huge_vocabulary_the_frequent_words_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rowspace.explore.word_tokens.MOST_NUMBERS", 6)
+    view = WordTokens(Vectors(WORDS, ROWS)).word("東", 5)
+    assert view.n_compared == 3
+    assert {word for _, word, _ in view.neighbors} <= {"the", "river", "bank"}
+
+
 def test_an_unknown_word_of_subword_vectors_has_its_ngrams() -> None:
     rows = np.arange(16, dtype=np.float32).reshape(8, 2)
     model = WordTokens(SubwordVectors(["on"], rows, minn=3, maxn=3, bucket=7))

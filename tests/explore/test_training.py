@@ -15,36 +15,23 @@ from rowspace.explore import histories
 from rowspace.explore.frame import fit_in_square
 from rowspace.explore.histories import trained
 from rowspace.explore.subject import Subject, open_subject
-from rowspace.explore.training_places import K, make_places, nearest
+from rowspace.explore.training_places import FEWEST_NEAR, make_places, nearest
 from rowspace.serve.app import create_app
 from rowspace.serve.served import Served
 from rowspace.space.history import FILE, History, Step, load_history
 from rowspace.space.projection import coordinates
 from rowspace.space.similarity import unit_rows
-from rowspace.static.word2vec import Word2Vec
-
-N_GROUPS, N_EACH = 4, 12
+from tests.explore.trained import sentences, train_model
 
 
 def quietly(share: float, message: str) -> None:
     """Tell nobody."""
 
 
-def sentences() -> list[list[str]]:
-    """Words of four subjects that never meet."""
-    rng = np.random.default_rng(0)
-    groups = [[f"{kind}word{chr(97 + i)}" for i in range(N_EACH)] for kind in "pqrs"]
-    return [[str(word) for word in rng.choice(groups[i % N_GROUPS], 10)] for i in range(800)]
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained folder of words."""
-    folder = tmp_path_factory.mktemp("training") / "words"
-    trainer = Word2Vec(dim=16, min_count=1, epochs=4, n_threads=1, subsample=0, learning_rate=0.1)
-    trainer.fit(sentences())
-    trainer.save(folder)
-    return folder
+    return train_model(tmp_path_factory.mktemp("training") / "words")
 
 
 @pytest.fixture(autouse=True)
@@ -97,9 +84,9 @@ def test_a_word_stands_amid_the_final_places_of_its_neighbours(model: Path) -> N
     expected = np.zeros(made.shape)
     for step, matrix in enumerate(history.matrices.astype(np.float32)):
         for row, word in enumerate(history.words):
-            near = rs.Vectors(history.words, matrix).most_similar(word, topn=K)
+            near = rs.Vectors(history.words, matrix).most_similar(word, topn=FEWEST_NEAR)
             rows = [history.words.index(other) for other, _ in near]
-            expected[row, step] = sum(final[rows].astype(np.float64)) / K
+            expected[row, step] = sum(final[rows].astype(np.float64)) / FEWEST_NEAR
     drawn = fit_in_square(expected.reshape(-1, 2)).reshape(made.shape)
     agree = np.isclose(made, drawn, atol=1e-4).all(axis=2)
     assert agree.mean() > 0.98, "but for neighbours at the same distance"

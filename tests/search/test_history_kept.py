@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from rowspace.search.commit import read_commit
 from rowspace.space.history import FILE, load_history
 from rowspace.static.word2vec import Word2Vec
 
-SETTINGS = {"dim": 8, "epochs": 2, "min_count": 1, "n_threads": 1}
+SETTINGS: dict[str, Any] = {"dim": 8, "epochs": 2, "min_count": 1, "n_threads": 1}
 TEXT = "the red cat sat on a mat\n\nthe blue dog sat on a rug\n\nbirds sing in old trees\n" * 20
 
 

@@ -56,7 +56,7 @@ def test_a_fixed_width_follows_from_a_pieces_own_length() -> None:
             assert len(batch.rows) == n_rows
             assert batch.is_padded
             if 0 in batch.rows:
-                return width
+                return int(width)
         raise AssertionError
 
     assert width_of([20]) == width_of([20, 200]) == width_of([20, *drawn(90, 300)]) == 24

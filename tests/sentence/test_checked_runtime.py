@@ -22,7 +22,7 @@ class Sums:
         self.most, self.heights = most, list[int]()
 
     def run(self, batches: Iterable[Batch]) -> Iterator[Pooled]:
-        done = []
+        done: list[Pooled] = []
         for batch in batches:
             n = len(batch.rows)
             self.heights.append(n)

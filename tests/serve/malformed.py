@@ -34,8 +34,6 @@ BODIES += [b"[" * 100_000, b'{"a":' * 50_000, b"1" * 10_000, b'{"a":1}{"a":2}', 
 BODIES += [b"NaN", b'{"query":"a","query":"b"}', b'{"input":"\xed\xa0\x80"}', b"\0" * 100, b"-"]
 TYPES = ["application/json"] * 6
 TYPES += ["", "text/plain", "application/json; charset=utf-16", "multipart/form-data", "x", "a/b/c"]
-UNDESCRIBED = {"/v1/embeddings": {"model": "default", "input": ["heat", "cold"]}}
-"""A body for routes that read theirs themselves."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +70,19 @@ class Fields:
     def every(self) -> Iterator[Asked]:
         """Every value in every field of every route."""
         for method, path, operation in self.operations:
-            for body in BODIES if self._has_body(method, path, operation) else []:
+            for body in BODIES if "requestBody" in operation else []:
                 yield Asked(method, self._fill(path, operation), body, _json())
             for name in (parameter["name"] for parameter in operation.get("parameters", [])):
                 for value in VALUES:
                     yield self._asked(method, path, operation, {name: value})
-            for where in self._places(path, operation):
+            for where in self._places(operation):
                 for value in VALUES:
                     yield self._asked(method, path, operation, {}, {where: value})
 
     def right(self) -> Iterator[Asked]:
         """A request of each route with a body, as its example has it."""
         for method, path, operation in self.operations:
-            if self._has_body(method, path, operation):
+            if "requestBody" in operation:
                 yield self._asked(method, path, operation, {})
 
     def any(self) -> Asked:
@@ -94,7 +92,7 @@ class Fields:
         names = [parameter["name"] for parameter in operation.get("parameters", [])]
         names += ["model", "set", "q", "k", "row", "subject", "by", "method", "fields", "unknown"]
         given = {rng.choice(names): rng.choice(VALUES) for _ in range(rng.randrange(4))}
-        places = [*self._places(path, operation), ("unknown",)]
+        places = [*self._places(operation), ("unknown",)]
         wrong = {rng.choice(places): rng.choice(VALUES) for _ in range(rng.randrange(4))}
         asked = self._asked(method, path, operation, given, wrong)
         if rng.random() < 0.15:
@@ -113,9 +111,9 @@ class Fields:
         wrong: dict[tuple[str | int, ...], Any] | None = None,
     ) -> Asked:
         place = self._fill(path, operation, given)
-        if not self._has_body(method, path, operation):
+        if "requestBody" not in operation:
             return Asked(method, place)
-        body = self._example(path, operation)
+        body = self._instance(self._schema(operation))
         for where, value in (wrong or {}).items():
             body = _put(body, where, value)
         return Asked(method, place, json.dumps(body).encode(), _json())
@@ -131,19 +129,10 @@ class Fields:
         pairs = "&".join(f"{quote(name)}={_quoted(value)}" for name, value in given.items())
         return f"{path}?{pairs}" if pairs else path
 
-    def _has_body(self, method: str, path: str, operation: Schema) -> bool:
-        return "requestBody" in operation or (method == "POST" and path in UNDESCRIBED)
-
     def _schema(self, operation: Schema) -> Schema:
         content = operation.get("requestBody", {}).get("content", {})
         schema: Schema = content.get("application/json", {}).get("schema", {})
         return schema
-
-    def _example(self, path: str, operation: Schema) -> Any:
-        """A body that is right, or nearly."""
-        if path in UNDESCRIBED:
-            return copy.deepcopy(UNDESCRIBED[path])
-        return self._instance(self._schema(operation))
 
     def _instance(self, schema: Schema, depth: int = 0, name: str = "") -> Any:
         schema = self._resolved(schema)
@@ -169,9 +158,9 @@ class Fields:
             schema = {**resolved, **{k: v for k, v in schema.items() if k != "$ref"}}
         return schema
 
-    def _places(self, path: str, operation: Schema) -> list[tuple[str | int, ...]]:
+    def _places(self, operation: Schema) -> list[tuple[str | int, ...]]:
         """Every field of a body, by the way to it."""
-        found = list(_ways(self._example(path, operation)))
+        found = list(_ways(self._instance(self._schema(operation))))
         named = self._resolved(self._schema(operation)).get("properties", {})
         return [*found, *((name,) for name in named if (name,) not in found)]
 

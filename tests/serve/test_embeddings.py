@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import httpx
 import numpy as np
 import openai
 import pytest
+from fastapi import FastAPI
 from numpy.typing import NDArray
 from openai import OpenAI
 
+from rowspace.serve import run
+from rowspace.serve.app import create_app
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.embeddings import floats_text
 from rowspace.serve.run import running
@@ -25,6 +30,7 @@ from rowspace.static.sif import SIFEncoder
 from rowspace.text.tokenizer import words
 from tests.minilm import minilm_folder
 from tests.serve.gated import GatedEncoder
+from tests.serve.servers import connect
 
 TEXTS = ["the muddy river bank", "a bank robbed", "unheard words", "river river river the"]
 DIM = 24
@@ -231,6 +237,46 @@ def test_a_full_queue_and_a_failure_have_their_classes() -> None:
         with pytest.raises(openai.InternalServerError, match="the model failed") as failed:
             asked(client, input="bad")
         assert "secret" not in str(failed.value)
+
+
+def test_what_a_client_wanted_that_hung_up_is_never_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoder, apps = GatedEncoder(is_open=True), list[FastAPI]()
+
+    def create(*arguments: Any) -> FastAPI:
+        apps.append(create_app(*arguments))
+        return apps[-1]
+
+    monkeypatch.setattr(run, "create_app", create)
+    with (
+        running(Served("words", Path(), encoder=encoder), ServeConfig(port=0, drain=5)) as address,
+        client_of(address) as client,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        batcher: Batcher = apps[0].state.batcher
+        encoder.close()
+        first = beside.submit(asked, client, input="first")
+        assert encoder.started.acquire(timeout=30)
+        body = json.dumps({"model": "words", "input": "hung up"}).encode()
+        head = f"Host: {address[7:]}\r\nContent-Type: application/json\r\n"
+        with connect(address) as connection:
+            request = f"POST /v1/embeddings HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+            connection.sendall(request.encode() + body)
+            wait_until(lambda: batcher.stats.queued_requests == 1)
+        wait_until(lambda: batcher.stats.dropped == 1)
+        encoder.open()
+        first.result()
+        asked(client, input="after")
+    assert encoder.texts == ["first", "after"]
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Give the server's threads the time they need."""
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 # --- Sentence encoders ---------------------------------------------------------------------------

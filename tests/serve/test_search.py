@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import functools
 import gzip
+import itertools
+import threading
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +182,12 @@ def test_a_block_for_a_prompt_is_the_librarys(
         ({"query": "a", "k": 0}, "k", "greater"),
         ({"query": "a", "k": 1001}, "k", "takes up to 1,000"),
         ({"query": ["a"] * 65}, "query", "takes up to 64"),
-        ({"query": ["a"] * 11, "k": 1000}, "k", "takes up to 10,000"),
+        (
+            {"query": ["a"] * 5, "k": 1000},
+            "k",
+            "5,000 hits for all queries; the server takes up to",
+        ),
+        ({"query": ["a"] * 2, "k": 1000, "group": True}, "k", "8,000 hits for all queries"),
         ({"query": "a" * 40_000}, "query", "takes up to 32,768"),
         ({"query": "a", "mode": "both"}, "mode", "'hybrid', 'dense' or 'lexical'"),
         ({"query": "a", "group": "yes"}, "group", "boolean"),
@@ -296,17 +303,26 @@ def test_searches_at_once_get_each_its_own_answer(space: Space, client: Client) 
     assert found == expected
 
 
-def test_searches_beyond_those_that_may_wait_are_refused(space: Space) -> None:
+def test_searches_beyond_those_that_may_wait_are_refused(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, answer = threading.Event(), Space.answer
+
+    def held(*arguments: Any) -> Any:
+        assert go.wait(10)
+        return answer(*arguments)
+
+    monkeypatch.setattr(Space, "answer", held)
     config = ServeConfig(search_threads=1, max_waiting=1)
     with client_of(space.path, config) as client, ThreadPoolExecutor(8) as threads:
-        body = {"query": WORDS * 8, "k": 100, "group": True}
-        answers = list(threads.map(lambda _: client.post("/v1/search", json=body), range(8)))
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused
-    assert {answer.status_code for answer in answers} == {200, 429}
-    for answer in refused:
-        assert int(answer.headers["Retry-After"]) > 0
-        check_error(answer, 429, None, "try again later")
+        asked = [threads.submit(client.post, "/v1/search", json={"query": "a"}) for _ in range(8)]
+        refused = [done.result() for done in itertools.islice(as_completed(asked), 6)]
+        go.set()
+        statuses = sorted(one.result().status_code for one in asked)
+    assert statuses == [200, 200] + [429] * 6  # one is answered, one waits
+    for one in refused:
+        check_error(one, 429, None, "1 searches wait already; try again later")
+        assert int(one.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/retrieve", "/v1/documents"])

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from rowspace.errors import ConfigError
+from rowspace.explore.extrapolation import read_extrapolation
 from rowspace.explore.subject import open_subject
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.run import listen
@@ -108,7 +109,20 @@ def serve(
 @click.argument("paths", nargs=-1, required=True, metavar="SPACE [OTHER]")
 @_address_options
 @click.option("--open/--no-open", "opens", default=False, help="Open a browser.  [default: no]")
-def explore(paths: tuple[str, ...], port: int, token_file: Path | None, opens: bool) -> None:
+@click.option(
+    "--extrapolation",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="What `rowspace extrapolate` found, to show among the positions.  [default: the folder "
+    "extrapolation in SPACE, if there is one]",
+)
+def explore(
+    paths: tuple[str, ...],
+    port: int,
+    token_file: Path | None,
+    opens: bool,
+    extrapolation: Path | None,
+) -> None:
     """Show SPACE in the browser: a map, neighbours, analogies; with OTHER, compare the two."""
     if len(paths) > 2:
         raise ConfigError(f"{len(paths)} paths are given; give one, or two that are compared")
@@ -123,6 +137,9 @@ def explore(paths: tuple[str, ...], port: int, token_file: Path | None, opens: b
     with listen(config) as listener:
         subjects = [open_subject(path) for path in paths]
         first = subjects[0]
+        if extrapolation is not None:
+            read_extrapolation(extrapolation)  # says now what is amiss with it
+            first.extrapolation = extrapolation
         served = Served(first.name, first.path, first.space, subjects=subjects)
         run_server(served, config, listener, started)
 

@@ -12,7 +12,8 @@ from rowspace.explore.atlas import Atlas
 from rowspace.explore.histories import trained
 from rowspace.explore.layouts import METHODS, LayoutRecord
 from rowspace.explore.points import Points
-from rowspace.explore.subject import WORDS, Subject
+from rowspace.explore.sense_models import has_senses
+from rowspace.explore.subject import Subject
 from rowspace.version import __version__
 
 
@@ -39,8 +40,6 @@ def describe(subject: Subject, atlas: Atlas) -> dict[str, Any]:
     """A subject as the page knows it."""
     sets = subject.sets
     space = subject.space
-    kinds = set() if space is None else {model.kind for model in space.models.values()}
-    has_sentences = bool(kinds - {WORDS})
     return {
         "name": subject.name,
         "is_space": space is not None,
@@ -48,8 +47,8 @@ def describe(subject: Subject, atlas: Atlas) -> dict[str, Any]:
         "sets": [_set(subject, points, atlas) for points in sets.values()],
         "has": {
             "search": space is not None,
-            "tokens": has_sentences,
-            "senses": has_sentences,
+            "tokens": True,
+            "senses": has_senses(subject),
             "training": trained(subject) is not None,
         },
     }

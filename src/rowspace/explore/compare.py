@@ -14,7 +14,7 @@ from rowspace.explore.background import Background
 from rowspace.explore.compared import Comparison, compare_points
 from rowspace.explore.jobs import Computing
 from rowspace.explore.points import Points
-from rowspace.explore.replies import computing, tagged, tagged_json
+from rowspace.explore.replies import BYTES, computing, tagged_json
 from rowspace.explore.sides import Side, keys_of, sides_of
 from rowspace.explore.subject import Subject
 
@@ -62,9 +62,9 @@ def routes(subjects: Sequence[Subject]) -> APIRouter:
         found = compared(_pair(subjects, a, b, kind)[1])
         if isinstance(found, Computing):
             return computing(found)
-        parts = [found.places_a.ravel(), found.places_b.ravel(), found.overlaps]
-        content = np.concatenate(parts).astype("<f4").tobytes()
-        return Response(content, media_type="application/octet-stream")
+        parts = (found.places_a, found.places_b, found.overlaps)
+        content = b"".join(part.astype("<f4").tobytes() for part in parts)
+        return Response(content, media_type=BYTES)
 
     @router.get("/labels")
     def labels(

@@ -35,7 +35,7 @@ from rowspace.space.similarity import Doubles, unit_rows
 K = 10
 FEWEST = 30
 """With fewer common points a large part of them are neighbours by chance."""
-LAID_OUT = 2000
+LAID_OUT = 1200
 """Points that t-SNE places; the others go among them."""
 SEED = 0
 
@@ -125,20 +125,17 @@ def nearest_others(
     units: Matrix, k: int, advance: Callable[[float], None]
 ) -> tuple[Rows, NDArray[np.float32]]:
     """(n, k) rows and cosines of the nearest others of each, all compared, best first."""
-    n = len(units)
-    rows = np.empty((n, k), np.int64)
-    cosines = np.empty((n, k), np.float32)
-    for start in range(0, n, _AT_ONCE):
+    index = Neighbors(units, len(units))
+    rows = np.empty((len(units), k), np.int64)
+    cosines = np.empty((len(units), k), np.float32)
+    for start in range(0, len(units), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        products = units[part] @ units.T
-        own = np.arange(len(products))
-        products[own, own + start] = -np.inf
-        some = np.argpartition(products, n - k, axis=1)[:, n - k :]
-        found = np.take_along_axis(products, some, 1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        rows[part] = np.take_along_axis(some, order, 1)
-        cosines[part] = np.take_along_axis(found, order, 1)
-        advance((start + len(products)) / n)
+        near, found = index.search(units[part], k + 1)[::-1]
+        is_own = near == np.arange(start, start + len(near))[:, None]
+        is_own[~is_own.any(axis=1), -1] = True  # among equals, it was not found: leave out the last
+        rows[part] = near[~is_own].reshape(-1, k)
+        cosines[part] = found[~is_own].reshape(-1, k)
+        advance((start + len(near)) / len(units))
     return rows, cosines
 
 
@@ -160,13 +157,21 @@ def _places(
         places_b = _among(turned.astype(np.float32), units_a[chosen], flat_a)
     else:
         flat_b, _ = coordinates(unit_rows(units_b[chosen]))
-        apart = _among(units_b, units_b[chosen], flat_b)
-        found = procrustes(apart, places_a, scale=True, center=True)
-        places_b = found.apply(apart).astype(np.float64)
-        around = places_a - places_a.mean(axis=0)
-        residual = float(((places_b - places_a) ** 2).sum() / (around**2).sum())
+        places_b, residual = _turned_map(_among(units_b, units_b[chosen], flat_b), places_a)
     drawn = fit_in_square(np.concatenate([places_a, places_b]))
     return drawn[: len(places_a)], drawn[len(places_a) :], residual
+
+
+def _turned_map(source: Doubles, target: Doubles) -> tuple[Doubles, float]:
+    """A map at the size of another, turned and moved onto it; and what is left, as in `turn`.
+
+    The factor that fits best would shrink it, the more the less the two are alike.
+    """
+    around = source - source.mean(axis=0), target - target.mean(axis=0)
+    sizes = [float(np.linalg.norm(one)) or 1.0 for one in around]
+    scaled = source * (sizes[1] / sizes[0])
+    turned = procrustes(scaled, target, center=True).apply(scaled).astype(np.float64)
+    return turned, float(((turned - target) ** 2).sum()) / sizes[1] ** 2
 
 
 def turn(source: Matrix, target: Matrix) -> tuple[Doubles, float]:

@@ -83,7 +83,9 @@ def _kept_or_made(subject: Subject, of: Trained, tell: Tell) -> TrainingPlaces:
     kept = kept_of(subject.path, subject.space is not None)
     if (found := kept.load(of, NAME)) is not None:
         places, record = found
-        return TrainingPlaces(places, record["method"], record["groups"], record["names"])
+        return TrainingPlaces(
+            places, record["k"], record["method"], record["groups"], record["names"]
+        )
     made = make_places(of.history, tell)
     kept.save(of, NAME, made.places, {"fingerprint": of.fingerprint, **made.record()})
     return made

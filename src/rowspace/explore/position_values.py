@@ -151,7 +151,8 @@ def t5(n_buckets: int, max_distance: int, length: int, bidirectional: bool) -> d
 def check(name: str, value: float, least: float, most: float) -> None:
     """Raise ConfigError for a setting out of its limits, or one that is no number."""
     if not least <= value <= most:
-        raise ConfigError(f"{name} is {value:g}; give {least:,g} to {most:,.10g}")
+        shown = f"{value:g}" if isinstance(value, float) else str(value)[:20]  # of any length
+        raise ConfigError(f"{name} is {shown}; give {least:,g} to {most:,.10g}")
 
 
 def _torch() -> Any:

@@ -18,6 +18,7 @@ from rowspace.explore import (
     point_routes,
     positions,
     questions,
+    senses,
     tokens,
     training,
 )
@@ -59,6 +60,7 @@ def _routers(subjects: Sequence[Subject]) -> list[APIRouter]:
         questions.routes(subjects),
         tokens.routes(subjects),
         positions.routes(subjects),
+        senses.routes(subjects),
         training.routes(subjects),
         compare.routes(subjects),
     ]

@@ -47,7 +47,8 @@ def routes(subjects: Sequence[Subject]) -> APIRouter:
     @router.get("/places")
     def places(request: Request, subject: SubjectNumber = 0, model: ModelName = None) -> Response:
         """Float32, little-endian: of each step x and y of each word in [-1, 1]; or 202."""
-        found = trainings.places(subjects[subject], _trained(subjects, subject, model))
+        of = _trained(subjects, subject, model)
+        found = trainings.places(subjects[subject], of)
         if isinstance(found, Computing):
             return computing(found)
         return tagged(request, found.places.swapaxes(0, 1).astype("<f4").tobytes())
@@ -55,7 +56,8 @@ def routes(subjects: Sequence[Subject]) -> APIRouter:
     @router.get("/groups")
     def groups(request: Request, subject: SubjectNumber = 0, model: ModelName = None) -> Response:
         """The groups of the last step, and how it was laid out; or 202."""
-        found = trainings.places(subjects[subject], _trained(subjects, subject, model))
+        of = _trained(subjects, subject, model)
+        found = trainings.places(subjects[subject], of)
         if isinstance(found, Computing):
             return computing(found)
         return tagged_json(request, found.record())

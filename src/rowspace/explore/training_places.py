@@ -25,8 +25,8 @@ from rowspace.space.projection import SEED, coordinates
 from rowspace.space.similarity import unit_rows
 from rowspace.space.wordmap import clusters
 
-K = 10
-"""Neighbours whose places are averaged."""
+FEWEST_NEAR, MOST_NEAR = 4, 10
+"""Neighbours whose places are averaged: a fortieth of the words, within these."""
 N_NAMES = 3
 LAYOUT_SHARE = 0.7
 """Of the time, that the last step's layout takes, about."""
@@ -40,6 +40,8 @@ class TrainingPlaces:
 
     places: Places
     """(n_words, n_steps, 2) in [-1, 1]."""
+    k: int
+    """Neighbours whose places were averaged."""
     method: str
     """How the last step was laid out: "t-SNE" or "PCA"."""
     groups: list[int]
@@ -52,7 +54,7 @@ class TrainingPlaces:
         return {
             "method": self.method,
             "seed": SEED,
-            "k": K,
+            "k": self.k,
             "groups": self.groups,
             "names": self.names,
         }
@@ -64,15 +66,15 @@ def make_places(history: History, tell: Tell) -> TrainingPlaces:
     last = unit_rows(history.matrices[-1].astype(np.float32))
     flat, method = coordinates(last)
     final = fit_in_square(flat).astype(np.float64)
-    n_steps = len(history.steps)
+    n_steps, k = len(history.steps), min(MOST_NEAR, max(FEWEST_NEAR, len(history.words) // 40))
     places = np.empty((len(history.words), n_steps, 2))
     for step in range(n_steps):
         tell(LAYOUT_SHARE + (1 - LAYOUT_SHARE) * step / n_steps, "placing the steps before")
-        rows = nearest(history.matrices[step], K)
+        rows = nearest(history.matrices[step], k)
         places[:, step] = final[rows].mean(axis=1) if rows.shape[1] else final
     groups = clusters(last)
     spread = fit_in_square(places.reshape(-1, 2)).reshape(places.shape)
-    return TrainingPlaces(spread, method, groups.tolist(), _names(history.words, groups))
+    return TrainingPlaces(spread, k, method, groups.tolist(), _names(history.words, groups))
 
 
 def nearest(matrix: NDArray[Any], k: int) -> NDArray[np.int64]:

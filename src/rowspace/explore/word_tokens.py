@@ -13,6 +13,9 @@ from rowspace.space.subword import SubwordVectors
 from rowspace.space.vectors import Vectors
 from rowspace.text.tokenizer import words
 
+MOST_NUMBERS = 1 << 28
+"""Numbers that are compared with a word's, from the first words on: what a request may cost."""
+
 
 class WordTokens:
     """A `TokenModel` of word vectors.
@@ -85,7 +88,10 @@ class WordTokens:
                 f"{word!r} is not in the vocabulary of {self.n_rows:,} words, so it picks no row; "
                 "give another word"
             )
-        near = self.word_vectors.most_similar(word, topn=min(k, self.n_rows))
+        n_compared = min(self.n_rows, max(1, MOST_NUMBERS // self.dim))
+        near = self.word_vectors.most_similar(
+            word, topn=min(k, n_compared), restrict_vocab=n_compared
+        )
         index = self.word_vectors.key_to_index
         return RowView(
             row,
@@ -93,7 +99,7 @@ class WordTokens:
             word,
             np.asarray(self.word_vectors.get_vector(word), dtype=np.float32),
             [(index[key], key, float(cosine)) for key, cosine in near],
-            self.n_rows,
+            n_compared,
             self._count(row),
             ngrams or [],
         )

@@ -34,6 +34,8 @@ class Prepared:
     @property
     def n_tokens(self) -> NDArray[np.int64]:
         """(n_texts,) tokens that are read of each, prompts and special ones included."""
+        if len(self.pieces.ids) == self.n_texts:
+            return self.pieces.lengths
         counts = np.zeros(self.n_texts, dtype=np.int64)
         np.add.at(counts, self.pieces.text_ids, self.pieces.lengths)
         return counts

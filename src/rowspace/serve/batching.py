@@ -30,7 +30,7 @@ from rowspace.space.encoder import Encoder
 _INLINE = 1024
 """Tokens, about, of a request that is tokenised at once; a longer one is in a thread."""
 _LOOK = 0.1
-"""Seconds after which it is looked whether a client that waits is still there."""
+"""Seconds between looks at those that wait: whether the client is there, and for how long."""
 _MOST_RETRY = 60
 """Seconds after which a client is told to come again, at most."""
 
@@ -84,9 +84,11 @@ class Batcher:
     def __init__(self, served: Served, config: ServeConfig | None = None) -> None:
         self._served, self._config = served, config or ServeConfig()
         queue = FairQueue(self._config.queue_tokens, self._config.batch_tokens)
-        self._computing = Computing(queue)
+        self._computing = Computing(queue, self._config.deadline)
         self._embedders: dict[str, Embedder] = {}
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="rowspace-read")
+        self._waiting: dict[Job, tuple[asyncio.Future[Job], IsGone | None]] = {}
+        self._watcher: asyncio.Task[None] | None = None
         self._is_closed = False
         self._n_refused = self._n_expired = self._n_dropped = 0
 
@@ -297,18 +299,30 @@ class Batcher:
 
     async def _wait(self, job: Job, future: asyncio.Future[Job], is_gone: IsGone | None) -> None:
         """Until the job is over, the client left, or it has waited too long."""
+        self._waiting[job] = future, is_gone
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
         try:
-            while not future.done():
-                await asyncio.wait((future,), timeout=min(_LOOK, self._config.deadline))
-                if future.done():
-                    return
-                if is_gone is not None and await is_gone():
-                    self._drop(job)
-                    raise ApiError(499, "the client left")
-                self._check_deadline(job)
+            await future
         except asyncio.CancelledError:
             self._drop(job)
             raise
+        finally:
+            del self._waiting[job]
+
+    async def _watch(self) -> None:
+        """Look after all that wait, now and then, as long as there are any."""
+        while self._waiting:
+            await asyncio.sleep(min(_LOOK, self._config.deadline))
+            for job, (future, is_gone) in list(self._waiting.items()):
+                try:
+                    self._check_deadline(job)
+                    if is_gone is not None and not future.done() and await is_gone():
+                        self._drop(job)
+                        raise ApiError(499, "the client left")
+                except Exception as error:
+                    if not future.done():
+                        future.set_exception(error)
 
     def _drop(self, job: Job) -> None:
         self._n_dropped += self._computing.drop(job)

@@ -1,6 +1,7 @@
 """The thread that computes: batches out of the queue, one after the other.
 
 It takes what is there and never waits for more: while a batch is computed, the next one gathers.
+Waiting a moment after a batch, for those who ask again, made batches no larger.
 What fails fails alone, and the thread goes on.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +20,12 @@ from rowspace.serve.errors import ApiError
 from rowspace.serve.queue import FairQueue, Job, Slice
 
 _logger = logging.getLogger("rowspace")
-_SMOOTHING = 0.2
-"""How much the last batch counts in the rate."""
+_MEMORY = 2.0
+"""Seconds of computing after which what came before counts little in the rate."""
+_BATCH_SECONDS = 0.1
+"""That a batch takes about, so that nobody waits long for the one under way."""
+_LEAST_TOKENS = 512
+"""Of a batch's budget, and a queue's."""
 
 
 class Computing:
@@ -28,10 +34,15 @@ class Computing:
     Parameters
     ----------
     queue : FairQueue
-        Nobody else's.
+        Nobody else's. Its bounds are the most there may be; they are lower while less is computed
+        in a batch's tenth of a second, or before half the deadline.
+    deadline : float
+        Seconds that a request may wait.
     """
 
-    def __init__(self, queue: FairQueue) -> None:
+    def __init__(self, queue: FairQueue, deadline: float) -> None:
+        self._most, self._deadline = (queue.most_tokens, queue.batch_tokens), deadline
+        self._recent = (0.0, 0.0)  # tokens and seconds
         self._queue, self._changed = queue, threading.Condition()
         self._thread = threading.Thread(target=self._run, name="rowspace-compute", daemon=True)
         self._ends = False
@@ -161,12 +172,24 @@ class Computing:
     def _note(self, slices: Sequence[Slice], seconds: float) -> None:
         n_texts = sum(part.stop - part.start for part in slices)
         n_tokens = sum(part.n_tokens for part in slices)
-        rate = n_tokens / max(seconds, 1e-6)
-        self.rate += (_SMOOTHING if self.rate else 1.0) * (rate - self.rate)
+        self._measure(n_tokens, max(seconds, 1e-6))
         self.n_batches += 1
         self.n_tokens += n_tokens
         self.n_texts += n_texts
         self.on_batch(n_texts, n_tokens)
+
+    def _measure(self, n_tokens: int, seconds: float) -> None:
+        """Set the rate and by it the bounds: who would wait too long is better refused at once."""
+        kept = math.exp(-seconds / _MEMORY)
+        tokens, busy = self._recent
+        self._recent = kept * tokens + n_tokens, kept * busy + seconds
+        self.rate = self._recent[0] / self._recent[1]
+        most_waiting, most_batch = self._most
+        with self._changed:
+            batch = max(_LEAST_TOKENS, int(self.rate * _BATCH_SECONDS))
+            waiting = max(_LEAST_TOKENS, int(self.rate * self._deadline / 2))
+            self._queue.batch_tokens = min(most_batch, batch)
+            self._queue.most_tokens = min(most_waiting, waiting)
 
     def _fail(self, slices: Sequence[Slice], error: Exception) -> None:
         _logger.warning("a request could not be computed", exc_info=error)

@@ -45,8 +45,9 @@ class ServeConfig:
     """Of a search."""
     max_query: int = 1 << 15
     """Characters of a query."""
-    max_hits: int = 10_000
-    """Hits of a search, for all its queries together."""
+    max_hits: int = 4096
+    """Hits of a search, for all its queries together; a document, which has more passages, counts
+    as four."""
     max_pairs: int = 2048
     """Pairs of a query and a text that one request gives the reranker."""
     max_id: int = 512

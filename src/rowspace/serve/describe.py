@@ -39,16 +39,17 @@ _ERROR: dict[str, Any] = {
 _FAILS = {
     400: "A field is missing, unknown, of another type, or beyond a limit.",
     401: "The server asks for a token, and none or another was sent.",
-    403: "The request came by a name, or from a site, that the server does not know.",
+    403: "A page of a site that may not call sent the request.",
     404: "There is no such model or document.",
     413: "The body is larger than the server takes.",
+    421: "The request came by a name that the server does not go by.",
     429: "Too much waits already; `Retry-After` says after how many seconds to try again.",
     500: "The server failed; its log says how.",
     503: "There was no time, or another process writes; try again after `Retry-After` seconds.",
 }
 _OF_BODIES = (413,)
-_OPEN = ("/health", "/ready")
-"""Paths that answer whatever happens."""
+_STATES = {"/health": (403, 421), "/ready": (401, 403, 421, 503)}
+"""How paths fail that only tell a state."""
 
 
 def describe(app: FastAPI) -> None:
@@ -92,8 +93,8 @@ def _add_errors(path: str, method: str, operation: dict[str, Any]) -> None:
 
 def _may_fail(status: int, path: str, method: str, operation: dict[str, Any]) -> bool:
     has_body = method == "post"
-    if path in _OPEN:
-        return status in (403, 503)
+    if path in _STATES:
+        return status in _STATES[path]
     if status in _OF_BODIES:
         return has_body
     if status in (400, 404, 429):

@@ -31,15 +31,11 @@ ALWAYS = {
 }
 
 
-_DESCRIPTION = ("/docs", "/docs.css", "/openapi.json")
-"""Of the server: the same for everyone."""
-
-
 def is_page(method: str, path: str) -> bool:
-    """Whether a request is for what a browser opens: files that hold no data."""
+    """Whether a request is for the explorer's files, which hold no data."""
     if method not in ("GET", "HEAD"):
         return False
-    if path in ("/", "/explore", *_DESCRIPTION):  # the first two lead to the next
+    if path in ("/", "/explore"):  # both lead to the next
         return True
     return path.startswith("/explore/") and not path.startswith("/explore/api")
 

@@ -44,6 +44,8 @@ class Lane:
         self.max_waiting = max_waiting
         self.deadline = deadline
         self._threads = n_threads
+        self._inside = 0
+        """Waiting or worked on."""
         self._limiter: CapacityLimiter | None = None
 
     async def run(self, request: Request, work: Callable[[], T]) -> T:
@@ -62,15 +64,22 @@ class Lane:
         ApiError
             429 if too many wait, 503 if there was no thread in time, 499 if the client left.
         """
-        if self._limiter is None:  # which belongs to the event loop
-            self._limiter = CapacityLimiter(self._threads)
-        if self._limiter.statistics().tasks_waiting >= self.max_waiting:
+        if self._inside >= self._threads + self.max_waiting:
             raise ApiError(
                 429,
                 f"{self.max_waiting} {self.what} wait already; try again later",
                 code="overloaded",
                 headers=_RETRY_AFTER,
             )
+        self._inside += 1
+        try:
+            return await self._run(request, work)
+        finally:
+            self._inside -= 1
+
+    async def _run(self, request: Request, work: Callable[[], T]) -> T:
+        if self._limiter is None:  # which belongs to the event loop
+            self._limiter = CapacityLimiter(self._threads)
         outcome: _Outcome[T] = _Outcome()
         with anyio.move_on_after(self.deadline) as waiting:
             async with anyio.create_task_group() as tasks:

@@ -21,7 +21,7 @@ MAX_QUIET = 1 << 16
 """Bytes that may come without being a whole head or part of a body: an endless header, the trailers
 or the extensions of a chunked body."""
 CROWDED = "crowded"
-"""What a request's state says when there are more connections than there should be."""
+"""What a request's state says of a connection that is one too many."""
 SEND_SECONDS = 60.0
 """How long a client may leave what is sent to it unread."""
 
@@ -40,8 +40,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """A client is there; its first head is waited for."""
         super().connection_made(cast(asyncio.Transport, _Patient(transport)))
         # Uvicorn's own answer to too many would not be in our shape.
-        self._limit, self.limit_concurrency = self.config.limit_concurrency or 0, None
-        if len(self.connections) > 2 * self._limit:
+        limit, self.limit_concurrency = self.config.limit_concurrency or 0, None
+        # Those that were there before go on: else a crowd that comes again and again shuts out all.
+        self._is_crowded = len(self.connections) > limit
+        if len(self.connections) > 2 * limit:
             transport.abort()
             return
         self._head_clock = self.loop.call_later(HEAD_SECONDS, self._too_slow)
@@ -78,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._quiet = False, 0
         _cancel(self._head_clock)
         self._head_clock = None
-        self.scope["state"][CROWDED] = len(self.connections) > self._limit
+        self.scope["state"][CROWDED] = self._is_crowded
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -28,7 +28,7 @@ export function createLines({ title, height = 280, data }) {
     guide.style.display = "none";
     const clip = `clip-${title.replace(/\W+/g, "-")}`;
     fill(frame.stage, svg("svg", { width, height, role: "img", "aria-label": title },
-      svg("clipPath", { id: clip }, svg("rect", { x: scales.left, y: scales.top, width: scales.right - scales.left, height: scales.bottom - scales.top })),
+      svg("clipPath", { id: clip }, svg("rect", { x: scales.left - 4, y: scales.top - 4, width: scales.right - scales.left + 8, height: scales.bottom - scales.top + 4 })),
       ...axes(scales, x, y, width, height),
       ...marks.flatMap((mark) => markAt(scales, mark)),
       svg("g", { "clip-path": `url(#${clip})` }, ...series.map((one) => curve(scales, x.values, one))), guide));
@@ -69,7 +69,8 @@ function scalesOf(x, y, series, width, height) {
   let low = y.low ?? Math.min(...all), high = y.high ?? Math.max(...all);
   if (!(high > low)) { low -= 0.5; high += 0.5; }
   if (y.log) { low *= 0.9; high *= 1.1; } else { const room = (high - low) * 0.04; low -= y.low == null ? room : 0; high += y.high == null ? room : 0; }
-  const yTicks = (y.log ? logTicks(low, high) : ticks(low, high, height / 48)).filter((v) => v >= low * (low > 0 ? 0.999 : 1.001) && v <= high + Math.abs(high) * 1e-6);
+  const powers = y.log ? logTicks(low, high) : [];
+  const yTicks = (powers.length > 1 ? powers : ticks(low, high, height / 48)).filter((v) => v >= low * (low > 0 ? 0.999 : 1.001) && v <= high + Math.abs(high) * 1e-6);
   const left = 30 + 7 * Math.max(...yTicks.map((value) => short(value).length), 1), right = width - 14, top = 8, bottom = height - 44;
   const xs = x.values, from = xs[0], to = xs[xs.length - 1];
   const xTicks = x.ticks ?? (x.log ? logTicks(Math.max(from, 1e-12), to) : ticks(from, to, Math.max(2, width / 110)));

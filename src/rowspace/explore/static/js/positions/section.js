@@ -8,7 +8,7 @@ import { createControls } from "./controls.js";
  * {answer, values}, or null before the first answer. A figure is {frame, text} or an {element, redraw}.
  */
 export function createSection(spec, app) {
-  const said = h("p", { class: "failed-line", role: "status" });
+  const said = h("p", { class: "note", role: "status" }, "Working it out…");
   const controls = createControls(spec.controls ?? [], app.params(), debounced(changed, 90));
   let answer = null, request = null;
   const figures = spec.figures(() => answer && { answer, values: controls.values });
@@ -32,9 +32,10 @@ export function createSection(spec, app) {
     try {
       answer = await app.api.json(`positions/${spec.path}`, controls.values, { signal: request.signal });
     } catch (error) {
-      if (error.name !== "AbortError") fill(said, error.message);
+      if (error.name !== "AbortError") { said.className = "failed-line"; fill(said, error.message); }
       return;
     }
+    said.className = "failed-line";
     fill(said);
     figures.forEach(({ frame }) => frame.redraw());
   }
