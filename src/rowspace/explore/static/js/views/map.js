@@ -3,6 +3,7 @@
 
 import { fill, h } from "../dom.js";
 import { createScatter } from "../scatter.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { arrowsOf, createAnalogy } from "../map/analogy.js";
 import { createColors } from "../map/colors.js";
@@ -21,6 +22,7 @@ const QUICK = "pca"; // the layout that is made in a moment
 
 export default {
   async open(root, app) {
+    await loadStyles("map");
     const view = new MapView(root, app);
     await view.show(app.params());
     return { update: (params) => view.show(params), close: () => view.close() };
@@ -70,7 +72,7 @@ class MapView {
         this.showAnalogy(params, before, other),
       ]);
     } catch (error) {
-      this.status(null);
+      if (error.name !== "AbortError") this.status(null); // else another state is on its way
       this.fail(error);
     }
   }
