@@ -17,7 +17,12 @@ export function createSession(api, where) {
     bytes: (path, params, options) => api.binary(path, { ...where(), ...params }, options),
     find: (q, k, options) => remembered(ask("find", { q, k }, options)),
     neighbors: (row, k, options) => remembered(ask("neighbors", { row, k }, options)),
-    analogy: (a, b, c, k = 10) => ask("analogy", { a, b, c, k }),
+    /** a - b + c of words, or of the texts that each term finds first. */
+    async analogy(a, b, c, k = 10) {
+      if (where().set === "words") return ask("analogy", { a, b, c, k });
+      const [first, second, third] = await Promise.all([a, b, c].map(rowFor));
+      return ask("analogy", { a: first, b: second, c: third, k });
+    },
     details: async (rows) => (rows.length ? api.json("points", {}, { body: { ...given(), rows } }) : []),
     export: (rows, method, name) => api.download("export", { ...given(), rows, method }, name),
     /** Labels of rows, by row. */
@@ -37,6 +42,12 @@ export function createSession(api, where) {
     },
     forget: () => known.clear(),
   };
+
+  async function rowFor(term) {
+    const [found] = await session.find(term, 1);
+    if (!found) throw new Error(`Nothing is found for “${term}”; search for it to see what there is.`);
+    return found.row;
+  }
 
   async function remembered(answer) {
     const points = await answer;

@@ -4,7 +4,6 @@ import { fill, h } from "../dom.js";
 
 /** Puts it into `root`; `onChoice({ set | method | color | model | subject })` can be set. */
 export function layoutOf(root) {
-  addStyle();
   const button = (props, text) => h("button", { type: "button", class: "quiet", ...props }, text);
   const parts = {
     onChoice: null,
@@ -70,9 +69,4 @@ function showError(root, text) {
   root.hidden = text == null;
   if (text == null) return;
   fill(root, h("span", {}, text), h("button", { type: "button", class: "cross", "aria-label": "Close this message", onclick: () => { root.hidden = true; } }, "×"));
-}
-
-function addStyle() {
-  if (document.querySelector("link[href='css/map.css']")) return;
-  document.head.append(h("link", { rel: "stylesheet", href: "css/map.css" }));
 }

@@ -3,6 +3,7 @@
 
 import { fill, h } from "../dom.js";
 import { createScatter } from "../scatter.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { arrowsOf, createAnalogy } from "../map/analogy.js";
 import { createColors } from "../map/colors.js";
@@ -21,6 +22,7 @@ const QUICK = "pca"; // the layout that is made in a moment
 
 export default {
   async open(root, app) {
+    await loadStyles("map");
     const view = new MapView(root, app);
     await view.show(app.params());
     return { update: (params) => view.show(params), close: () => view.close() };
@@ -70,7 +72,7 @@ class MapView {
         this.showAnalogy(params, before, other),
       ]);
     } catch (error) {
-      this.status(null);
+      if (error.name !== "AbortError") this.status(null); // else another state is on its way
       this.fail(error);
     }
   }
@@ -196,9 +198,9 @@ class MapView {
 
   async pin(row, { focus = false } = {}) {
     try {
-      await this.pins.add(row);
-      this.bringIntoView([row]);
-      if (focus) this.pins.focus();
+      const added = this.pins.add(row, { focus });
+      this.bringIntoView(row);
+      await added;
       this.say(`${this.pins.open().label}, pinned`);
     } catch (error) {
       this.fail(error);
@@ -320,11 +322,11 @@ class MapView {
     this.labels.setNamed(unique(named));
   }
 
-  bringIntoView(rows) {
+  bringIntoView(row) {
     const { width, height } = this.scatter.container.getBoundingClientRect();
-    const out = rows.some((row) => { const at = this.scatter.screen(row); return at && (at[0] < 20 || at[1] < 20 || at[0] > width - 20 || at[1] > height - 20); });
-    if (!out) return;
-    const [x, y] = this.scatter.at(rows[0]);
+    const at = this.scatter.screen(row);
+    if (!at || (at[0] > 20 && at[1] > 20 && at[0] < width - 20 && at[1] < height - 20)) return;
+    const [x, y] = this.scatter.at(row);
     this.scatter.setView({ x, y, zoom: this.scatter.view().zoom }, { transition: true });
   }
 
