@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { createCombobox } from "../map/combobox.js";
 import { ramp } from "../map/palette.js";
 import { createScatter } from "../scatter.js";
-import { addStyles } from "../style.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { showHow, showOverview, showPoint, showRanked } from "../compare/lists.js";
 import { drawChoices, layoutOf } from "../compare/shell.js";
@@ -15,7 +15,7 @@ const SIDES = ["a", "b"];
 
 export default {
   async open(root, app) {
-    await addStyles("map", "compare");
+    await loadStyles("map", "compare");
     const view = new CompareView(root, app);
     await view.show(app.params());
     return { update: (params) => view.show(params), close: () => view.close() };

@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { createCombobox } from "../map/combobox.js";
 import { categoryColors } from "../map/palette.js";
 import { createScatter } from "../scatter.js";
-import { addStyles } from "../style.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { createLossPlot, epochs } from "../training/loss.js";
 import { createNeighborTable } from "../training/neighbors.js";
@@ -17,7 +17,7 @@ const LABELLED = 160;
 
 export default {
   async open(root, app) {
-    await addStyles("map", "training");
+    await loadStyles("map", "training");
     const view = new TrainingView(root, app);
     await view.load();
     return { update: (params) => view.show(params), close: () => view.close() };
