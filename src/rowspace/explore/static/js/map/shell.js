@@ -28,13 +28,14 @@ export function layoutOf(root) {
     progress: h("div", { class: "progress", role: "status", hidden: true }),
   };
   parts.searchField = h("div", { class: "search", role: "search" }, parts.search, h("kbd", { "aria-hidden": "true" }, "/"));
+  parts.zoom = h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, parts.zoomIn, parts.zoomOut, parts.zoomAll);
   parts.side = h("aside", { class: "side", "aria-label": "Points", hidden: true }, parts.analogy, parts.pins, parts.found, parts.lasso);
   fill(root, h("div", { class: "map" },
     h("h1", { class: "visually-hidden" }, "Map"),
     h("div", { class: "tools" }, parts.searchField, parts.selects, h("div", { class: "acts" }, parts.analogyButton, parts.lassoButton, parts.saveButton)),
     parts.wrong,
     h("div", { class: "body" },
-      h("div", { class: "stage" }, parts.frame, parts.measured, parts.legend, h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, parts.zoomIn, parts.zoomOut, parts.zoomAll), parts.tip, parts.progress),
+      h("div", { class: "stage" }, parts.frame, parts.measured, parts.legend, parts.zoom, parts.tip, parts.progress),
       parts.side),
     parts.live));
   return Object.assign(parts, {

@@ -40,7 +40,7 @@ class MapView {
     this.hovered = null; // { row, rows }
     const parts = (this.parts = layoutOf(root));
     this.scatter = createScatter(parts.frame, {
-      label: "Map", fit: true, onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
+      label: "Map", fit: true, avoid: () => [parts.legend, parts.zoom, parts.measured], onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
       onLasso: (rows) => this.lassoed(rows), onView: (view, isAll) => this.viewed(view, isAll),
     });
     const session = () => this.session;
