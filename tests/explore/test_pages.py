@@ -250,6 +250,13 @@ def test_two_sentences_are_compared_from_the_keyboard(browser: Browser, minilm: 
         assert axe_findings(page) == []
 
 
+def test_a_link_compares_two_sentences_again(browser: Browser, minilm: str) -> None:
+    with watched(browser) as page:
+        opened(page, minilm, "senses", cword="bank", a=RIVER[0], b=RIVER[0])
+        page.wait_for_selector(".big")
+        assert page.locator(".big").inner_text() == "1.000"
+
+
 def test_senses_are_not_in_the_menu_of_word_vectors(browser: Browser, words: str) -> None:
     with watched(browser) as page:
         opened(page, words, "tokens")

@@ -86,6 +86,14 @@ def test_neighbors_leave_the_point_itself_out_and_give_all_others(words: TestCli
     assert sorted(rows) == [0, 1, 3, 4, 5, 6]
 
 
+def test_nothing_is_near_what_has_no_direction(tmp_path: Path) -> None:
+    Vectors(["none", "east", "north"], np.array([[0, 0], [1, 0], [0, 1]])).save(tmp_path / "v")
+    client = client_of(tmp_path / "v")
+    assert asked(client, "neighbors", row=0) == []
+    assert len(asked(client, "neighbors", row=1)) == 2
+    assert asked(client, "analogy", a="none", b="none", c="none")["answers"] == []
+
+
 def test_analogy_is_most_similar_of_sums_of_unit_vectors(
     words: TestClient, vectors: Vectors
 ) -> None:

@@ -126,6 +126,7 @@ class MapView {
     const { signal } = (this.loading = new AbortController());
     const coloring = other ? this.colors.load(this.session, wanted.color, capital(wanted.color)) : Promise.resolve();
     const colored = coloring.then(() => true);
+    colored.catch(() => {}); // told of where it is awaited, if the map comes so far
     const drawn = await this.drawMeanwhile(set, other, coloring, signal);
     const hadColors = await this.draw(this.method, { set, view, colored, transition: !other || drawn, signal });
     this.status(null);
