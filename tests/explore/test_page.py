@@ -12,12 +12,14 @@ import pytest
 from playwright.sync_api import expect
 
 from rowspace.explore.subject import open_subject
+from rowspace.search.space import open_space
 from rowspace.serve.run import running
 from rowspace.serve.served import Served
 from rowspace.space.vectors import Vectors
 from tests.browser import watched
 from tests.explore.shown import blobs
 from tests.explore.trained import train_model
+from tests.search.stub import document, make_space
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -67,7 +69,7 @@ def _still_computing(route: Route) -> None:
 def test_a_view_that_still_waits_is_left_and_asks_no_more(page: Page, site: str, view: str) -> None:
     page.route(re.compile("/api/(map|colors.bin|training/places)[?]"), _still_computing)
     page.goto(f"{site}#/{view}")
-    expect(page.locator(".progress")).to_contain_text("placing")
+    expect(page.locator(".progress")).to_contain_text("placing", ignore_case=True)
     _view(page, "Tokens")
     expect(page.locator(".chips button").first).to_be_visible()
     asked: list[str] = []
@@ -195,3 +197,18 @@ def test_each_training_can_be_chosen(page: Page, site: str) -> None:
     page.go_back()
     expect(of.locator("option:checked")).to_have_text("first")
     expect(page.get_by_role("heading", name="Nearest to “pworda”")).to_be_visible()
+
+
+def test_a_space_without_documents_says_so(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("emptied") / "notes.space"
+    make_space(path, [document("only", "one text")])
+    open_space(path).delete(["only"])
+    subject = open_subject(path)
+    served = Served(subject.name, path, subject.space, subjects=[subject])
+    with running(served) as address, watched(browser) as page:
+        page.goto(f"{address}/explore/")
+        expect(page.get_by_role("status")).to_contain_text("no document is left")
+        _view(page, "Positions")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Positions")

@@ -1,6 +1,7 @@
 // The page of the map without what it shows: the tools above, the map, the panel at its side.
 
 import { fill, h } from "../dom.js";
+import { showProgress } from "../progress.js";
 
 /** Puts it into `root`; `onChoice({ set | method | color | model | subject })` can be set. */
 export function layoutOf(root) {
@@ -53,18 +54,12 @@ function choices(parts, subjects, wanted, set, methods) {
     : h("label", {}, h("span", {}, label), h("select", { name, onchange: (event) => parts.onChoice({ [name]: event.target.value }) },
       ...options.map(([id, text]) => h("option", { value: id, selected: String(id) === String(value) }, text))));
   return [
-    select("Of", "subject", wanted.subject, subjects.map(({ name }, i) => [i, name])),
+    select("Of", "subject", wanted.subject, subjects.map(({ name }, i) => [i, name]).filter(([i]) => subjects[i].sets.length)),
     select("Model", "model", wanted.model || models[0], models.map((model) => [model, model])),
     select("Show", "set", set.id, sets.map(({ id, n }) => [id, `${n.toLocaleString("en")} ${id}`])),
     select("Layout", "method", wanted.method, methods.map(({ method, label }) => [method, label])),
     select("Colour", "color", wanted.color, [["cluster", "cluster"], ...Object.keys(set.fields).map((name) => [name, name.replaceAll("_", " ")]), ["none", "one colour"]]),
   ];
-}
-
-function showProgress(root, text, share) {
-  root.hidden = text == null;
-  if (text == null) return fill(root);
-  fill(root, h("p", {}, text), h("progress", { max: 1, value: share, "aria-label": text }));
 }
 
 function showError(root, text) {

@@ -2,8 +2,10 @@
 // are the same in both. What is pointed at or chosen in one map is marked in the other.
 
 import { fill, h } from "../dom.js";
+import { capital, rowsWith } from "../labels.js";
 import { createCombobox } from "../map/combobox.js";
 import { ramp } from "../map/palette.js";
+import { showProgress } from "../progress.js";
 import { createScatter } from "../scatter.js";
 import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
@@ -31,7 +33,7 @@ class CompareView {
       label: `Map of ${side.toUpperCase()}`, fit: true, onHover: (i) => this.point(i), onSelect: ([i]) => i != null && this.choose(i),
     })]));
     this.parts.onChoice = (changes) => { app.set({ ...this.shown, point: null, ...changes }, { push: true }); return this.show(app.params()); };
-    const suggest = async (text) => this.suggested(text.toLowerCase()).map((i) => ({ row: i, label: this.labels[i] }));
+    const suggest = async (text) => rowsWith(this.labels ?? [], text).map((i) => ({ row: i, label: this.labels[i] }));
     const box = createCombobox({ input: this.parts.search, suggest, onTake: ({ row }) => this.choose(row), onEnter: (text) => this.search(text) });
     this.parts.searchField.append(box.list);
     this.endTheme = onTheme(() => this.recolor());
@@ -188,28 +190,16 @@ class CompareView {
     scatter.setView({ x, y, zoom: scatter.view().zoom }, { transition: true });
   }
 
-  suggested(text) {
-    const starts = [], holds = [];
-    for (let i = 0; i < this.labels?.length && starts.length < 10; i++) {
-      const at = this.labels[i].toLowerCase().indexOf(text);
-      if (at === 0) starts.push(i);
-      else if (at > 0 && holds.length < 10) holds.push(i);
-    }
-    return [...starts, ...holds].slice(0, 10);
-  }
-
   search(text) {
     if (!text) { this.chosen = null; this.app.set({ point: null }); return this.showChosen(); }
-    const [first] = this.suggested(text.toLowerCase());
+    const [first] = rowsWith(this.labels ?? [], text);
     const exact = this.labels.indexOf(text);
     if (exact >= 0 || first != null) return this.choose(exact >= 0 ? exact : first, { look: true });
     this.fail(new Error(`Nothing that is compared is called “${text}”.`));
   }
 
   progress(state) {
-    const { progress } = this.parts;
-    progress.hidden = state == null;
-    if (state != null) fill(progress, h("p", {}, `${state.message} …`), h("progress", { max: 1, value: state.share, "aria-label": state.message }));
+    showProgress(this.parts.progress, state && `${capital(state.message)}…`, state?.share);
   }
 
   fail(error) {

@@ -3,6 +3,7 @@
 
 import { fill, h } from "../dom.js";
 import { createScatter } from "../scatter.js";
+import { capital } from "../labels.js";
 import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { arrowsOf, createAnalogy } from "../map/analogy.js";
@@ -25,6 +26,7 @@ const QUICK = "pca"; // the layout that is made in a moment
 export default {
   async open(root, app) {
     await loadStyles("map");
+    if (!app.about.subjects.some(hasPoints)) return showNothing(root);
     const view = new MapView(root, app);
     view.show(app.params()); // which may take minutes; the page can be left meanwhile
     return { update: (params) => view.show(params), close: () => view.close() };
@@ -92,7 +94,8 @@ class MapView {
 
   /** The set, model, layout and colour that parameters mean, where they are left out the first. */
   wanted(params) {
-    const subject = this.subjects[Number(params.subject ?? 0)] ? Number(params.subject ?? 0) : 0;
+    const asked = Number(params.subject ?? 0);
+    const subject = this.subjects[asked]?.sets.length ? asked : this.subjects.findIndex(hasPoints);
     const sets = this.subjects[subject].sets;
     const set = sets.find(({ id }) => id === params.set) ?? sets[0];
     const methods = methodsOf(set);
@@ -124,7 +127,7 @@ class MapView {
     if (!this.scatter.works) return;
     this.loading?.abort();
     const { signal } = (this.loading = new AbortController());
-    const coloring = other ? this.colors.load(this.session, wanted.color, capital(wanted.color)) : Promise.resolve();
+    const coloring = other ? this.colors.load(this.session, wanted.color, titled(wanted.color)) : Promise.resolve();
     const colored = coloring.then(() => true);
     colored.catch(() => {}); // told of where it is awaited, if the map comes so far
     const drawn = await this.drawMeanwhile(set, other, coloring, signal);
@@ -187,7 +190,7 @@ class MapView {
 
   async recolor(by) {
     if (!this.scatter.works) return;
-    await this.colors.load(this.session, by, capital(by));
+    await this.colors.load(this.session, by, titled(by));
     await this.scatter.paint(this.colors.encoding());
     this.mark();
   }
@@ -460,6 +463,16 @@ function unique(named) {
   return [...best.values()];
 }
 
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1).replaceAll("_", " ");
+function titled(field) {
+  return capital(field).replaceAll("_", " ");
+}
+
+function hasPoints({ sets }) {
+  return sets.length > 0;
+}
+
+/** A space out of which all was deleted. */
+function showNothing(root) {
+  fill(root, h("p", { class: "loading", role: "status" }, "There is nothing to show on a map: no document is left. Add some with ", h("code", {}, "rowspace add"), ", and load this page again."));
+  return { update() {}, close() {} };
 }

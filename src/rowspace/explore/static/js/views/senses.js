@@ -1,6 +1,7 @@
 // Senses: a word's occurrences, each with a vector of its own, parted by what it means there.
 
 import { fill, h } from "../dom.js";
+import { capital } from "../labels.js";
 import { createComparison } from "../senses/comparison.js";
 import { createSenseMap } from "../senses/sense_map.js";
 import { createSentences } from "../senses/sentences.js";
@@ -67,7 +68,7 @@ function createView(root, app) {
       let state = await app.api.json(`senses?subject=${subject}`, {}, { body, signal: mine.control.signal });
       while (state.state === "computing" && running === mine) {
         mine.id = state.id;
-        tell(`${state.message}…`, state.share);
+        tell(`${capital(state.message)}…`, state.share);
         await new Promise((go) => setTimeout(go, EVERY));
         if (running === mine) state = await app.api.json(`senses/${state.id}`, {}, { signal: mine.control.signal });
       }

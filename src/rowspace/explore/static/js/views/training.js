@@ -2,8 +2,10 @@
 // word, its neighbours at a step against those at the end, and the loss.
 
 import { fill, h } from "../dom.js";
+import { capital, rowsWith } from "../labels.js";
 import { createCombobox } from "../map/combobox.js";
 import { categoryColors } from "../map/palette.js";
+import { showProgress } from "../progress.js";
 import { createScatter } from "../scatter.js";
 import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
@@ -199,7 +201,7 @@ class TrainingView {
     parts.slider.addEventListener("input", () => { player.stop({ quiet: true }); this.buttons(); this.moveTo(Number(parts.slider.value)); });
     parts.slider.addEventListener("change", () => this.stopped());
     parts.slider.addEventListener("keydown", (event) => this.key(event));
-    const suggest = async (text) => this.suggested(text.toLowerCase()).map((row) => ({ row, label: this.about.words[row] }));
+    const suggest = async (text) => rowsWith(this.about.words, text).map((row) => ({ row, label: this.about.words[row] }));
     const box = createCombobox({ input: parts.search, suggest, onTake: ({ row }) => this.choose(row), onEnter: (text) => this.search(text) });
     parts.searchField.append(box.list);
     this.endTheme = onTheme(() => { this.colors = null; this.describe(); if (!this.drawing) this.scatter.paint(this.encoding()); });
@@ -215,16 +217,6 @@ class TrainingView {
     this.buttons();
     this.moveTo(Math.min(Math.max(to, 0), this.last));
     this.settle();
-  }
-
-  suggested(text) {
-    const { words } = this.about, starts = [], holds = [];
-    words.forEach((word, row) => {
-      const at = word.toLowerCase().indexOf(text);
-      if (at === 0) starts.push(row);
-      else if (at > 0) holds.push(row);
-    });
-    return [...starts, ...holds].slice(0, 10);
   }
 
   search(text) {
@@ -243,9 +235,7 @@ class TrainingView {
   }
 
   progress(state) {
-    const { progress } = this.parts;
-    progress.hidden = state == null;
-    if (state != null) fill(progress, h("p", {}, `${state.message} …`), h("progress", { max: 1, value: state.share, "aria-label": state.message }));
+    showProgress(this.parts.progress, state && `${capital(state.message)}…`, state?.share);
   }
 
   fail(error) {
