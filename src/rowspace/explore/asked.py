@@ -11,8 +11,9 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from rowspace.explore.bodies import FirstUnknown
 from rowspace.explore.points import Points, Rows
 from rowspace.explore.subject import Subject
 
@@ -28,7 +29,7 @@ Fingerprint = Annotated[str | None, Query(max_length=128)]
 Seed = Annotated[int, Query(ge=0, lt=1 << 32)]
 
 
-class Asked(BaseModel):
+class Asked(FirstUnknown):
     """The body of a request about points."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")

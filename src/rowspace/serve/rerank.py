@@ -13,6 +13,7 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from rowspace.explore.bodies import FirstWrong
 from rowspace.search.rerank import Reranker, rank_texts
 from rowspace.search.retrieval import CountTokens, estimate_tokens
 from rowspace.serve.answers import RerankAnswer, json_response, usage_of
@@ -43,7 +44,9 @@ class RerankBody(Input):
     """A query, and the texts that are judged."""
 
     query: Text
-    documents: list[Text | TextDocument] = Field(description='Texts, or objects as {"text": "…"}.')
+    documents: Annotated[list[Text | TextDocument], FirstWrong()] = Field(
+        description='Texts, or objects as {"text": "…"}.'
+    )
     top_n: int | None = Field(None, ge=1, description="How many of them; all if left out.")
     return_documents: bool = Field(False, description="Whether the answer has the texts too.")
     model: str | None = Field(None, description="The cross-encoder's name, or left out.")
