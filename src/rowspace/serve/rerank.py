@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rowspace.explore.bodies import FirstWrong
 from rowspace.search.rerank import Reranker, rank_texts
-from rowspace.search.retrieval import CountTokens, estimate_tokens
+from rowspace.search.retrieval import estimate_tokens
 from rowspace.serve.answers import RerankAnswer, json_response, usage_of
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
@@ -104,11 +104,10 @@ def _answer(reranker: Reranker, name: str, body: RerankBody, texts: Sequence[str
     if body.return_documents:
         for one in results:
             one["document"] = {"text": texts[one["index"]]}
-    usage = usage_of(_count(reranker, body.query, texts))
+    usage = usage_of(_estimate(body.query, texts))
     return json_response({"object": "list", "model": name, "results": results, "usage": usage})
 
 
-def _count(reranker: Reranker, query: str, texts: Sequence[str]) -> int:
-    """The tokens of the query, once for each text, and of the texts."""
-    count: CountTokens = getattr(reranker, "count_tokens", estimate_tokens)
-    return len(texts) * count(query) + sum(map(count, texts))
+def _estimate(query: str, texts: Sequence[str]) -> int:
+    """About the tokens of the query, once for each text, and of the texts."""
+    return len(texts) * estimate_tokens(query) + sum(map(estimate_tokens, texts))
