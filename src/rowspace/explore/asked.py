@@ -11,8 +11,9 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from rowspace.explore.bodies import FirstUnknown
 from rowspace.explore.points import Points, Rows
 from rowspace.explore.subject import Subject
 
@@ -26,7 +27,7 @@ SetName = Annotated[str | None, Query(alias="set", max_length=40)]
 ModelName = Annotated[str | None, Query(max_length=200)]
 
 
-class Asked(BaseModel):
+class Asked(FirstUnknown):
     """What every request about points says, in its address or its body."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
