@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rowspace.errors import SpaceError
-from rowspace.explore.documents import DocumentPoints
+from rowspace.explore.documents import DocumentPoints, groups_of
 from rowspace.explore.passages import PassagePoints
 from rowspace.explore.subject import Subject
 from rowspace.search.index.config import IndexConfig
@@ -77,6 +78,33 @@ def test_a_document_is_the_mean_direction_of_its_passages(space: Space) -> None:
         )
         assert one["passages"] == len(own) > 1
         assert one["passage_id"].endswith("#0")
+
+
+@pytest.mark.parametrize(
+    ("ids", "positions"),
+    [("aabccc", [0, 1, 0, 0, 1, 2]), ("acacbc", [1, 2, 0, 0, 0, 1]), ("cba", [0, 0, 0])],
+)
+def test_passages_are_grouped_wherever_they_lie(ids: str, positions: list[int]) -> None:
+    groups = groups_of(pa.array(list(ids)), np.array(positions, np.int32), len(set(ids)))
+    for number, name in enumerate(dict.fromkeys(ids)):
+        own = [i for i in range(len(ids)) if ids[i] == name]
+        assert [i for i in range(len(ids)) if groups.document[i] == number] == own
+        expected = sorted(own, key=lambda i: positions[i])
+        assert groups.order[groups.starts[number] : groups.starts[number + 1]].tolist() == expected
+        assert groups.first[number] == expected[0] and groups.sizes[number] == len(own)
+
+
+def test_texts_are_shown_without_reading_a_vector(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*given: object) -> None:
+        raise AssertionError("vectors were read")
+
+    monkeypatch.setattr("rowspace.explore.passages.SpaceVectors", read)
+    for points in sets(space):
+        row = np.array([1])
+        assert points.details(row)[0]["label"] == points.labels(row)[0]
+        assert points.texts(row) and len(points.values("source")) == len(points)
 
 
 def test_the_nearest_documents_are_those_of_all_cosines(space: Space) -> None:

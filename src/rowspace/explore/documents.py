@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
@@ -18,7 +19,7 @@ from rowspace.explore.points import BLOCK, Matrix, Rows
 from rowspace.explore.space_vectors import scratch
 from rowspace.explore.units import nearest_units
 from rowspace.search.index.exact import normalize_rows
-from rowspace.search.store import content
+from rowspace.search.store import Row, content
 
 PASSAGES = "passages"
 """How many passages a document has."""
@@ -79,11 +80,8 @@ class DocumentPoints:
 
     @functools.cached_property
     def _grouped(self) -> Groups:
-        documents = self.passages.column("document_id").dictionary_encode().indices.to_numpy()
         positions = self.passages.column("position").to_numpy()
-        order = np.lexsort((positions, documents)).astype(np.int64)
-        starts = np.searchsorted(documents[order], np.arange(len(self) + 1))
-        return Groups(documents.astype(np.int64), order, starts, order[starts[:-1]])
+        return groups_of(self.passages.column("document_id"), positions, len(self))
 
     def vectors(self, rows: Rows | None = None) -> Matrix:
         """As `Points.vectors`."""
@@ -116,19 +114,20 @@ class DocumentPoints:
 
     def labels(self, rows: Rows) -> list[str]:
         """Each document's title, or the beginning of its text."""
-        found = self.passages.stored(self.groups.first[rows])
-        return [row.title or label(row) for row in found]
+        return [_label(row) for row in self._first(rows)]
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
         """Each document's first passage, and how many there are."""
-        found = map(details, self.passages.stored(self.groups.first[rows]))
-        sizes = self.groups.sizes[rows].tolist()
-        return [one | {PASSAGES: size} for one, size in zip(found, sizes, strict=True)]
+        pairs = zip(self._first(rows), self.groups.sizes[rows].tolist(), strict=True)
+        return [details(row) | {"label": _label(row), PASSAGES: size} for row, size in pairs]
 
     def texts(self, rows: Rows) -> list[str]:
         """Titles, and the text each document begins with."""
-        found = self.passages.stored(self.groups.first[rows])
-        return [content(row.title, row.text) for row in found]
+        return [content(row.title, row.text) for row in self._first(rows)]
+
+    def _first(self, rows: Rows) -> list[Row]:
+        """The passage that each document begins with."""
+        return self.passages.stored(self.groups.first[rows])
 
     def find(self, query: str, k: int) -> list[tuple[int, float | None]]:
         """As of passages, each document once."""
@@ -154,3 +153,31 @@ class DocumentPoints:
         if field == PASSAGES and field not in self.passages.fields:
             return pa.array(self.groups.sizes)
         return self.passages.values(field).take(pa.array(self.groups.first))
+
+
+def groups_of(ids: pa.Array, positions: NDArray[np.integer[Any]], n: int) -> Groups:
+    """The passages of each of n documents.
+
+    Parameters
+    ----------
+    ids : (n_passages,) Arrow array of strings
+        The document of each passage.
+    positions : (n_passages,) int array
+        Its place in the document.
+    n : int
+    """
+    begins = np.append(True, pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))
+    if np.count_nonzero(begins) == n:  # each document's passages lie together, as is usual
+        documents = np.cumsum(begins) - 1
+    else:
+        documents = ids.dictionary_encode().indices.to_numpy().astype(np.int64)
+    order = np.arange(len(documents))
+    places = documents * (int(positions.max()) + 1) + positions
+    if np.any(places[1:] < places[:-1]):
+        order = np.argsort(places, kind="stable")
+    starts = np.append(0, np.cumsum(np.bincount(documents, minlength=n)))
+    return Groups(documents, order, starts, order[starts[:-1]])
+
+
+def _label(row: Row) -> str:
+    return row.title or label(row)

@@ -42,10 +42,12 @@ class SpaceVectors:
     ----------
     snapshot : Snapshot
     model : str
+    row_ids : (n,) uint64 array
+        Of all passages, ascending.
     """
 
-    def __init__(self, snapshot: Snapshot, model: str) -> None:
-        self.row_ids: RowIds = snapshot.store.all_row_ids()
+    def __init__(self, snapshot: Snapshot, model: str, row_ids: RowIds) -> None:
+        self.row_ids = row_ids
         self.dim = snapshot.commit.models[model].dim
         self._parts = [part for part in _parts(snapshot, model, self.row_ids) if len(part.rows)]
         starts = np.cumsum([0, *(len(part.rows) for part in self._parts)])
@@ -91,7 +93,9 @@ class SpaceVectors:
 def _parts(snapshot: Snapshot, model: str, row_ids: RowIds) -> list[Part]:
     dense = snapshot.dense(model)
     if not isinstance(dense, DenseIndex):  # Lance's own index, which holds no vectors
-        dense = DenseIndex(*_in_a_file(snapshot.store, snapshot.commit.models[model].column))
+        dense = DenseIndex(
+            *_in_a_file(snapshot.store, snapshot.commit.models[model].column, row_ids)
+        )
     parts = [Part(_rows(row_ids, dense.row_ids), dense.units, None)]
     if (mapped := dense.mapped) is not None:
         parts.append(Part(_rows(row_ids, mapped.row_ids), mapped.units, mapped.alive))
@@ -106,13 +110,12 @@ def _rows(row_ids: RowIds, some: RowIds) -> Rows:
     return np.where(row_ids[places] == some, places, -1)
 
 
-def _in_a_file(store: Store, column: str) -> tuple[RowIds, Matrix]:
-    """All row ids, ascending, and their vectors."""
-    row_ids = store.all_row_ids()
+def _in_a_file(store: Store, column: str, row_ids: RowIds) -> Matrix:
+    """The vectors of all rows, whose ids ascend."""
     matrix = scratch(len(row_ids), store.dim(column))
     for some, vectors in store.vector_batches(column):
         matrix[np.searchsorted(row_ids, some)] = vectors
-    return row_ids, matrix
+    return matrix
 
 
 def scratch(n: int, dim: int) -> Matrix:
