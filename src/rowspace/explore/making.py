@@ -13,6 +13,7 @@ import numpy as np
 
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.explore.atlas import (
+    layout_name,
     load_clusters,
     load_layout,
     save_clusters,
@@ -20,7 +21,8 @@ from rowspace.explore.atlas import (
 )
 from rowspace.explore.jobs import Task
 from rowspace.explore.kept import kept_of
-from rowspace.explore.layouts import Tell, make_layout
+from rowspace.explore.layout_methods import Tell
+from rowspace.explore.layouts import make_layout
 from rowspace.explore.map_clusters import make_clusters
 from rowspace.explore.subject import open_subject
 
@@ -50,13 +52,14 @@ def make(task: Task, tell: Tell) -> None:
         save_clusters(kept, points, clusters)
     if task.method is None or load_layout(kept, points, task.method, task.seed) is not None:
         return
-    rest = 1.0 - CLUSTERS_SHARE
+    method, rest = task.method, 1.0 - CLUSTERS_SHARE
     layout = make_layout(
         points,
-        task.method,
+        method,
         task.seed,
         clusters.codes[:, 0].astype(np.int64),
         lambda share, message: tell(CLUSTERS_SHARE + rest * share, message),
+        lambda record: kept.begin(points, layout_name(method, task.seed), record),
     )
     save_layout(kept, points, layout)
 
