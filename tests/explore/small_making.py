@@ -32,5 +32,5 @@ def get_and_end(
 
 
 if __name__ == "__main__":
-    Unfinished.get = get_and_end  # type: ignore[method-assign]
+    Unfinished.get = get_and_end  # type: ignore[method-assign, assignment]
     sys.exit(main())

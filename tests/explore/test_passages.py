@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +213,19 @@ def test_the_fingerprint_is_of_a_version_and_a_model(tmp_path: Path) -> None:
     after = subject.points("passages")
     assert len(after) == len(before) + 1
     assert after.fingerprint not in (first, before.fingerprint)
+
+
+def test_a_version_that_is_no_longer_shown_is_let_go_for_all_models(tmp_path: Path) -> None:
+    space = make(tmp_path / "b.space", n=5, n_words=8)
+    space.add_model("other", OtherEncoder())
+    subject = Subject("b", space.path, space)
+    before = [weakref.ref(subject.points("documents", model)) for model in ("default", "other")]
+    assert all(points() is not None for points in before)
+    space.add([document("new", "lava ash")])
+    assert len(subject.points("documents")) == 6
+    gc.collect()
+    assert all(points() is None for points in before)
+    assert len(subject.points("documents", "other")) == 6
 
 
 def test_points_of_a_version_that_is_gone_say_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rowspace.errors import SpaceError
+from rowspace.errors import ConfigError, SpaceError
 from rowspace.explore import layouts, placing
 from rowspace.explore.jobs import Jobs, LayoutError, Task
 from rowspace.explore.kept import Kept
@@ -22,6 +23,7 @@ from rowspace.explore.unfinished import Pieces, Unfinished, begin
 from rowspace.space.similarity import Doubles
 from rowspace.space.vectors import Vectors
 from tests.explore.shown import ArrayPoints, blobs
+from tests.search.stub import document, make_space
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["start", "fitted", "placed-000000000000", "placed-000000000050"]
@@ -126,6 +128,38 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_made(tmp_path
         begin([tmp_path / "file" / "a.part"], {})
     with pytest.raises(SpaceError, match=r"could not be kept .*; free some space, or name"):
         piece(Unfinished(tmp_path / "file"), 1.0)
+
+
+def test_pieces_that_another_process_removed_are_not_missed(tmp_path: Path) -> None:
+    pieces = begin([tmp_path / "a.part"], {})
+    shutil.rmtree(tmp_path / "a.part")
+    assert (piece(pieces, 1.0) == 1).all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_of_points_that_changed_meanwhile_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: ArrayPoints
+) -> None:
+    monkeypatch.setenv("ROWSPACE_MAPS", str(tmp_path / "maps"))
+    space = make_space(tmp_path / "a.space", [document(f"d{i}", f"lava {i}") for i in range(20)])
+    points = open_subject(space.path).points("documents")
+    task = Task(
+        path=str(space.path),
+        kind="documents",
+        model="default",
+        fingerprint=points.fingerprint,
+        method="tsne",
+        seed=0,
+    )
+
+    def tell(share: float, message: str) -> None:
+        if message == "measuring the map":
+            space.add([document("new", "ship sail")])
+
+    with pytest.raises(ConfigError, match=r"the documents of a.space changed meanwhile"):
+        make(task, tell)
+    (place,) = (tmp_path / "maps").glob("*/default/documents")
+    assert names(place) == ["clusters-0", "tsne-0.part"]
 
 
 def names(place: Path) -> list[str]:

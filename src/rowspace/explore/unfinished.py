@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rowspace.errors import SpaceError
-from rowspace.files import write_atomically, write_json
+from rowspace.files import write_atomically, write_folder_atomically, write_json
 from rowspace.space.similarity import Doubles
 
 VARIABLE = "ROWSPACE_MAPS"
@@ -89,6 +89,8 @@ class Unfinished:
         try:
             with write_atomically(file) as out:
                 np.savez(out, piece=made, seconds=seconds)
+        except FileNotFoundError:
+            pass  # another process made the map meanwhile, and removed the pieces
         except OSError as error:
             raise not_kept(error) from error
         return made
@@ -110,8 +112,9 @@ def begin(folders: Sequence[Path], record: Mapping[str, Any]) -> Unfinished:
     problem: OSError | None = None
     for folder in folders:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / RECORD, wanted)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with write_folder_atomically(folder) as temporary:
+                write_json(temporary / RECORD, wanted)
         except OSError as error:
             problem = problem or error
         else:
