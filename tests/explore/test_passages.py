@@ -116,6 +116,32 @@ def test_the_nearest_documents_are_those_of_all_cosines(space: Space) -> None:
     assert rows[0].tolist() == np.argsort(-(units @ units[2]), kind="stable")[:4].tolist()
 
 
+@pytest.mark.parametrize("block", [1, 1 << 22])
+def test_documents_of_one_passage_and_of_several_are_compared_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("rowspace.explore.documents.BLOCK", block)
+    texts = [f"lava ash w{i} " * (30 if i % 3 == 0 else 2) for i in range(12)]
+    texts[5] = "zzz"
+    space = make_space(tmp_path / "c.space", [document(f"d{i}", t) for i, t in enumerate(texts)])
+    documents, passages = sets(space)
+    own = [one["document_id"] for one in passages.details(np.arange(len(passages)))]
+    units = passages.vectors().astype(np.float64)
+    sums = np.array([units[[one == f"d{i}" for one in own]].sum(axis=0) for i in range(12)])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    expected = sums / np.where(lengths, lengths, 1)
+    assert len(set(own)) == 12 < len(own) and not expected[5].any()
+    assert documents.vectors() == pytest.approx(expected, abs=1e-6)
+    rows, cosines = documents.nearest(documents.vectors(np.array([0, 1, 5])), 20)
+    for query, found, scores in zip((0, 1), rows, cosines, strict=False):
+        products = np.delete(expected, 5, axis=0) @ expected[query]
+        assert scores[:11] == pytest.approx(np.sort(products)[::-1], abs=1e-6)
+        assert (expected @ expected[query])[found[:11]] == pytest.approx(scores[:11], abs=1e-6)
+        assert sorted(found[:11].tolist()) == [i for i in range(12) if i != 5]
+        assert found[11:].tolist() == [-1] and np.isnan(scores[11:]).all()
+    assert (rows[2] == -1).all()
+
+
 def test_where_every_document_is_one_passage_these_are_the_documents(tmp_path: Path) -> None:
     space = make(tmp_path / "b.space", n=5, n_words=8)
     found = Subject("b", space.path, space).sets

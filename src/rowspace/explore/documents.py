@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError
 from rowspace.explore.passages import LENGTH, PassagePoints, details, fingerprint, label
 from rowspace.explore.points import BLOCK, Matrix, Rows
-from rowspace.explore.space_vectors import scratch
+from rowspace.explore.space_vectors import best_of, scratch
 from rowspace.explore.units import nearest_units
-from rowspace.search.index.exact import normalize_rows
+from rowspace.search.index.exact import Mask, normalize_rows
 from rowspace.search.store import Row, content
 
 PASSAGES = "passages"
@@ -42,6 +42,18 @@ class Groups:
     def sizes(self) -> Rows:
         """(n,) how many passages each document has."""
         return np.diff(self.starts)
+
+
+@dataclass(frozen=True)
+class Means:
+    """The vectors of documents that have several passages; of one, it is the passage's own."""
+
+    documents: Rows
+    """(m,) ascending."""
+    units: Matrix
+    """(m, dim) the mean of the passages' directions, scaled to length 1."""
+    filled: Mask
+    """(m,) which have a direction."""
 
 
 class DocumentPoints:
@@ -85,32 +97,61 @@ class DocumentPoints:
 
     def vectors(self, rows: Rows | None = None) -> Matrix:
         """As `Points.vectors`."""
-        return self._units if rows is None else self._units[rows]
+        wanted = np.arange(len(self)) if rows is None else rows
+        found = self.passages.vectors(self.groups.first[wanted])
+        several = self.groups.sizes[wanted] > 1
+        means = self.means
+        found[several] = means.units[np.searchsorted(means.documents, wanted[several])]
+        return found
 
     @property
-    def _units(self) -> Matrix:
+    def means(self) -> Means:
+        """The vectors of the documents that have several passages."""
         with self._lock:
             return self._made
 
     @functools.cached_property
-    def _made(self) -> Matrix:
-        """(n, dim) the mean of each document's unit vectors, scaled to length 1."""
-        groups, means = self.groups, scratch(len(self), self.dim)
-        step = max(1, BLOCK // self.dim)
-        for start in range(0, len(self), step):
-            bounds = groups.starts[start : start + step + 1]
-            units = self.passages.vectors(groups.order[bounds[0] : bounds[-1]])
-            sums = np.add.reduceat(units.astype(np.float64), bounds[:-1] - bounds[0], axis=0)
-            means[start : start + len(sums)] = sums / np.diff(bounds)[:, None]
-        normalize_rows(means)
-        return means
+    def _made(self) -> Means:
+        groups = self.groups
+        documents = np.flatnonzero(groups.sizes > 1)
+        units = scratch(len(documents), self.dim)
+        for part in self._parts(groups.sizes[documents]):
+            sizes = groups.sizes[documents[part]]
+            begins = np.cumsum(sizes) - sizes
+            places = np.repeat(groups.starts[documents[part]] - begins, sizes)
+            passages = groups.order[places + np.arange(sizes.sum())]
+            vectors = self.passages.vectors(passages).astype(np.float64)
+            units[part] = np.add.reduceat(vectors, begins, axis=0) / sizes[:, None]
+        normalize_rows(units)
+        return Means(documents, units, np.asarray(units.any(axis=1)))
+
+    def _parts(self, sizes: Rows) -> Iterator[slice]:
+        """Documents whose passages' vectors take a few MB, or one document."""
+        ends, start = np.cumsum(sizes), 0
+        while start < len(sizes):
+            read = ends[start - 1] if start else 0
+            stop = int(np.searchsorted(ends, read + BLOCK // self.dim, side="right"))
+            yield slice(start, max(stop, start + 1))
+            start = max(stop, start + 1)
 
     def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
         """As `Points.nearest`."""
-        units = self._units
-        filled = np.asarray(units.any(axis=1))
-        rows, cosines = nearest_units(units, queries, min(k, len(self)), filled)
-        return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
+        k, found, groups, means = min(k, len(self)), [], self.groups, self.means
+        alone = np.zeros(len(self.passages), bool)
+        alone[groups.first[groups.sizes == 1]] = True
+        if alone.any():
+            passages, cosines = self.passages.space_vectors.nearest(queries, k, alone)
+            there = passages >= 0
+            found.append(
+                (
+                    np.where(there, groups.document[passages], -1),
+                    np.where(there, cosines, -np.inf).astype(np.float32),
+                )
+            )
+        if len(means.documents):
+            places, cosines = nearest_units(means.units, queries, k, means.filled)
+            found.append((np.where(places >= 0, means.documents[places], -1), cosines))
+        return best_of(found, len(queries), k)
 
     def labels(self, rows: Rows) -> list[str]:
         """Each document's title, or the beginning of its text."""
