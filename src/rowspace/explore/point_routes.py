@@ -43,8 +43,8 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         """What is known of some points."""
         found = asked.points(subjects)
         rows = rows_of(found, asked.rows)
-        told = zip(asked.rows, found.labels(rows), found.details(rows), strict=True)
-        return [{"row": row, "label": label, **details} for row, label, details in told]
+        told = zip(asked.rows, found.details(rows), strict=True)
+        return [{"row": row, **details} for row, details in told]
 
     @router.post("/export")
     def export(asked: AskedExport) -> Response:
