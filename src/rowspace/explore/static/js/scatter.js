@@ -9,10 +9,11 @@
 // seen has changed. Without WebGL the container says so, `scatter.works` is false, and everything here
 // can be called and does nothing.
 //
-//   await scatter.draw(xy, { codes, values, colors, visible, view, transition })
+//   await scatter.draw(xy, { codes, values, colors, visible, view, frame, transition })
 //                                    xy is x0, y0, x1, y1, … in [-1, 1]; codes: an index into colors for
 //                                    each; or values: in [0, 1], NaN is grey; visible: for each colour,
-//                                    false where it is faint; view: what is seen at first, else all
+//                                    false where it is faint; view: what is seen at first, else all;
+//                                    frame: what `fit` fits instead, as for points that move
 //   await scatter.paint({ codes, values, colors, visible })   the same points in other colours
 //   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds, the
 //                                    first being drawn first: "pin" (always), "near", "area" and
@@ -55,7 +56,7 @@ export function createScatter(container, { label = "Map", fit = false, avoid = (
   });
   if (!plot) return withoutWebGL(container);
   drawDirectly(plot);
-  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, last: 0, frames: [], held: false, lasso: false, lassoing: false, placed: false, closed: false };
+  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], frame: null, sample: null, moving: false, last: 0, frames: [], held: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
   const overlay = createOverlay(container, place, avoid);
   const endInput = listen(canvas, { camera, isLasso: () => state.lasso, onHold: hold });
@@ -177,11 +178,13 @@ export function createScatter(container, { label = "Map", fit = false, avoid = (
       state.n = xy.length / 2;
       state.xy = xy;
       state.sample = sampleOf(state.n);
-      if (fit) camera.home(xy);
+      const frame = options.frame ?? xy, isReframed = fit && frame !== state.frame;
+      state.frame = frame;
+      if (isReframed) camera.home(frame);
       state.selected = [];
       plot.set(encoded(options));
       if (options.view) camera.setView(options.view);
-      else if ((first && !state.placed) || (fit && !first && !options.transition)) camera.reset();
+      else if ((first && !state.placed) || (isReframed && !first && !options.transition)) camera.reset();
       await drawn({ transition: Boolean(options.transition) && !reducedMotion() });
     },
     async paint(options) {

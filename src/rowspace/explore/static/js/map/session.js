@@ -3,18 +3,20 @@
 /** Questions about the points of a set; `where()` gives { subject, set, model, fingerprint }. */
 export function createSession(api, where) {
   const known = new Map(); // row -> label, for as long as the set is the same
+  const ended = new AbortController();
+  const untilEnd = ({ signal, ...options } = {}) => ({ ...options, signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal });
 
   async function ask(path, params = {}, options = {}) {
     for (;;) { // what takes long is made elsewhere and answered later
-      const answer = await api.json(path, { ...where(), ...params }, options);
+      const answer = await api.json(path, { ...where(), ...params }, untilEnd(options));
       if (answer?.state !== "computing") return answer;
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await api.pause(700, ended.signal);
     }
   }
 
   const session = {
     ask,
-    bytes: (path, params, options) => api.binary(path, { ...where(), ...params }, options),
+    bytes: (path, params, options) => api.binary(path, { ...where(), ...params }, untilEnd(options)),
     find: (q, k, options) => remembered(ask("find", { q, k }, options)),
     neighbors: (row, k, options) => remembered(ask("neighbors", { row, k }, options)),
     /** a - b + c of words, or of the texts that each term finds first. */
@@ -40,7 +42,8 @@ export function createSession(api, where) {
       const [details] = await session.details([first.row]);
       return keyOf(details) === key ? first.row : null;
     },
-    forget: () => known.clear(),
+    /** What is still asked is asked no longer. */
+    end: () => ended.abort(),
   };
 
   async function rowFor(term) {

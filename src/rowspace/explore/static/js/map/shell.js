@@ -14,6 +14,7 @@ export function layoutOf(root) {
     saveButton: button({ title: "Save what is seen as a PNG" }, "Save picture"),
     frame: h("div", { class: "frame" }),
     legend: h("section", { class: "legend", "aria-label": "Colours", hidden: true }),
+    measured: h("p", { class: "measured", hidden: true }),
     tip: h("div", { class: "tip", hidden: true, "aria-hidden": "true" }),
     zoomIn: button({ "aria-label": "Zoom in", title: "Zoom in (+)" }, "+"),
     zoomOut: button({ "aria-label": "Zoom out", title: "Zoom out (−)" }, "−"),
@@ -34,7 +35,7 @@ export function layoutOf(root) {
     h("div", { class: "tools" }, parts.searchField, parts.selects, h("div", { class: "acts" }, parts.analogyButton, parts.lassoButton, parts.saveButton)),
     parts.wrong,
     h("div", { class: "body" },
-      h("div", { class: "stage" }, parts.frame, parts.legend, parts.zoom, parts.tip, parts.progress),
+      h("div", { class: "stage" }, parts.frame, parts.measured, parts.legend, parts.zoom, parts.tip, parts.progress),
       parts.side),
     parts.live));
   return Object.assign(parts, {

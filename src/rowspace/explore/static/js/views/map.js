@@ -15,16 +15,18 @@ import { createResults, showLasso } from "../map/found.js";
 import { createSession } from "../map/session.js";
 import { layoutOf } from "../map/shell.js";
 import { readKeys, readView, writeKeys, writeView } from "../map/links.js";
+import { MEANING, toldOf } from "../map/measured.js";
 import { savePicture } from "../map/save.js";
 
 const PATIENCE = 150; // milliseconds that a map waits for its colours
+const FEW = 40; // points whose groups need no names
 const QUICK = "pca"; // the layout that is made in a moment
 
 export default {
   async open(root, app) {
     await loadStyles("map");
     const view = new MapView(root, app);
-    await view.show(app.params());
+    view.show(app.params()); // which may take minutes; the page can be left meanwhile
     return { update: (params) => view.show(params), close: () => view.close() };
   },
 };
@@ -38,7 +40,7 @@ class MapView {
     this.hovered = null; // { row, rows }
     const parts = (this.parts = layoutOf(root));
     this.scatter = createScatter(parts.frame, {
-      label: "Map", fit: true, avoid: () => [parts.legend, parts.zoom], onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
+      label: "Map", fit: true, avoid: () => [parts.legend, parts.zoom, parts.measured], onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
       onLasso: (rows) => this.lassoed(rows), onView: (view, isAll) => this.viewed(view, isAll),
     });
     const session = () => this.session;
@@ -107,6 +109,7 @@ class MapView {
     this.set = set;
     this.method = wanted.method;
     if (other) {
+      this.session?.end();
       this.session = createSession(this.app.api, () => this.where);
       this.pins.clear();
       this.found.clear();
@@ -114,6 +117,8 @@ class MapView {
       this.labels.clear();
       this.answer = null;
     }
+    this.parts.measured.hidden = true;
+    this.parts.measured.title = MEANING;
     this.showChoices(wanted);
     this.scatter.canvas.setAttribute?.("aria-label", `Map of ${set.n.toLocaleString("en")} ${set.id}. Arrow keys move it, plus and minus zoom, 0 shows all.`);
     if (!this.scatter.works) return;
@@ -121,12 +126,26 @@ class MapView {
     const { signal } = (this.loading = new AbortController());
     const coloring = other ? this.colors.load(this.session, wanted.color, capital(wanted.color)) : Promise.resolve();
     const colored = coloring.then(() => true);
-    const drawn = await this.drawMeanwhile(set, other, signal);
+    const drawn = await this.drawMeanwhile(set, other, coloring, signal);
     const hadColors = await this.draw(this.method, { set, view, colored, transition: !other || drawn, signal });
     this.status(null);
+    this.tellLayout(set, this.method, isDefault, signal).catch((error) => this.fail(error));
     if (hadColors) return;
     await coloring;
     await this.scatter.paint(this.colors.encoding());
+  }
+
+  /** How the map was made and how good it is, which is known only then. */
+  async tellLayout(set, method, isKnown, signal) {
+    let layout = set.layouts?.find((one) => one.method === method);
+    if (!isKnown || !layout?.ready) {
+      const sets = await this.session.ask("sets", {}, { signal });
+      layout = sets.find(({ id }) => id === set.id)?.layouts.find((one) => one.method === method);
+    }
+    if (signal.aborted || !layout?.ready) return;
+    this.told = toldOf(layout, set.n);
+    this.parts.measured.textContent = this.told;
+    this.parts.measured.hidden = false;
   }
 
   showChoices(wanted) {
@@ -134,10 +153,12 @@ class MapView {
   }
 
   /** While a layout is made that takes long, the quickest is shown; whether it was. */
-  async drawMeanwhile(set, other, signal) {
+  async drawMeanwhile(set, other, coloring, signal) {
     const isReady = (wanted) => set.layouts?.find(({ method }) => method === wanted)?.ready;
     if (!other || this.method === QUICK || isReady(this.method) || isReady(QUICK) === undefined) return false;
     await this.draw(QUICK, { set, colored: false, transition: false, signal });
+    this.isMeanwhile = true;
+    coloring.then(() => this.isMeanwhile && this.scatter.paint(this.colors.encoding())).catch(() => {}); // load tells of it
     return true;
   }
 
@@ -147,6 +168,7 @@ class MapView {
     const onWait = (state) => this.status(`${label} of ${set.n.toLocaleString("en")} ${set.id}: ${state.message}`, state.share);
     const { buffer } = await this.session.bytes("map", { method }, { onWait, signal });
     const hadColors = await Promise.race([colored, new Promise((resolve) => setTimeout(resolve, PATIENCE, false))]);
+    this.isMeanwhile = false;
     await this.scatter.draw(new Float32Array(buffer), { ...this.colors.encoding(), view, transition });
     if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
     this.mark();
@@ -157,6 +179,7 @@ class MapView {
 
   /** Names of groups, which may take longer than the map. */
   async nameAreas(method, signal) {
+    if (this.set.n <= FEW) return; // each has its own name
     const [coarse, fine] = await Promise.all([0, 1].map((level) => this.session.ask("labels", { method, level }, { signal })));
     if (!signal.aborted) this.labels.setAreas(coarse, fine);
   }
@@ -370,7 +393,7 @@ class MapView {
 
   /** The set has changed: ask anew what there is, and show the same. */
   async reload() {
-    this.app.about = await this.app.api.json("about");
+    await this.app.refresh();
     this.subjects = this.app.about.subjects;
     this.where = null;
     await this.show(this.app.params());
@@ -408,12 +431,14 @@ class MapView {
 
   caption() {
     const name = this.subjects[this.where.subject].name;
-    const label = methodsOf(this.set).find(({ method }) => method === this.method).label;
-    return { name, set: this.set, method: label, model: this.where.model };
+    const { label } = methodsOf(this.set).find(({ method }) => method === this.method);
+    return { name, set: this.set, method: this.parts.measured.hidden ? label : this.told, model: this.where.model };
   }
 
   close() {
     this.closed = true;
+    this.isMeanwhile = false;
+    this.session?.end();
     removeEventListener("keydown", this.onKey);
     this.loading?.abort();
     this.endTheme();
