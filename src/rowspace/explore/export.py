@@ -16,6 +16,7 @@ from typing import Any
 from rowspace.explore.layouts import Layout
 from rowspace.explore.map_clusters import Clusters
 from rowspace.explore.points import Points, Rows
+from rowspace.explore.words import WordPoints
 
 AT_ONCE = 2000
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -47,7 +48,7 @@ def csv_lines(points: Points, rows: Rows, layout: Layout, clusters: Clusters) ->
 
 def _columns(points: Points) -> list[str]:
     """Names of the columns: metadata fields are last, one that is called as another is `meta.`."""
-    if points.kind == "words":
+    if isinstance(points, WordPoints):
         return [*FIRST, *points.fields]
     own = ["document_id", "passage_id", "title", "text", "source"]
     if points.kind == "documents" and "passages" in points.fields:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from rowspace.explore.points import Matrix, Points, Rows, blocks
 from rowspace.explore.telling_words import telling_words
 from rowspace.explore.units import filled_rows, units_of
-from rowspace.explore.words import COUNT
+from rowspace.explore.words import COUNT, WordPoints
 from rowspace.space.clusters import cluster, silhouettes, spherical_kmeans
 from rowspace.space.similarity import Doubles, unit_rows
 
@@ -119,7 +119,7 @@ def _names(
     random: np.random.Generator,
 ) -> tuple[list[str], list[str]]:
     """Names of the groups of both levels."""
-    if points.kind == "words":
+    if isinstance(points, WordPoints):
         of_words = [
             _central_words(points, codes[:, level], filled, of) for level, of in enumerate(centers)
         ]

@@ -21,7 +21,7 @@ class Points(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it is called in addresses: "words", "documents" or "passages"."""
+        """What it is called in addresses: "words", "vocabulary", "documents" or "passages"."""
 
     @property
     def model(self) -> str:

@@ -10,7 +10,7 @@ from rowspace.errors import ConfigError
 from rowspace.explore.documents import DocumentPoints
 from rowspace.explore.passages import PassagePoints
 from rowspace.explore.points import Points
-from rowspace.explore.words import WordPoints
+from rowspace.explore.words import VOCABULARY, WordPoints, all_words, word_sets
 from rowspace.search.commit import model_named
 from rowspace.search.manifest import is_space
 from rowspace.search.snapshot import Snapshot
@@ -54,8 +54,7 @@ class Subject:
     @property
     def vectors(self) -> Vectors | None:
         """Of words; None in a space whose default model is a sentence encoder."""
-        words = self.sets.get("words")
-        return words.word_vectors if isinstance(words, WordPoints) else None
+        return all_words(self.sets)
 
     @property
     def models(self) -> list[str]:
@@ -110,7 +109,7 @@ class Subject:
         with self._lock:
             if "" not in self._known:
                 assert self._file is not None
-                self._known[""] = None, {"words": WordPoints(self._file)}
+                self._known[""] = None, dict(word_sets(self._file))
             return self._known[""][1]
 
 
@@ -146,7 +145,7 @@ def _words_of(known: _Known, snapshot: Snapshot) -> _Known:
 
 
 def _words(sets: Mapping[str, Points]) -> dict[str, Points]:
-    return {kind: points for kind, points in sets.items() if kind == "words"}
+    return {kind: points for kind, points in sets.items() if isinstance(points, WordPoints)}
 
 
 def _sets(
@@ -158,14 +157,16 @@ def _sets(
     if state.kind == WORDS:
         encoder = space.encoders.get(model)  # None where it was removed just now
         vectors = getattr(encoder, "vectors", None)
-        words = before.get("words")
-        if isinstance(words, WordPoints) and words.word_vectors is vectors:
-            sets["words"] = words
+        if vectors is not None and all_words(before) is vectors:
+            sets = _words(before)
         elif vectors is not None:
-            sets["words"] = WordPoints(vectors, model)
+            sets = dict(word_sets(vectors, model))
     if not snapshot.commit.passages:
         return sets
     passages = PassagePoints(space, snapshot, model)
     if snapshot.commit.passages == snapshot.commit.documents:
-        return sets | {"documents": PassagePoints(space, snapshot, model, "documents")}
-    return sets | {"documents": DocumentPoints(passages), "passages": passages}
+        texts: dict[str, Points] = {"documents": PassagePoints(space, snapshot, model, "documents")}
+    else:
+        texts = {"documents": DocumentPoints(passages), "passages": passages}
+    rare = {VOCABULARY: sets.pop(VOCABULARY)} if VOCABULARY in sets else {}
+    return sets | texts | rare
