@@ -36,12 +36,12 @@ def test_a_surrogate_in_a_query_finds_nothing_and_breaks_nothing() -> None:
     assert words().find("\ud800", 5) == []
 
 
-def test_details_are_count_and_rank() -> None:
+def test_details_are_the_word_with_its_count_and_rank() -> None:
     assert words().details(np.array([0, 1])) == [
-        {"frequency": 90, "rank": 1},
-        {"frequency": 3, "rank": 6},
+        {"label": "the", "frequency": 90, "rank": 1},
+        {"label": "lava", "frequency": 3, "rank": 6},
     ]
-    assert words(counts=False).details(np.array([2])) == [{"rank": 3}]
+    assert words(counts=False).details(np.array([2])) == [{"label": "Java", "rank": 3}]
 
 
 def test_values_are_by_row() -> None:

@@ -69,18 +69,16 @@ def _table(
     groups = clusters.names[0]
     told = zip(
         rows.tolist(),
-        points.labels(rows),
         layout.places[rows].tolist(),
         clusters.codes[rows, 0].tolist(),
         points.details(rows),
         strict=True,
     )
-    for row, label, (x, y), code, details in told:
+    for row, (x, y), code, details in told:
         metadata = details.pop("metadata", {})
         taken = [*FIRST, *details]
         yield {
             "row": row,
-            "label": label,
             "x": round(x, 6),
             "y": round(y, 6),
             "cluster": groups[code] if code < len(groups) else None,

@@ -13,7 +13,7 @@ from rowspace.errors import RowspaceError
 from rowspace.explore.background import Background
 from rowspace.explore.jobs import Computing
 from rowspace.explore.kept import kept_of
-from rowspace.explore.layouts import Tell
+from rowspace.explore.layout_methods import Tell
 from rowspace.explore.subject import Subject
 from rowspace.explore.training_places import TrainingPlaces, make_places
 from rowspace.explore.words import WordPoints

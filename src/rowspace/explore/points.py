@@ -52,7 +52,7 @@ class Points(Protocol):
         """What each is called: the word, or the title and the beginning of the text."""
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        """What is known of each, for people: count, text, source, metadata."""
+        """What is known of each, for people: `label`, and count, text, source, metadata."""
 
     def texts(self, rows: Rows) -> list[str]:
         """The text that each stands for: of words themselves."""

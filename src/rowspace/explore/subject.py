@@ -21,6 +21,8 @@ from rowspace.space.vectors import Vectors
 WORDS = "sif"
 """The kind of encoder that is made of word vectors."""
 
+_Known = dict[str, tuple[Snapshot | None, dict[str, Points]]]
+
 
 class Subject:
     """One thing that is looked at. Use `open_subject`.
@@ -47,7 +49,7 @@ class Subject:
         self.name, self.path, self.space = name, path, space
         self._file = vectors
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Snapshot | None, dict[str, Points]]] = {}
+        self._known: _Known = {}
 
     @property
     def vectors(self) -> Vectors | None:
@@ -85,9 +87,8 @@ class Subject:
         with self._lock:
             known = self._known.get(name)
             if known is None or known[0] is not snapshot:
-                gone = self._known.keys() - snapshot.commit.models.keys()
-                self._known = {k: v for k, v in self._known.items() if k not in gone}
                 before = {} if known is None else known[1]
+                self._known = _words_of(self._known, snapshot)
                 known = snapshot, _sets(self.space, snapshot, name, before)
                 self._known[name] = known
             return known[1]
@@ -135,6 +136,19 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     return Subject(name, path, space, load(path) if space is None else None)
 
 
+def _words_of(known: _Known, snapshot: Snapshot) -> _Known:
+    """Of models that are still there, what a write does not change; the rest is let go."""
+    return {
+        name: (of, sets) if of is snapshot else (None, _words(sets))
+        for name, (of, sets) in known.items()
+        if name in snapshot.commit.models
+    }
+
+
+def _words(sets: Mapping[str, Points]) -> dict[str, Points]:
+    return {kind: points for kind, points in sets.items() if kind == "words"}
+
+
 def _sets(
     space: Space, snapshot: Snapshot, model: str, before: Mapping[str, Points]
 ) -> dict[str, Points]:
@@ -142,7 +156,8 @@ def _sets(
     sets: dict[str, Points] = {}
     state = snapshot.commit.models[model]
     if state.kind == WORDS:
-        vectors = getattr(space.encoders[model], "vectors", None)
+        encoder = space.encoders.get(model)  # None where it was removed just now
+        vectors = getattr(encoder, "vectors", None)
         words = before.get("words")
         if isinstance(words, WordPoints) and words.word_vectors is vectors:
             sets["words"] = words

@@ -78,12 +78,14 @@ class WordPoints:
         return self.labels(rows)
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        """Each word's count, where it is known, and its rank, the most frequent being 1."""
-        counts, ranks = self.word_vectors.counts, self._ranks[rows].tolist()
-        if counts is None:
-            return [{RANK: rank} for rank in ranks]
-        pairs = zip(counts[rows].tolist(), ranks, strict=True)
-        return [{COUNT: count, RANK: rank} for count, rank in pairs]
+        """Each word with its count, where that is known, and its rank, the most frequent's 1."""
+        known = {"label": self.labels(rows)}
+        if self.word_vectors.counts is not None:
+            known[COUNT] = self.word_vectors.counts[rows].tolist()
+        known[RANK] = self._ranks[rows].tolist()
+        return [
+            dict(zip(known, values, strict=True)) for values in zip(*known.values(), strict=True)
+        ]
 
     def find(self, query: str, k: int) -> list[tuple[int, float | None]]:
         """The word itself, then those that begin with it, then those that hold it."""
