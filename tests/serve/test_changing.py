@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from rowspace.search import space as space_file
+from rowspace.search import snapshot
 from rowspace.search.space import Space, open_space
 from rowspace.serve.run import running
 from rowspace.serve.served import Served
@@ -57,7 +57,7 @@ def test_a_space_that_is_read_anew_holds_up_nobody_else(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go = threading.Event(), threading.Event()
-    take = space_file.take_snapshot
+    take = snapshot.take_snapshot
 
     def slow(*given: Any) -> Any:
         begun.set()
@@ -68,7 +68,7 @@ def test_a_space_that_is_read_anew_holds_up_nobody_else(
     with running(_served(space.path)) as address, ThreadPoolExecutor(2) as beside:
         _embedded(address)
         space.add([document("new", "a comet")])
-        monkeypatch.setattr(space_file, "take_snapshot", slow)
+        monkeypatch.setattr("rowspace.search.space.take_snapshot", slow)
         vector = beside.submit(_embedded, address)
         assert begun.wait(PATIENCE)
         found = beside.submit(httpx.post, f"{address}/v1/search", json=body, timeout=PATIENCE)

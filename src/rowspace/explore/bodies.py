@@ -35,5 +35,4 @@ class FirstWrong:
     def __get_pydantic_core_schema__(self, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(kind)
         assert schema["type"] == "list"
-        schema["fail_fast"] = True
-        return schema
+        return {**schema, "fail_fast": True}

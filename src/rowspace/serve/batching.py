@@ -363,6 +363,5 @@ def _answer(job: Job) -> Embedded:
 
 
 def _ending() -> ApiError:
-    return ApiError(
-        503, "the server is about to end; try again later", headers={"Retry-After": "1"}
-    )
+    message = "the server is about to end; try again later"
+    return ApiError(503, message, code="draining", headers={"Retry-After": "1"})

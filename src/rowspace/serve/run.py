@@ -18,9 +18,11 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from rowspace.errors import ConfigError
 from rowspace.serve.app import create_app
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.life import Life
 from rowspace.serve.protocol import BoundedProtocol
@@ -63,6 +65,8 @@ def serve(
     server, listener = _prepare(served, config, listener)
     server.started_call = started
     server.run([listener])
+    if server.batcher.busy_seconds:  # the interpreter's end would abort a thread in foreign code
+        _end()
 
 
 @contextlib.contextmanager
@@ -176,17 +180,19 @@ def _prepare(
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
     )
-    return _Server(settings, config, app.state.life, listener), listener
+    return _Server(settings, config, app, listener), listener
 
 
 class _Server(uvicorn.Server):
     """Uvicorn's server, which answers on while it drains."""
 
     def __init__(
-        self, settings: uvicorn.Config, config: ServeConfig, life: Life, listener: socket.socket
+        self, settings: uvicorn.Config, config: ServeConfig, app: FastAPI, listener: socket.socket
     ) -> None:
         super().__init__(settings)
-        self.life, self._drain = life, config.drain
+        self.life: Life = app.state.life
+        self.batcher: Batcher = app.state.batcher
+        self._drain = config.drain
         self._address = address_of(listener)
         self.started_call: Callable[[str], None] | None = None
 
