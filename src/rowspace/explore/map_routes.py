@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from rowspace.explore.asked import Fingerprint, ModelName, Seed, SetName, SubjectNumber, points_of
@@ -38,8 +37,7 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         layout = atlas.layout(subjects[subject], points, method, seed)
         if isinstance(layout, Computing):
             return computing(layout)
-        content = np.ascontiguousarray(layout.places, "<f4").tobytes()
-        return tagged(request, content, pack=False)
+        return tagged(request, layout.content, pack=False, digest=layout.digest)
 
     @router.get("/labels")
     def labels(
