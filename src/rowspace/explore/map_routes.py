@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from starlette.background import BackgroundTask
 
+from rowspace.errors import SpaceError
 from rowspace.explore.asked import Fingerprint, ModelName, Seed, SetName, SubjectNumber, points_of
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.cluster_labels import cluster_labels
 from rowspace.explore.jobs import Computing
+from rowspace.explore.points import Points
 from rowspace.explore.replies import computing, tagged, tagged_json
 from rowspace.explore.subject import Subject
 
@@ -37,7 +42,9 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         layout = atlas.layout(subjects[subject], points, method, seed)
         if isinstance(layout, Computing):
             return computing(layout)
-        return tagged(request, layout.content, pack=False, digest=layout.digest)
+        answer = tagged(request, layout.content, pack=False, digest=layout.digest)
+        answer.background = BackgroundTask(_get_ready, points)
+        return answer
 
     @router.get("/labels")
     def labels(
@@ -62,3 +69,9 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         return tagged_json(request, found)
 
     return router
+
+
+def _get_ready(points: Points) -> None:
+    """Read what the first label needs, which a pointer on the map asks for next."""
+    with contextlib.suppress(SpaceError):
+        points.labels(np.zeros(1, np.int64))
