@@ -17,3 +17,11 @@ if TYPE_CHECKING:
 def browser() -> Iterator[Browser]:
     with launched() as found:
         yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Maps of files of vectors are kept where the tests end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,7 @@ def _asked(client: TestClient, path: str, **params: Any) -> Any:
         if answer.status_code != 202:
             return answer
         assert answer.json()["state"] == "computing"
+        time.sleep(0.05)
     raise AssertionError("it was still being made")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -318,17 +317,12 @@ def test_a_space_whose_maps_are_kept_verifies_and_is_compacted_and_repaired(
     assert len(after) == len(before)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_space_that_cannot_be_written_has_its_maps_in_the_cache(
     browser: TestClient, path: Path, tmp_path: Path
 ) -> None:
-    path.chmod(0o555)
-    try:
-        assert browser.get(API + "map?set=documents&method=pca").status_code == 200
-        assert not (path / "explore").exists()
-        assert list((tmp_path / "cache/rowspace/maps").glob("a.space-*/default/documents/pca-0"))
-    finally:
-        path.chmod(0o755)
+    (path / "explore").touch()  # in the way of root too
+    assert browser.get(API + "map?set=documents&method=pca").status_code == 200
+    assert list((tmp_path / "cache/rowspace/maps").glob("a.space-*/default/documents/pca-0"))
 
 
 def test_words_of_a_file_have_a_map_in_the_cache(

@@ -203,7 +203,7 @@ def test_what_an_address_cannot_mean_is_told(browser: Browser, words: str) -> No
     context = browser.new_context()
     page = context.new_page()  # the browser itself logs the 400 as an error
     opened(page, words, "positions", method="sinusoidal", dim="1000000000")
-    page.wait_for_selector(".failed-line:has-text('dim is 1e+09')")
+    page.wait_for_selector(".failed-line:has-text('give 2 to 256')")
     context.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def _asked(client: TestClient, path: str, **params: Any) -> Any:
         answer = client.get(f"/explore/api/{path}", params=params)
         if answer.status_code != 202:
             return answer
+        time.sleep(0.05)
     raise AssertionError("it was still being made")
 
 

@@ -108,18 +108,34 @@ def test_the_loss_marks_the_present_place(browser: Browser, site: str) -> None:
         assert start < 50 < 250 < end
 
 
-def test_words_move_while_it_plays(browser: Browser, site: str, last: int) -> None:
+def test_words_move_while_it_plays_and_it_stops_at_the_end(
+    browser: Browser, site: str, last: int
+) -> None:
     with watched(browser) as page:
-        _open(page, site, f"#/training?step={last - 2}&word={WORD}")
+        _open(page, site, f"#/training?step=0&word={WORD}")
         ring = page.locator(".overlay .ring.pin")
-        before = ring.bounding_box()
+        ring.wait_for(state="attached")
+        before = ring.get_attribute("cx"), ring.get_attribute("cy")
         page.get_by_role("button", name="Play").click()
-        page.get_by_role("button", name="Pause").wait_for()
+        slider = "document.querySelector('.training input[type=range]').value"
+        page.wait_for_function(f"{slider} > 1.2")
+        page.get_by_role("button", name="Pause").click()
+        place = _slider(page)
+        assert place == round(place) and f"step={place:.0f}" in page.url
+        page.wait_for_function(
+            "([x, y]) => { const ring = document.querySelector('.overlay .ring.pin');"
+            " return Math.hypot(ring.getAttribute('cx') - x, ring.getAttribute('cy') - y) > 3 }",
+            arg=list(before),
+        )
+        slider_box = page.get_by_label("Step of the training")
+        slider_box.focus()
+        slider_box.press("End")
+        slider_box.press("ArrowLeft")
+        page.get_by_role("button", name="Play").click()
+        page.wait_for_function(f"{slider} == {last}")
         page.get_by_role("button", name="Play").wait_for()
-        assert _slider(page) == last
-        assert ring.bounding_box() != before
         page.get_by_role("button", name="Play").click()  # from the start again
-        page.wait_for_function("document.querySelector('.training input[type=range]').value < 5")
+        page.wait_for_function(f"{slider} < 5")
         page.get_by_role("button", name="Pause").click()
         assert _slider(page) < last
 

@@ -13,7 +13,10 @@ import httpx
 import pytest
 
 from tests.program import start
-from tests.serve.servers import wait_for
+from tests.serve.servers import connect, read_all, wait_for
+
+GRACE_SECONDS = 1
+"""What uvicorn gives connections, once it is told to end."""
 
 
 @contextlib.contextmanager
@@ -94,6 +97,18 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert process.wait(10) == -signal.SIGTERM
         with pytest.raises(httpx.HTTPError):
             running.result()
+
+
+def test_an_answer_that_is_read_slowly_is_sent_whole() -> None:
+    with _process(drain=60) as (process, address), connect(address) as slow:
+        slow.sendall(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        head = slow.recv(1000)
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{address}/ready").status_code == 503)
+        time.sleep(2 * GRACE_SECONDS)  # nothing is computed any more, and half is still unsent
+        assert process.poll() is None
+        assert len(head + read_all(slow)) > 1 << 24
+        assert process.wait(10) == 0
 
 
 def test_who_asks_nothing_waits_for_nothing() -> None:

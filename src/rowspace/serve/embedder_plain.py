@@ -71,6 +71,6 @@ class PlainEmbedder:
             return self.encoder.encode(work.texts)
         return encode_documents(self.encoder, work.texts)[0]
 
-    def most_tokens(self, inputs: Inputs) -> int:
+    def most_tokens(self, inputs: Inputs, on_truncate: str) -> int:
         """As `Embedder.most_tokens`."""
         return about_tokens(inputs, None)

@@ -68,6 +68,6 @@ class WordsEmbedder:
         """As `Embedder.embed`."""
         return [self.encoder.encode_rows(work.rows) for work in works]
 
-    def most_tokens(self, inputs: Inputs) -> int:
+    def most_tokens(self, inputs: Inputs, on_truncate: str) -> int:
         """As `Embedder.most_tokens`."""
         return about_tokens(inputs, None)

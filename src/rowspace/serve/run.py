@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -206,8 +207,15 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
+        if self.life.draining:
+            self.life.sending = sum(map(_is_sending, self.server_state.connections))
         self.should_exit = self.should_exit or self.life.is_over(self._drain)
         return await super().on_tick(counter)
+
+
+def _is_sending(connection: Any) -> bool:
+    """Whether some of an answer waits for its client to read."""
+    return bool(connection.transport.get_write_buffer_size())
 
 
 def _end() -> None:

@@ -18,7 +18,7 @@ export async function json(path, params = {}, options = {}) {
   return response.json();
 }
 
-/** The answer as bytes; or null with `onWait(state)` called while the server is still making it. */
+/** The answer as { buffer, headers }; `onWait(state)` is called while the server is still making it. */
 export async function binary(path, params = {}, options = {}) {
   for (;;) {
     const response = await request(path, params, options);
@@ -78,8 +78,10 @@ async function askForToken() {
   return Boolean(token);
 }
 
-function pause(milliseconds, signal) {
+/** Some milliseconds; an AbortError once `signal` is aborted. */
+export function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new DOMException("left", "AbortError"));
     const timer = setTimeout(resolve, milliseconds);
     signal?.addEventListener("abort", () => {
       clearTimeout(timer);

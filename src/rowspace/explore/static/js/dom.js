@@ -13,6 +13,12 @@ export function svg(tag, props = {}, ...children) {
   return filled(element, props, children);
 }
 
+/** Says of an element that it is the one among its like, as "page" or "true"; null: that it is not. */
+export function setCurrent(element, value) {
+  if (value) element.setAttribute("aria-current", value);
+  else element.removeAttribute("aria-current");
+}
+
 /** Put other children in an element. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child != null && child !== false));

@@ -3,12 +3,15 @@
 // it can be linked to.
 
 import * as api from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, setCurrent } from "./dom.js";
 import { startTheme } from "./theme.js";
 import { VIEWS } from "./views.js";
 
 const root = document.getElementById("view");
-let current = null; // { name, view }
+const links = new Map(); // of the menu, by the view's name
+let views = []; // those that there are
+let current = null; // { name, view, asked }: `view` is null while it opens, `asked` what it shows then
+let shown = null; // the address that is shown
 
 const app = {
   api,
@@ -17,7 +20,9 @@ const app = {
   params: () => readAddress().params,
   /** Go to a view. */
   go: (name, params = {}) => { location.hash = address(name, params); },
-  /** Change parameters of this view; null removes one. `push` makes a step that Back undoes. */
+  /** Ask anew what there is to look at. */
+  refresh: async () => { app.about = await api.json("about"); },
+  /** Change parameters of this view, while it is the one that is shown; null removes one. `push` makes a step that Back undoes. */
   set: (changes, { push = false } = {}) => {
     const { name, params } = readAddress();
     const hash = address(name, { ...params, ...changes });
@@ -31,50 +36,66 @@ start();
 
 async function start() {
   startTheme(document.getElementById("theme"));
+  document.querySelector(".skip").addEventListener("click", skip);
   try {
-    app.about = await api.json("about");
+    await app.refresh();
   } catch (error) {
     return tell(error);
   }
   const names = app.about.subjects.map((subject) => subject.name).join(" and ");
-  document.getElementById("name").textContent = names;
+  Object.assign(document.getElementById("name"), { textContent: names, title: names });
+  views = VIEWS.filter((view) => view.isThere(app.about));
+  for (const { name, title } of views) links.set(name, h("a", { href: address(name, {}) }, title));
+  fill(document.getElementById("views"), ...links.values());
   addEventListener("hashchange", show);
   addEventListener("popstate", show);
   await show();
 }
 
-let shown = null;
+/** The address is the view's, so that a link within the page must not change it. */
+function skip(event) {
+  event.preventDefault();
+  root.focus();
+}
 
 async function show() {
   if (location.hash === shown) return;
+  if (current) links.get(current.name).href = shown; // the menu leads back to what was left
   shown = location.hash;
   const { name, params } = readAddress();
-  const known = VIEWS.filter((view) => view.isThere(app.about));
-  const wanted = known.find((view) => view.name === name) ?? known[0];
-  drawNav(known, wanted);
+  const wanted = views.find((view) => view.name === name) ?? views[0];
+  for (const [one, link] of links) setCurrent(link, one === wanted.name && "page");
   document.title = `${wanted.title} · ${document.getElementById("name").textContent}`;
-  if (current?.name === wanted.name) return current.view.update(params);
-  current?.view.close();
-  current = null;
-  fill(root, h("p", { class: "loading", role: "status" }, "Loading…"));
-  try {
-    const module = await wanted.load();
-    fill(root);
-    current = { name: wanted.name, view: await module.default.open(root, app) };
-  } catch (error) {
-    tell(error);
-  }
+  if (current?.name !== wanted.name) {
+    current?.view?.close();
+    await open(wanted);
+  } else if (current.view) await current.view.update(params);
+  else current.asked = params;
 }
 
-function drawNav(views, wanted) {
-  const links = views.map((view) =>
-    h("a", { href: `#/${view.name}`, "aria-current": view === wanted ? "page" : null }, view.title));
-  fill(document.getElementById("views"), ...links);
+/** Open a view in a place of its own; one that is left before it is open is closed as soon as it is. */
+async function open(wanted) {
+  const mine = (current = { name: wanted.name, view: null, asked: null });
+  const place = h("div", {}, h("p", { class: "loading", role: "status" }, "Loading…"));
+  fill(root, place);
+  try {
+    const module = await wanted.load();
+    if (current !== mine) return;
+    fill(place);
+    const set = (...change) => { if (current === mine) app.set(...change); };
+    const view = await module.default.open(place, Object.assign(Object.create(app), { set }));
+    if (current !== mine) return view.close();
+    mine.view = view;
+    if (mine.asked) view.update(mine.asked);
+  } catch (error) {
+    if (current === mine) tell(error);
+  }
 }
 
 function tell(error) {
   console.warn(error);
-  fill(root, h("p", { class: "failed", role: "alert" }, error.message));
+  fill(root, h("div", { class: "failed", role: "alert" }, h("p", {}, error.message),
+    h("button", { type: "button", onclick: () => location.reload() }, "Try again")));
 }
 
 function readAddress() {

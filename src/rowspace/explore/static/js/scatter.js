@@ -1,17 +1,19 @@
 // Points on a plane, up to a million, drawn by regl-scatterplot with WebGL; a drawing above them has
 // labels, arrows, lines and rings. What the points are, it does not know.
 //
-//   const scatter = createScatter(container, { label, fit, onHover, onSelect, onLasso, onView });
+//   const scatter = createScatter(container, { label, fit, avoid, onHover, onSelect, onLasso, onView });
 //
-// With `fit` all points fill the container at zoom 1, else the square from -1 to 1 does.
-// The container has a size of its own. onHover(row | null), onSelect([row] | []) by click or tap,
-// onLasso(rows), onView({ x, y, zoom },
-// isAll) when what is seen has changed. Without WebGL the container
-// says so, `scatter.works` is false, and everything here can be called and does nothing.
+// The container has a size of its own. With `fit` all points fill it at zoom 1, else the square from -1
+// to 1 does. `avoid()` may give elements above the map under which no label is to lie. onHover(row |
+// null), onSelect([row] | []) by click or tap, onLasso(rows), onView({ x, y, zoom }, isAll) when what is
+// seen has changed. Without WebGL the container says so, `scatter.works` is false, and everything here
+// can be called and does nothing.
 //
-//   await scatter.draw(xy, { codes, values, colors, visible, view, transition })   xy is x0, y0, x1, y1,
-//                                    … in [-1, 1]; view: what is seen at first, else all; codes: an index into colors for each; or values: in [0, 1],
-//                                    NaN is grey; visible: for each colour, false where it is faint
+//   await scatter.draw(xy, { codes, values, colors, visible, view, frame, transition })
+//                                    xy is x0, y0, x1, y1, … in [-1, 1]; codes: an index into colors for
+//                                    each; or values: in [0, 1], NaN is grey; visible: for each colour,
+//                                    false where it is faint; view: what is seen at first, else all;
+//                                    frame: what `fit` fits instead, as for points that move
 //   await scatter.paint({ codes, values, colors, visible })   the same points in other colours
 //   scatter.setLabels([{ row | x, y, text, weight, kind, color }])  the heaviest have room; kinds, the
 //                                    first being drawn first: "pin" (always), "near", "area" and
@@ -35,14 +37,14 @@ import { createCamera } from "./scatter/camera.js";
 import { createOverlay } from "./scatter/overlay.js";
 import { drawDirectly } from "./scatter/direct.js";
 import { listen } from "./scatter/input.js";
-import { sampleOf } from "./scatter/sample.js";
+import { learn, sampleOf } from "./scatter/sample.js";
 import { drawPicture } from "./scatter/picture.js";
 import createScatterplot from "../vendor/regl-scatterplot.js";
 
 const RESTS = 160; // milliseconds after which a view that does not change rests
 
 /** See the top of this file. */
-export function createScatter(container, { label = "Map", fit = false, onHover, onSelect, onLasso, onView } = {}) {
+export function createScatter(container, { label = "Map", fit = false, avoid = () => [], onHover, onSelect, onLasso, onView } = {}) {
   container.classList.add("scatter");
   const canvas = h("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": label });
   fill(container, canvas);
@@ -54,9 +56,9 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
   });
   if (!plot) return withoutWebGL(container);
   drawDirectly(plot);
-  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], sample: null, moving: false, held: false, lasso: false, lassoing: false, placed: false, closed: false };
+  const state = { n: 0, xy: new Float32Array(), colors: [color("--accent")], codes: null, visible: null, selected: [], frame: null, sample: null, moving: false, last: 0, frames: [], held: false, lasso: false, lassoing: false, placed: false, closed: false };
   const camera = createCamera(plot, container);
-  const overlay = createOverlay(container, place);
+  const overlay = createOverlay(container, place, avoid);
   const endInput = listen(canvas, { camera, isLasso: () => state.lasso, onHold: hold });
   let resting = 0;
 
@@ -85,6 +87,9 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
 
   function moved() {
     if (state.closed || !state.n) return;
+    const now = performance.now();
+    if (state.moving && now - state.last < 1000) state.frames.push(now - state.last);
+    state.last = now;
     overlay.move();
     onHover?.(null);
     restSoon();
@@ -113,6 +118,8 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
       if (state.selected.length) plot.select(state.selected, { preventEvent: true });
     }
     state.moving = false;
+    if (learn(state.frames, state.sample?.length ?? state.n)) state.sample = sampleOf(state.n);
+    state.frames = [];
     plot.set(sizes());
     overlay.draw();
     onView?.(camera.view(), camera.isHome(camera.view()));
@@ -171,11 +178,13 @@ export function createScatter(container, { label = "Map", fit = false, onHover, 
       state.n = xy.length / 2;
       state.xy = xy;
       state.sample = sampleOf(state.n);
-      if (fit) camera.home(xy);
+      const frame = options.frame ?? xy, isReframed = fit && frame !== state.frame;
+      state.frame = frame;
+      if (isReframed) camera.home(frame);
       state.selected = [];
       plot.set(encoded(options));
       if (options.view) camera.setView(options.view);
-      else if ((first && !state.placed) || (fit && !first && !options.transition)) camera.reset();
+      else if ((first && !state.placed) || (isReframed && !first && !options.transition)) camera.reset();
       await drawn({ transition: Boolean(options.transition) && !reducedMotion() });
     },
     async paint(options) {

@@ -1,6 +1,7 @@
 // Light, dark, or as the system has it; kept in this browser.
 
 const KEY = "rowspace-theme";
+const NAMES = { system: "Auto", light: "Light", dark: "Dark" };
 const NEXT = { system: "light", light: "dark", dark: "system" };
 const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
@@ -9,8 +10,9 @@ const listeners = new Set();
 export function startTheme(button) {
   const show = (theme) => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = { system: "Auto", light: "Light", dark: "Dark" }[theme];
-    button.setAttribute("aria-label", `Colours: ${theme}. Change`);
+    button.textContent = NAMES[theme];
+    button.setAttribute("aria-label", `${NAMES[theme]} colours; change`);
+    button.title = theme === "system" ? "Light or dark as the system is" : `Always ${theme}`;
     for (const listener of listeners) listener();
   };
   button.addEventListener("click", () => {

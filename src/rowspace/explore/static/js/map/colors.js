@@ -9,7 +9,7 @@ const SHOWN = 14; // entries of a legend before "more"
 
 /** `onChange()` when the points are to be painted again. */
 export function createColors(root, onChange) {
-  const state = { by: "", title: "", data: null, lit: new Set(), all: false };
+  const state = { turn: 0, by: "", title: "", data: null, lit: new Set(), all: false };
 
   /** What scatter.draw and scatter.paint take. */
   function encoding() {
@@ -21,10 +21,12 @@ export function createColors(root, onChange) {
   }
 
   async function load(session, by, title) {
+    const turn = ++state.turn;
     Object.assign(state, { by, title, data: null, lit: new Set(), all: false, open: null });
     if (by && by !== "none") {
       const { buffer } = await session.bytes("colors.bin", { by });
       const about = await session.ask("colors", { by });
+      if (turn !== state.turn) return; // another was chosen meanwhile
       state.data = about.kind === "number"
         ? { ...about, values: new Float32Array(buffer) }
         : { ...about, ...categories(new Uint16Array(buffer), about.names) };

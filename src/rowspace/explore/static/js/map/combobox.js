@@ -15,11 +15,11 @@ export function createCombobox({ input, suggest, onTake, onEnter }) {
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, autocomplete: "off", spellcheck: "false" })) {
     input.setAttribute(name, value);
   }
-  let points = [], active = -1, asking = null;
+  let points = [], active = -1, asking = null, taken = null; // what Enter was pressed on needs no suggestions
   const look = debounced(async () => {
     const text = input.value.trim();
     asking?.abort();
-    if (!text || document.activeElement !== input) return close();
+    if (!text || text === taken || document.activeElement !== input) return close();
     asking = new AbortController();
     try {
       show(await suggest(text, asking.signal));
@@ -59,7 +59,7 @@ export function createCombobox({ input, suggest, onTake, onEnter }) {
     onTake(point);
   }
 
-  input.addEventListener("input", look);
+  input.addEventListener("input", () => { taken = null; look(); });
   input.addEventListener("blur", () => { asking?.abort(); close(); });
   input.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
@@ -71,7 +71,12 @@ export function createCombobox({ input, suggest, onTake, onEnter }) {
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (active >= 0) take(active);
-      else { asking?.abort(); close(); onEnter?.(input.value.trim()); }
+      else {
+        asking?.abort();
+        close();
+        taken = input.value.trim();
+        onEnter?.(taken);
+      }
     } else if (event.key === "Escape" && !list.hidden) {
       event.stopPropagation();
       close();

@@ -27,21 +27,27 @@ export function ramp() {
     const t = i / (STEPS - 1);
     const hue = 285 - 190 * (dark ? t : 1 - t); // violet, blue, green, yellow
     const light = dark ? 0.45 + 0.47 * t : 0.84 - 0.52 * t;
-    return fromOklch(light, 0.09 + 0.06 * Math.sin(Math.PI * t), hue);
+    return fromOklch(light, 0.1 + 0.03 * Math.sin(Math.PI * t), hue);
   });
 }
 
-/** Björn Ottosson's OKLab (2020), as "#rrggbb". */
+/** A colour of OKLab (Björn Ottosson 2020) as "#rrggbb", less vivid where the screen has none such. */
 function fromOklch(light, chroma, hue) {
+  const linear = toLinear(light, chroma, hue);
+  if (chroma > 0 && linear.some((value) => value < 0 || value > 1)) return fromOklch(light, chroma - 0.004, hue);
+  return hex(linear.map((value) => 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055)));
+}
+
+function toLinear(light, chroma, hue) {
   const a = chroma * Math.cos((hue * Math.PI) / 180), b = chroma * Math.sin((hue * Math.PI) / 180);
   const l = (light + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (light - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const s = (light - 0.0894841775 * a - 1.291485548 * b) ** 3;
-  return hex([
+  return [
     4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
     -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
     -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
-  ].map((linear) => 255 * (linear <= 0.0031308 ? 12.92 * linear : 1.055 * linear ** (1 / 2.4) - 0.055)));
+  ];
 }
 
 function mixed(one, other, share) {

@@ -17,12 +17,14 @@ export function createPins(root, { session, onGo, onChange, onPoint, onSearch, s
   let open = null;
   let k = HOW_MANY[0];
 
-  async function add(row) {
+  async function add(row, { focus = false } = {}) {
     const old = pins.find((pin) => pin.row === row);
     const [details] = old ? [old.details] : await session().details([row]);
     const pin = old ?? { row, key: keyOf(details), label: details.label, details, neighbors: null };
     pins = [pin, ...pins.filter((other) => other.row !== row)].slice(0, MOST);
-    await show(pin);
+    const shown = show(pin);
+    if (focus) root.querySelector("h2")?.focus(); // before its neighbours are known
+    await shown;
     return pin;
   }
 
@@ -89,7 +91,6 @@ export function createPins(root, { session, onGo, onChange, onPoint, onSearch, s
     pins: () => pins,
     open: () => open,
     clear() { pins = []; open = null; draw(); },
-    focus: () => root.querySelector("h2")?.focus(),
   };
 }
 

@@ -3,21 +3,28 @@
 /** Questions about the points of a set; `where()` gives { subject, set, model, fingerprint }. */
 export function createSession(api, where) {
   const known = new Map(); // row -> label, for as long as the set is the same
+  const ended = new AbortController();
+  const untilEnd = ({ signal, ...options } = {}) => ({ ...options, signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal });
 
   async function ask(path, params = {}, options = {}) {
     for (;;) { // what takes long is made elsewhere and answered later
-      const answer = await api.json(path, { ...where(), ...params }, options);
+      const answer = await api.json(path, { ...where(), ...params }, untilEnd(options));
       if (answer?.state !== "computing") return answer;
-      await new Promise((resolve) => setTimeout(resolve, 700));
+      await api.pause(700, ended.signal);
     }
   }
 
   const session = {
     ask,
-    bytes: (path, params, options) => api.binary(path, { ...where(), ...params }, options),
+    bytes: (path, params, options) => api.binary(path, { ...where(), ...params }, untilEnd(options)),
     find: (q, k, options) => remembered(ask("find", { q, k }, options)),
     neighbors: (row, k, options) => remembered(ask("neighbors", { row, k }, options)),
-    analogy: (a, b, c, k = 10) => ask("analogy", { a, b, c, k }),
+    /** a - b + c of words, or of the texts that each term finds first. */
+    async analogy(a, b, c, k = 10) {
+      if (where().set === "words") return ask("analogy", { a, b, c, k });
+      const [first, second, third] = await Promise.all([a, b, c].map(rowFor));
+      return ask("analogy", { a: first, b: second, c: third, k });
+    },
     details: async (rows) => (rows.length ? api.json("points", {}, { body: { ...given(), rows } }) : []),
     export: (rows, method, name) => api.download("export", { ...given(), rows, method }, name),
     /** Labels of rows, by row. */
@@ -35,8 +42,15 @@ export function createSession(api, where) {
       const [details] = await session.details([first.row]);
       return keyOf(details) === key ? first.row : null;
     },
-    forget: () => known.clear(),
+    /** What is still asked is asked no longer. */
+    end: () => ended.abort(),
   };
+
+  async function rowFor(term) {
+    const [found] = await session.find(term, 1);
+    if (!found) throw new Error(`Nothing is found for “${term}”; search for it to see what there is.`);
+    return found.row;
+  }
 
   async function remembered(answer) {
     const points = await answer;

@@ -4,7 +4,6 @@ import { fill, h } from "../dom.js";
 
 /** Puts it into `root`; `onChoice({ set | method | color | model | subject })` can be set. */
 export function layoutOf(root) {
-  addStyle();
   const button = (props, text) => h("button", { type: "button", class: "quiet", ...props }, text);
   const parts = {
     onChoice: null,
@@ -15,6 +14,7 @@ export function layoutOf(root) {
     saveButton: button({ title: "Save what is seen as a PNG" }, "Save picture"),
     frame: h("div", { class: "frame" }),
     legend: h("section", { class: "legend", "aria-label": "Colours", hidden: true }),
+    measured: h("p", { class: "measured", hidden: true }),
     tip: h("div", { class: "tip", hidden: true, "aria-hidden": "true" }),
     zoomIn: button({ "aria-label": "Zoom in", title: "Zoom in (+)" }, "+"),
     zoomOut: button({ "aria-label": "Zoom out", title: "Zoom out (−)" }, "−"),
@@ -28,13 +28,14 @@ export function layoutOf(root) {
     progress: h("div", { class: "progress", role: "status", hidden: true }),
   };
   parts.searchField = h("div", { class: "search", role: "search" }, parts.search, h("kbd", { "aria-hidden": "true" }, "/"));
+  parts.zoom = h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, parts.zoomIn, parts.zoomOut, parts.zoomAll);
   parts.side = h("aside", { class: "side", "aria-label": "Points", hidden: true }, parts.analogy, parts.pins, parts.found, parts.lasso);
   fill(root, h("div", { class: "map" },
     h("h1", { class: "visually-hidden" }, "Map"),
     h("div", { class: "tools" }, parts.searchField, parts.selects, h("div", { class: "acts" }, parts.analogyButton, parts.lassoButton, parts.saveButton)),
     parts.wrong,
     h("div", { class: "body" },
-      h("div", { class: "stage" }, parts.frame, parts.legend, h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, parts.zoomIn, parts.zoomOut, parts.zoomAll), parts.tip, parts.progress),
+      h("div", { class: "stage" }, parts.frame, parts.measured, parts.legend, parts.zoom, parts.tip, parts.progress),
       parts.side),
     parts.live));
   return Object.assign(parts, {
@@ -70,9 +71,4 @@ function showError(root, text) {
   root.hidden = text == null;
   if (text == null) return;
   fill(root, h("span", {}, text), h("button", { type: "button", class: "cross", "aria-label": "Close this message", onclick: () => { root.hidden = true; } }, "×"));
-}
-
-function addStyle() {
-  if (document.querySelector("link[href='css/map.css']")) return;
-  document.head.append(h("link", { rel: "stylesheet", href: "css/map.css" }));
 }

@@ -20,8 +20,11 @@ function widthOf(text, { size, weight }) {
   return pen.measureText(text).width;
 }
 
-/** The drawing of a container; `place(item)` tells where a row, or { x, y }, is on it. */
-export function createOverlay(container, place) {
+/**
+ * The drawing of a container; `place(item)` tells where a row, or { x, y }, is on it, `avoid()` which
+ * elements no label may lie under.
+ */
+export function createOverlay(container, place, avoid) {
   const root = svg("svg", { class: "overlay", "aria-hidden": "true" });
   container.append(root);
   const state = { labels: [], arrows: [], marks: [], items: [], from: null };
@@ -77,7 +80,7 @@ export function createOverlay(container, place) {
   }
 
   function texts([width, height]) {
-    const taken = [], shown = [];
+    const taken = covered(), shown = [];
     const order = [...state.labels].sort((a, b) => heavy(b) - heavy(a));
     for (const label of order) {
       const at = place(label.row ?? label);
@@ -89,6 +92,14 @@ export function createOverlay(container, place) {
       shown.push(text);
     }
     return shown.reverse();
+  }
+
+  function covered() {
+    const frame = container.getBoundingClientRect();
+    return avoid().filter(({ hidden }) => !hidden).map((element) => {
+      const { left, top, right, bottom } = element.getBoundingClientRect();
+      return [left - frame.left, top - frame.top, right - frame.left, bottom - frame.top];
+    });
   }
 
   return {

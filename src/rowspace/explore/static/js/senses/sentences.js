@@ -1,6 +1,6 @@
 // Senses as a list: how many, what is near, typical sentences with the word marked, then all of them.
 
-import { fill, h } from "../dom.js";
+import { fill, h, setCurrent } from "../dom.js";
 import { senseMark } from "./sense_map.js";
 
 /** A sentence as nodes, its word marked. */
@@ -16,7 +16,7 @@ export function createSentences({ onChoose }) {
     element,
     show(result) { found = result; fill(element, ...found.senses.map(card)); },
     choose(row, { scroll = false } = {}) {
-      for (const button of element.querySelectorAll("[data-row]")) button.toggleAttribute("aria-current", Number(button.dataset.row) === row);
+      for (const button of element.querySelectorAll("[data-row]")) setCurrent(button, Number(button.dataset.row) === row && "true");
       const own = element.querySelector(`[data-row="${row}"]`);
       if (!scroll || !own) return;
       own.closest("details")?.setAttribute("open", "");

@@ -1,6 +1,6 @@
 // A text as a line of tokens, each a button with its id; one has the focus, the arrow keys move it.
 
-import { fill, h } from "../dom.js";
+import { fill, h, setCurrent } from "../dom.js";
 
 const COLORS = 12;
 
@@ -44,7 +44,7 @@ export function createChips({ onPoint, onChoose }) {
   function mark() {
     buttons.forEach((button, place) => {
       button.tabIndex = place === chosen ? 0 : -1;
-      button.toggleAttribute("aria-current", place === chosen);
+      setCurrent(button, place === chosen && "true");
     });
   }
 

@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { createCombobox } from "../map/combobox.js";
 import { ramp } from "../map/palette.js";
 import { createScatter } from "../scatter.js";
-import { addStyles } from "../style.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { showHow, showOverview, showPoint, showRanked } from "../compare/lists.js";
 import { drawChoices, layoutOf } from "../compare/shell.js";
@@ -15,9 +15,9 @@ const SIDES = ["a", "b"];
 
 export default {
   async open(root, app) {
-    await addStyles("map", "compare");
+    await loadStyles("map", "compare");
     const view = new CompareView(root, app);
-    await view.show(app.params());
+    view.show(app.params());
     return { update: (params) => view.show(params), close: () => view.close() };
   },
 };
@@ -28,7 +28,7 @@ class CompareView {
     this.parts = layoutOf(root);
     this.near = new Map(); // i -> the answer
     this.scatters = Object.fromEntries(SIDES.map((side) => [side, createScatter(this.parts[side].frame, {
-      label: `Map of ${side.toUpperCase()}`, onHover: (i) => this.point(i), onSelect: ([i]) => i != null && this.choose(i),
+      label: `Map of ${side.toUpperCase()}`, fit: true, onHover: (i) => this.point(i), onSelect: ([i]) => i != null && this.choose(i),
     })]));
     this.parts.onChoice = (changes) => { app.set({ ...this.shown, point: null, ...changes }, { push: true }); return this.show(app.params()); };
     const suggest = async (text) => this.suggested(text.toLowerCase()).map((i) => ({ row: i, label: this.labels[i] }));
@@ -68,10 +68,11 @@ class CompareView {
     this.near.clear();
     const floats = new Float32Array(buffer), n = this.about.n;
     this.xy = { a: floats.subarray(0, 2 * n), b: floats.subarray(2 * n, 4 * n) };
+    this.frame = floats.subarray(0, 4 * n); // of both, so that a place is the same in either
     this.overlaps = floats.subarray(4 * n);
     this.hovered = this.chosen = null;
     this.describe();
-    await Promise.all(SIDES.map((side) => this.scatters[side].draw(this.xy[side], this.encoding())));
+    await Promise.all(SIDES.map((side) => this.scatters[side].draw(this.xy[side], { ...this.encoding(), frame: this.frame })));
     this.mark();
   }
 

@@ -3,6 +3,7 @@
 
 import { fill, h } from "../dom.js";
 import { createScatter } from "../scatter.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { arrowsOf, createAnalogy } from "../map/analogy.js";
 import { createColors } from "../map/colors.js";
@@ -14,15 +15,18 @@ import { createResults, showLasso } from "../map/found.js";
 import { createSession } from "../map/session.js";
 import { layoutOf } from "../map/shell.js";
 import { readKeys, readView, writeKeys, writeView } from "../map/links.js";
+import { MEANING, toldOf } from "../map/measured.js";
 import { savePicture } from "../map/save.js";
 
 const PATIENCE = 150; // milliseconds that a map waits for its colours
+const FEW = 40; // points whose groups need no names
 const QUICK = "pca"; // the layout that is made in a moment
 
 export default {
   async open(root, app) {
+    await loadStyles("map");
     const view = new MapView(root, app);
-    await view.show(app.params());
+    view.show(app.params()); // which may take minutes; the page can be left meanwhile
     return { update: (params) => view.show(params), close: () => view.close() };
   },
 };
@@ -36,7 +40,7 @@ class MapView {
     this.hovered = null; // { row, rows }
     const parts = (this.parts = layoutOf(root));
     this.scatter = createScatter(parts.frame, {
-      label: "Map", fit: true, onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
+      label: "Map", fit: true, avoid: () => [parts.legend, parts.zoom, parts.measured], onHover: (row) => this.hover.over(row), onSelect: (rows) => this.clicked(rows),
       onLasso: (rows) => this.lassoed(rows), onView: (view, isAll) => this.viewed(view, isAll),
     });
     const session = () => this.session;
@@ -70,7 +74,7 @@ class MapView {
         this.showAnalogy(params, before, other),
       ]);
     } catch (error) {
-      this.status(null);
+      if (error.name !== "AbortError") this.status(null); // else another state is on its way
       this.fail(error);
     }
   }
@@ -105,6 +109,7 @@ class MapView {
     this.set = set;
     this.method = wanted.method;
     if (other) {
+      this.session?.end();
       this.session = createSession(this.app.api, () => this.where);
       this.pins.clear();
       this.found.clear();
@@ -112,6 +117,8 @@ class MapView {
       this.labels.clear();
       this.answer = null;
     }
+    this.parts.measured.hidden = true;
+    this.parts.measured.title = MEANING;
     this.showChoices(wanted);
     this.scatter.canvas.setAttribute?.("aria-label", `Map of ${set.n.toLocaleString("en")} ${set.id}. Arrow keys move it, plus and minus zoom, 0 shows all.`);
     if (!this.scatter.works) return;
@@ -119,12 +126,26 @@ class MapView {
     const { signal } = (this.loading = new AbortController());
     const coloring = other ? this.colors.load(this.session, wanted.color, capital(wanted.color)) : Promise.resolve();
     const colored = coloring.then(() => true);
-    const drawn = await this.drawMeanwhile(set, other, signal);
+    const drawn = await this.drawMeanwhile(set, other, coloring, signal);
     const hadColors = await this.draw(this.method, { set, view, colored, transition: !other || drawn, signal });
     this.status(null);
+    this.tellLayout(set, this.method, isDefault, signal).catch((error) => this.fail(error));
     if (hadColors) return;
     await coloring;
     await this.scatter.paint(this.colors.encoding());
+  }
+
+  /** How the map was made and how good it is, which is known only then. */
+  async tellLayout(set, method, isKnown, signal) {
+    let layout = set.layouts?.find((one) => one.method === method);
+    if (!isKnown || !layout?.ready) {
+      const sets = await this.session.ask("sets", {}, { signal });
+      layout = sets.find(({ id }) => id === set.id)?.layouts.find((one) => one.method === method);
+    }
+    if (signal.aborted || !layout?.ready) return;
+    this.told = toldOf(layout, set.n);
+    this.parts.measured.textContent = this.told;
+    this.parts.measured.hidden = false;
   }
 
   showChoices(wanted) {
@@ -132,10 +153,12 @@ class MapView {
   }
 
   /** While a layout is made that takes long, the quickest is shown; whether it was. */
-  async drawMeanwhile(set, other, signal) {
+  async drawMeanwhile(set, other, coloring, signal) {
     const isReady = (wanted) => set.layouts?.find(({ method }) => method === wanted)?.ready;
     if (!other || this.method === QUICK || isReady(this.method) || isReady(QUICK) === undefined) return false;
     await this.draw(QUICK, { set, colored: false, transition: false, signal });
+    this.isMeanwhile = true;
+    coloring.then(() => this.isMeanwhile && this.scatter.paint(this.colors.encoding())).catch(() => {}); // load tells of it
     return true;
   }
 
@@ -145,6 +168,7 @@ class MapView {
     const onWait = (state) => this.status(`${label} of ${set.n.toLocaleString("en")} ${set.id}: ${state.message}`, state.share);
     const { buffer } = await this.session.bytes("map", { method }, { onWait, signal });
     const hadColors = await Promise.race([colored, new Promise((resolve) => setTimeout(resolve, PATIENCE, false))]);
+    this.isMeanwhile = false;
     await this.scatter.draw(new Float32Array(buffer), { ...this.colors.encoding(), view, transition });
     if (!performance.getEntriesByName("map-drawn").length) performance.mark("map-drawn");
     this.mark();
@@ -155,6 +179,7 @@ class MapView {
 
   /** Names of groups, which may take longer than the map. */
   async nameAreas(method, signal) {
+    if (this.set.n <= FEW) return; // each has its own name
     const [coarse, fine] = await Promise.all([0, 1].map((level) => this.session.ask("labels", { method, level }, { signal })));
     if (!signal.aborted) this.labels.setAreas(coarse, fine);
   }
@@ -196,9 +221,9 @@ class MapView {
 
   async pin(row, { focus = false } = {}) {
     try {
-      await this.pins.add(row);
-      this.bringIntoView([row]);
-      if (focus) this.pins.focus();
+      const added = this.pins.add(row, { focus });
+      this.bringIntoView(row);
+      await added;
       this.say(`${this.pins.open().label}, pinned`);
     } catch (error) {
       this.fail(error);
@@ -320,11 +345,11 @@ class MapView {
     this.labels.setNamed(unique(named));
   }
 
-  bringIntoView(rows) {
+  bringIntoView(row) {
     const { width, height } = this.scatter.container.getBoundingClientRect();
-    const out = rows.some((row) => { const at = this.scatter.screen(row); return at && (at[0] < 20 || at[1] < 20 || at[0] > width - 20 || at[1] > height - 20); });
-    if (!out) return;
-    const [x, y] = this.scatter.at(rows[0]);
+    const at = this.scatter.screen(row);
+    if (!at || (at[0] > 20 && at[1] > 20 && at[0] < width - 20 && at[1] < height - 20)) return;
+    const [x, y] = this.scatter.at(row);
     this.scatter.setView({ x, y, zoom: this.scatter.view().zoom }, { transition: true });
   }
 
@@ -368,7 +393,7 @@ class MapView {
 
   /** The set has changed: ask anew what there is, and show the same. */
   async reload() {
-    this.app.about = await this.app.api.json("about");
+    await this.app.refresh();
     this.subjects = this.app.about.subjects;
     this.where = null;
     await this.show(this.app.params());
@@ -406,12 +431,14 @@ class MapView {
 
   caption() {
     const name = this.subjects[this.where.subject].name;
-    const label = methodsOf(this.set).find(({ method }) => method === this.method).label;
-    return { name, set: this.set, method: label, model: this.where.model };
+    const { label } = methodsOf(this.set).find(({ method }) => method === this.method);
+    return { name, set: this.set, method: this.parts.measured.hidden ? label : this.told, model: this.where.model };
   }
 
   close() {
     this.closed = true;
+    this.isMeanwhile = false;
+    this.session?.end();
     removeEventListener("keydown", this.onKey);
     this.loading?.abort();
     this.endTheme();

@@ -1,6 +1,6 @@
 // Positions: how models are told which token stands where, one method at a time.
 
-import { fill, h } from "../dom.js";
+import { fill, h, setCurrent } from "../dom.js";
 import { alibi } from "../positions/alibi.js";
 import { extrapolation } from "../positions/extrapolation.js";
 import { overview } from "../positions/overview.js";
@@ -16,16 +16,17 @@ export default {
   title: "Positions",
   async open(root, app) {
     await loadStyles("plot", "positions");
-    const tabs = h("nav", { class: "methods-nav", "aria-label": "Methods of position" });
+    const tabs = METHODS.map(({ id, name }) => h("a", { href: `#/positions?method=${id}` }, name));
     const place = h("div", {});
     let section = null;
-    fill(root, h("div", { class: "page positions" }, h("h1", {}, "Positions: which token stands where"), tabs, place));
+    fill(root, h("div", { class: "page positions" }, h("h1", {}, "Positions: which token stands where"),
+      h("nav", { class: "methods-nav", "aria-label": "Methods of position" }, ...tabs), place));
     update(app.params());
     return { update, close: () => section?.close() };
 
     function update({ method }) {
       const wanted = METHODS.find((one) => one.id === method) ?? overview;
-      fill(tabs, ...METHODS.map((one) => h("a", { href: `#/positions?method=${one.id}`, "aria-current": one === wanted ? "page" : null }, one.name)));
+      tabs.forEach((tab, i) => setCurrent(tab, METHODS[i] === wanted && "page"));
       section?.close();
       section = wanted.create ? wanted.create() : createSection(wanted, app);
       fill(place, section.element);

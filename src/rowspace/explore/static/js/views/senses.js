@@ -30,7 +30,7 @@ function createView(root, app) {
   const map = createSenseMap({ onChoose: (row) => choose(row, true), onPoint: (row) => list.choose(row ?? chosen) });
   const list = createSentences({ onChoose: (row) => choose(row) });
   const comparison = createComparison({ params, onChange: (changes) => app.set(changes), ask: (body) => app.api.json(`senses/compare?subject=${subject}`, {}, { body: { ...body, model: params.model } }) });
-  let running = null, chosen = null;
+  let running = null, chosen = null, shown = {};
   count.value = params.n ?? "";
   fill(results, h("div", { class: "sense-left" }, map.element, reason), list.element);
   fill(root, h("div", { class: "page senses" }, h("h1", {}, "A vector for each place a word stands in"),
@@ -43,15 +43,23 @@ function createView(root, app) {
   return { update, close() { end(); map.close(); comparison.close(); } };
 
   function update(now) {
-    if ((now.word ?? "") === word.value) return;
+    comparison.update(now);
+    if (["word", "n", "hidden"].every((name) => (now[name] ?? "") === (shown[name] ?? ""))) return;
     word.value = now.word ?? "";
-    if (word.value && hasPassages) start();
+    count.value = now.n ?? "";
+    hidden.checked = now.hidden === "1";
+    if (word.value && hasPassages) return start();
+    end();
+    shown = {};
+    results.hidden = true;
+    settle("");
   }
 
   async function start(push = false) {
     end();
     const mine = (running = { id: null, control: new AbortController() });
-    app.set({ word: word.value, n: count.value || null, hidden: hidden.checked ? "1" : null }, { push });
+    shown = { word: word.value, n: count.value || null, hidden: hidden.checked ? "1" : null };
+    app.set(shown, { push });
     tell("Looking for it…", 0);
     try {
       const body = { word: word.value, model: params.model ?? null, sentences: own.value.trim() ? own.value : null, n_senses: count.value ? Number(count.value) : null, hidden: hidden.checked };

@@ -15,7 +15,7 @@ export default {
   async open(root, app) {
     await loadStyles("plot", "tokens");
     const view = createView(root, app);
-    await view.update(app.params());
+    view.update(app.params());
     return view;
   },
 };

@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { createCombobox } from "../map/combobox.js";
 import { categoryColors } from "../map/palette.js";
 import { createScatter } from "../scatter.js";
-import { addStyles } from "../style.js";
+import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { createLossPlot, epochs } from "../training/loss.js";
 import { createNeighborTable } from "../training/neighbors.js";
@@ -17,36 +17,65 @@ const LABELLED = 160;
 
 export default {
   async open(root, app) {
-    await addStyles("map", "training");
-    const view = new TrainingView(root, app);
-    await view.load();
-    return { update: (params) => view.show(params), close: () => view.close() };
+    await loadStyles("map", "training");
+    let view = new TrainingView(root, app);
+    view.open();
+    return { update, close: () => view.close() };
+
+    function update(params) {
+      if (view.isOf(params)) return view.show(params);
+      view.close();
+      view = new TrainingView(root, app);
+      return view.open();
+    }
   },
 };
 
 class TrainingView {
   constructor(root, app) {
     this.app = app;
-    const subjects = app.about.subjects, asked = Number(app.params().subject ?? -1);
-    this.subject = subjects[asked]?.has?.training ? asked : subjects.findIndex((one) => one.has?.training);
+    this.subject = subjectOf(app, app.params());
     this.model = app.params().model ?? "";
     this.place = 0;
     this.row = null;
     this.leaving = new AbortController();
     this.parts = layoutOf(root);
+    this.chooseSubject();
     this.scatter = createScatter(this.parts.frame, {
-      label: "Words during training", onHover: (row) => this.hover(row), onSelect: ([row]) => row != null && this.choose(row),
+      label: "Words during training", fit: true, onHover: (row) => this.hover(row), onSelect: ([row]) => row != null && this.choose(row),
     });
+  }
+
+  isOf(params) {
+    return subjectOf(this.app, params) === this.subject && (params.model ?? "") === this.model;
+  }
+
+  /** Where more than one has a history, which of them. */
+  chooseSubject() {
+    const trained = this.app.about.subjects.map(({ name, has }, i) => ({ name, i, has })).filter(({ has }) => has?.training);
+    this.parts.of.hidden = trained.length < 2;
+    fill(this.parts.subject, ...trained.map(({ name, i }) => h("option", { value: i, selected: i === this.subject }, name)));
+    this.parts.subject.addEventListener("change", () => this.app.go("training", { subject: this.parts.subject.value }));
   }
 
   where(more = {}) {
     return { subject: this.subject, model: this.model, ...more };
   }
 
+  async open() {
+    try {
+      await this.load();
+      await this.show(this.app.params());
+    } catch (error) {
+      this.progress(null);
+      this.fail(error);
+    }
+  }
+
   async load() {
     const { api } = this.app, { parts } = this;
     const signal = this.leaving.signal;
-    this.about = await api.json("training", this.where());
+    this.about = await api.json("training", this.where(), { signal });
     const { words, steps } = this.about;
     this.index = new Map(words.map((word, row) => [word, row]));
     this.last = steps.length - 1;
@@ -59,15 +88,18 @@ class TrainingView {
     const { buffer } = await api.binary("training/places", this.where(), { signal, onWait: (state) => this.progress(state) });
     this.progress(null);
     this.places = createPlaces(new Float32Array(buffer), words.length);
-    this.groups = await api.json("training/groups", this.where());
+    this.frame = this.places.at(this.last).slice();
+    this.groups = await api.json("training/groups", this.where(), { signal });
+    parts.play.disabled = parts.slider.disabled = parts.search.disabled = false;
     this.player = createPlayer({ last: this.last, onMove: (place) => this.moveTo(place), onStop: () => this.stopped() });
     this.describe();
     this.listen();
-    await this.show(this.app.params());
   }
 
   /** Show what an address says. */
   async show(params) {
+    if (!this.player) return; // shown when it is loaded
+    this.parts.wrong.hidden = true;
     this.player.stop({ quiet: true });
     this.buttons();
     const step = params.step == null ? this.last : Number(params.step);
@@ -91,7 +123,7 @@ class TrainingView {
       let drawn = null;
       while (drawn !== this.place && !this.closed) {
         drawn = this.place;
-        await this.scatter.draw(this.places.at(drawn).slice(), this.encoding());
+        await this.scatter.draw(this.places.at(drawn).slice(), { ...this.encoding(), frame: this.frame });
         this.annotate();
       }
     } finally {
@@ -204,6 +236,7 @@ class TrainingView {
 
   describe() {
     const colors = (this.colors = categoryColors(this.groups.names));
+    for (const part of this.parts.later) part.hidden = false;
     fill(this.parts.groups, ...this.groups.names.map((name, i) => h("li", {}, h("span", { class: "dot", style: { background: colors[i] } }), name)));
     const { words, steps, dim } = this.about;
     this.parts.how.textContent = `${words.length.toLocaleString("en")} frequent words at ${steps.length} moments of training. The end is laid out by ${this.groups.method} of their ${dim} dimensions. At each moment a word stands amid the places that its ${Math.min(this.groups.k, words.length - 1)} nearest words of that moment have in that layout. So chance holds it near the centre before training, and it comes to its group as it finds its neighbours.`;
@@ -228,6 +261,12 @@ class TrainingView {
     this.endTheme?.();
     this.scatter.close();
   }
+}
+
+/** The number of the subject that parameters mean, where they are left out the first that has a history. */
+function subjectOf(app, params) {
+  const { subjects } = app.about, asked = Number(params.subject ?? -1);
+  return subjects[asked]?.has?.training ? asked : subjects.findIndex((one) => one.has?.training);
 }
 
 function compact(number) {
