@@ -73,9 +73,9 @@ class LayoutRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """Coordinates, and how they were made."""
+    """Coordinates, and how they were made. Equal to itself alone."""
 
     places: NDArray[np.float32]
     """(n, 2) in [-1, 1]."""
