@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from rowspace.search import space as space_file
+from rowspace.search.snapshot import take_snapshot
 from rowspace.search.space import Space, open_space
 from rowspace.serve.run import running
 from rowspace.serve.served import Served
@@ -57,7 +58,7 @@ def test_a_space_that_is_read_anew_holds_up_nobody_else(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go = threading.Event(), threading.Event()
-    take = space_file.take_snapshot
+    take = take_snapshot
 
     def slow(*given: Any) -> Any:
         begun.set()
