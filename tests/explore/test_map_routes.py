@@ -272,6 +272,22 @@ def test_a_page_with_an_old_fingerprint_is_told_to_load_again(
     assert post(browser, "points", body).status_code == 409
 
 
+def test_a_page_whose_version_is_removed_while_it_is_read_is_told_to_load_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = open_subject(path)
+    with client(subject) as browser:
+        before = subject.sets_of(None)
+        monkeypatch.setattr(subject, "sets_of", lambda model: before)  # just before the write
+        space = open_space(path)
+        space.delete(["d3"])
+        space.compact()
+        answer = browser.get(API + "colors.bin?set=passages&by=year")
+        assert answer.status_code == 409
+        message = answer.json()["error"]["message"]
+        assert message == "a.space has changed meanwhile; load the page again"
+
+
 def test_each_model_has_its_own_map(browser: TestClient, path: Path) -> None:
     first = places(browser.get(API + "map?set=documents&method=pca"))
     open_space(path).add_model("other", OtherEncoder())

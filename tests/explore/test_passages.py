@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rowspace.errors import SpaceError
+from rowspace.errors import SpaceChangedError
 from rowspace.explore.documents import DocumentPoints, groups_of
 from rowspace.explore.passages import PassagePoints
 from rowspace.explore.subject import Subject
@@ -260,5 +260,7 @@ def test_points_of_a_version_that_is_gone_say_so(tmp_path: Path) -> None:
     points.vectors(np.array([0]))
     space.delete(["d3"])
     space.compact()
-    with pytest.raises(SpaceError, match=r"f\.space has changed meanwhile; load the page again"):
+    with pytest.raises(
+        SpaceChangedError, match=r"f\.space has changed meanwhile; load the page again"
+    ):
         points.details(np.arange(len(points)))

@@ -13,7 +13,7 @@ from rowspace.explore.asked import AskedMap
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.colors import Colors, cluster_colors, field_colors
 from rowspace.explore.jobs import Computing
-from rowspace.explore.points import Points
+from rowspace.explore.points import Points, return_read_memory
 from rowspace.explore.replies import computing, tagged, tagged_json
 from rowspace.explore.subject import Subject
 
@@ -52,6 +52,7 @@ class Palette:
         with self._lock:
             if key not in self._known:
                 self._known[key] = field_colors(points.values(by), points.fields[by])
+                return_read_memory()
             while len(self._known) > _KEEP:
                 del self._known[next(iter(self._known))]
             return self._known[key]

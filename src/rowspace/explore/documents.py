@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.explore.passages import LENGTH, PassagePoints, details, fingerprint, label
-from rowspace.explore.points import BLOCK, Matrix, Rows
+from rowspace.explore.points import BLOCK, Matrix, Rows, return_read_memory
 from rowspace.explore.space_vectors import best_of, scratch
 from rowspace.explore.units import nearest_units
 from rowspace.search.index.exact import Mask, normalize_rows
@@ -93,7 +93,9 @@ class DocumentPoints:
     @functools.cached_property
     def _grouped(self) -> Groups:
         positions = self.passages.column("position").to_numpy()
-        return groups_of(self.passages.column("document_id"), positions, len(self))
+        groups = groups_of(self.passages.column("document_id"), positions, len(self))
+        return_read_memory()
+        return groups
 
     def vectors(self, rows: Rows | None = None) -> Matrix:
         """As `Points.vectors`."""

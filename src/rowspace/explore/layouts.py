@@ -9,8 +9,10 @@ trustworthiness (Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68).
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,13 +73,23 @@ class LayoutRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """Coordinates, and how they were made."""
+    """Coordinates, and how they were made. Equal to itself alone."""
 
     places: NDArray[np.float32]
     """(n, 2) in [-1, 1]."""
     record: LayoutRecord
+
+    @cached_property
+    def content(self) -> memoryview:
+        """The coordinates little-endian, as they lie in memory where that is so."""
+        return np.ascontiguousarray(self.places, "<f4").data.cast("B")
+
+    @cached_property
+    def digest(self) -> str:
+        """By which a page knows the content."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def check_method(method: str) -> Method:

@@ -33,9 +33,9 @@ N_TEXTS = 40
 N_WORDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clusters:
-    """Groups at two levels."""
+    """Groups at two levels. Equal to itself alone."""
 
     codes: Codes
     """(n, 2) the coarse and the fine group of each point, the largest being 0; `NONE` for none."""

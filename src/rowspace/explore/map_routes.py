@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from starlette.background import BackgroundTask
 
+from rowspace.errors import SpaceError
 from rowspace.explore.asked import AskedMap
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.cluster_labels import cluster_labels
 from rowspace.explore.jobs import Computing
+from rowspace.explore.layouts import Layout
+from rowspace.explore.map_clusters import Clusters
+from rowspace.explore.points import Points
 from rowspace.explore.replies import computing, tagged, tagged_json
 from rowspace.explore.subject import Subject
 
@@ -27,8 +34,9 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         layout = atlas.layout(subjects[asked.subject], points, asked.method, asked.seed)
         if isinstance(layout, Computing):
             return computing(layout)
-        content = np.ascontiguousarray(layout.places, "<f4").tobytes()
-        return tagged(request, content, pack=False)
+        answer = tagged(request, layout.content, pack=False, digest=layout.digest)
+        answer.background = BackgroundTask(_get_ready, points)
+        return answer
 
     @router.get("/labels")
     def labels(request: Request, asked: Annotated[AskedMap, Query()]) -> Response:
@@ -40,7 +48,17 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
             if isinstance(one, Computing):
                 return computing(one)
         assert not isinstance(layout, Computing) and not isinstance(clusters, Computing)
-        codes, names = clusters.codes[:, asked.level], clusters.names[asked.level]
-        return tagged_json(request, cluster_labels(layout.places, codes, names))
+        return tagged_json(request, _labels(layout, clusters, asked.level))
 
     return router
+
+
+@functools.lru_cache(maxsize=8)  # a tenth of a second of a million points
+def _labels(layout: Layout, clusters: Clusters, level: int) -> list[dict[str, Any]]:
+    return cluster_labels(layout.places, clusters.codes[:, level], clusters.names[level])
+
+
+def _get_ready(points: Points) -> None:
+    """Read what the first label needs, which a pointer on the map asks for next."""
+    with contextlib.suppress(SpaceError):
+        points.labels(np.zeros(1, np.int64))

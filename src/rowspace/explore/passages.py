@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
+from rowspace.errors import ConfigError, SpaceChangedError, SpaceCorruptError
 from rowspace.explore.points import Matrix, Rows
 from rowspace.explore.space_vectors import SpaceVectors
 from rowspace.search.filters import any_of
@@ -102,7 +102,9 @@ class PassagePoints:
             path = self.snapshot.path
             if signature_of(path) == self.snapshot.signature:
                 raise
-            raise SpaceError(f"{path.name} has changed meanwhile; load the page again") from error
+            raise SpaceChangedError(
+                f"{path.name} has changed meanwhile; load the page again"
+            ) from error
 
     def _scan(self, columns: list[str], predicate: str | None = None) -> Iterator[pa.RecordBatch]:
         with self._one_version():

@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rowspace.machine import return_free_memory
+
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
@@ -83,3 +85,9 @@ def blocks(points: Points, rows: Rows | None = None) -> list[Rows]:
     wanted = np.arange(len(points)) if rows is None else rows
     step = max(1, BLOCK // max(1, points.dim))
     return [wanted[start : start + step] for start in range(0, len(wanted), step)]
+
+
+def return_read_memory() -> None:
+    """Give back what reading columns of many points took: Arrow and the C library would keep it."""
+    pa.default_memory_pool().release_unused()
+    return_free_memory()

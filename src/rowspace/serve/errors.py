@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from rowspace.errors import (
     RemoteError,
     RowspaceError,
+    SpaceChangedError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
@@ -38,6 +39,7 @@ TYPES = {
 """What OpenAI's servers call an error, by its status; others are invalid_request_error."""
 _STATUSES: dict[type[RowspaceError], int] = {
     SpaceLockedError: 503,
+    SpaceChangedError: 409,
     SpaceCorruptError: 500,
     SpaceError: 503,
     RemoteError: 503,
