@@ -102,7 +102,12 @@ def row_of(points: Points, term: str) -> int:
 def _nearest(
     points: Points, query: NDArray[np.floating[Any]], asked: Rows, k: int
 ) -> list[dict[str, Any]]:
-    """The k points nearest to a query (1, dim), those that were asked about left out."""
+    """The k points nearest to a query (1, dim), those that were asked about left out.
+
+    Nothing is near a query of zeros, which has no direction.
+    """
+    if not query.any():
+        return []
     rows, cosines = points.nearest(query.astype(np.float32), k + len(set(asked.tolist())))
     is_answer = (rows[0] >= 0) & ~np.isin(rows[0], asked)
     found, similarities = rows[0][is_answer][:k], cosines[0][is_answer][:k].tolist()

@@ -27,7 +27,7 @@ ALWAYS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), "
-    "midi=(), payment=(), usb=(), serial=(), bluetooth=(), hid=()",
+    "midi=(), payment=(), usb=(), serial=(), hid=()",
 }
 
 

@@ -40,7 +40,9 @@ export function createAnalogy(root, { session, onGo, onPoint, onAnswer, onClose,
     wrong.hidden = true;
     try {
       const answer = await session().analogy(terms.a, terms.b, terms.c);
-      fill(answers, h("h3", {}, "Answers"), pointList(answer.answers, onGo, { label: "Answers of the analogy", onHover: onPoint }));
+      fill(answers, h("h3", {}, "Answers"), answer.answers.length
+        ? pointList(answer.answers, onGo, { label: "Answers of the analogy", onHover: onPoint })
+        : h("p", { class: "note" }, "None: the sum has no direction, or there is nothing else."));
       say(`${terms.a} minus ${terms.b} plus ${terms.c}: ${answer.answers[0]?.label ?? "no answer"}`);
       onAnswer(answer, terms, byHand);
     } catch (error) {

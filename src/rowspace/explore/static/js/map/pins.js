@@ -80,10 +80,14 @@ export function createPins(root, { session, onGo, onChange, onPoint, onSearch, s
         h("label", { class: "inline" }, h("span", { class: "visually-hidden" }, "How many neighbours"),
           h("select", { onchange: (event) => { k = Number(event.target.value); show(pin); } },
             ...HOW_MANY.map((n) => h("option", { value: n, selected: n === k }, n))))),
-      pin.neighbors
-        ? pointList(pin.neighbors, onGo, { label: `Nearest to ${pin.label}`, onHover: onPoint })
-        : h("p", { class: "note", role: "status" }, "Measuring…"),
+      nearest(pin),
       h("button", { type: "button", class: "quiet wide", onclick: () => onSearch(pin) }, searchText(pin)));
+  }
+
+  function nearest({ label, neighbors }) {
+    if (!neighbors) return h("p", { class: "note", role: "status" }, "Measuring…");
+    if (!neighbors.length) return h("p", { class: "note" }, "Nothing is near it: its numbers are all zero, or there is nothing else.");
+    return pointList(neighbors, onGo, { label: `Nearest to ${label}`, onHover: onPoint });
   }
 
   return {

@@ -18,8 +18,9 @@ export default {
 
 function createView(root, app) {
   const params = app.params();
-  const subject = Math.max(0, params.subject ?? app.about.subjects.findIndex((one) => one.has?.senses));
-  const hasPassages = Boolean(app.about.subjects[subject]?.is_space);
+  const subjects = app.about.subjects, asked = Number(params.subject ?? -1);
+  const subject = subjects[asked]?.has?.senses ? asked : subjects.findIndex((one) => one.has?.senses);
+  const hasPassages = subjects[subject].is_space;
   const word = h("input", { type: "search", name: "word", required: true, maxlength: "100", value: params.word ?? "", placeholder: "a word, as bank", autocomplete: "off" });
   const count = h("select", { name: "n" }, h("option", { value: "" }, "as many as stand out"), ...[1, 2, 3, 4, 5, 6, 7, 8].map((n) => h("option", { value: n }, String(n))));
   const hidden = h("input", { type: "checkbox", name: "hidden", checked: params.hidden === "1" });
