@@ -24,7 +24,8 @@ demo: setup
 	@$(BIN)/rowspace analogy $(DEMO_WORDS) his he she -k 3
 	@echo; echo '$$ rowspace analogy $(DEMO_WORDS) man boy girl -k 3'
 	@$(BIN)/rowspace analogy $(DEMO_WORDS) man boy girl -k 3
-	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser.'
+	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser. To look around in the space:'
+	@echo '$$ $(BIN)/rowspace explore $(DEMO)'
 
 test: setup-dev browser
 	$(BIN)/python -m pytest
@@ -39,7 +40,7 @@ check: setup-dev
 	$(BIN)/lint-imports
 
 bench: setup-dev
-	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static; do \
+	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static serve_speed explorer_map; do \
 		$(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # What the explorer's tests look through; where it cannot be installed, they skip.

@@ -13,6 +13,7 @@ RowspaceError
 └── SpaceError             a space that cannot be used
     ├── SpaceLockedError   another process is writing it
     ├── SpaceVersionError  a newer Rowspace wrote it
+    ├── SpaceChangedError  the version of it that is shown is gone
     └── SpaceCorruptError  its files are damaged
 
 The message is one line: what happened, with the value, then what to do.
@@ -74,6 +75,10 @@ class SpaceLockedError(SpaceError):
 
 class SpaceVersionError(SpaceError):
     """A space in a format newer than this Rowspace reads."""
+
+
+class SpaceChangedError(SpaceError):
+    """A version of a space that a writer has removed while it was shown."""
 
 
 class SpaceCorruptError(SpaceError):

@@ -54,7 +54,7 @@ class ArrayPoints:
         return self.texts(rows)
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        return [{"text": self._texts[row]} for row in rows]
+        return [{"label": self._texts[row], "text": self._texts[row]} for row in rows]
 
     def texts(self, rows: Rows) -> list[str]:
         return [self._texts[row] for row in rows]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import subprocess
@@ -65,6 +66,29 @@ def test_a_second_request_does_not_start_a_second_process(jobs: Jobs, tmp_path: 
     assert jobs._running is first
     assert jobs.ask(task("waits", seed=1)) == Computing(0.0, "waiting for another map")
     assert jobs._running is first
+
+
+def test_what_is_made_of_points_that_have_changed_is_ended_for_the_new_ones(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    old = task("waits", str(tmp_path / "pid"))
+    jobs.ask(old)
+    first = jobs._running
+    assert first is not None
+    new = dataclasses.replace(old, fingerprint="new")
+    assert jobs.ask(new).message == "starting"
+    assert first.process.poll() is not None and first.failure is None
+    assert jobs._running is not None and jobs._running.task == new
+
+
+def test_a_process_that_cannot_be_started_is_told(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(LayoutError, match=r"could not be started \(.*\); ask again"):
+        jobs.ask(task("done"))
+    monkeypatch.undo()
+    assert jobs._running is None
 
 
 def test_closing_ends_the_process(jobs: Jobs, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from rowspace.errors import SpaceError
 from rowspace.explore.kept import Kept, kept_of
+from rowspace.explore.tidying import MOST_SEEDS
 from tests.explore.shown import ArrayPoints
 
 POINTS = ArrayPoints(np.ones((4, 2)), fingerprint="one")
@@ -79,6 +81,18 @@ def test_what_an_ended_process_left_is_removed(tmp_path: Path) -> None:
     left.mkdir(parents=True)
     save(Kept((tmp_path,)))
     assert [one.name for one in place.iterdir()] == ["umap-0"]
+
+
+def test_of_many_seeds_those_made_last_are_kept_and_the_first_of_all(tmp_path: Path) -> None:
+    kept, place = Kept((tmp_path,)), tmp_path / "default" / "passages"
+    for number, seed in enumerate([0, *range(MOST_SEEDS + 4, 0, -1)]):
+        for name in (f"clusters-{seed}", f"umap-{seed}"):
+            save(kept, name=name)
+            os.utime(place / name, (number, number))
+    save(kept, name="steps")
+    kept_seeds = [0, *range(1, MOST_SEEDS)]
+    expected = [f"{what}-{seed}" for what in ("clusters", "umap") for seed in kept_seeds]
+    assert sorted(one.name for one in place.iterdir()) == sorted([*expected, "steps"])
 
 
 def test_a_space_keeps_its_maps_and_a_file_has_them_in_the_cache(

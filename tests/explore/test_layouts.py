@@ -10,7 +10,8 @@ import pytest
 from rowspace.errors import ConfigError
 from rowspace.explore import layouts
 from rowspace.explore.frame import LINEAR, fit_in_square
-from rowspace.explore.layouts import Layout, Method, make_layout, principal_places, trustworthiness
+from rowspace.explore.layouts import Layout, Method, make_layout, trustworthiness
+from rowspace.explore.principal import principal_places
 from tests.explore.shown import ArrayPoints, blobs
 
 

@@ -109,6 +109,15 @@ def test_the_menu_is_used_by_keyboard_and_leads_back_to_what_was_left(
     expect(page.get_by_role("heading", level=1)).to_contain_text("Positions")
 
 
+def test_a_narrow_menu_shows_which_view_is_open(browser: Browser, site: str) -> None:
+    with watched(browser, viewport={"width": 360, "height": 740}) as page:
+        page.goto(f"{site}#/positions")
+        link = page.get_by_role("link", name="Positions")
+        expect(link).to_have_attribute("aria-current", "page")
+        box = link.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 360
+
+
 def test_skipping_to_the_view_stays_in_it(page: Page, site: str) -> None:
     page.goto(f"{site}#/positions?method=alibi")
     expect(page.get_by_role("heading", level=2).first).to_be_visible()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from rowspace.errors import SpaceError
-from rowspace.explore.documents import DocumentPoints
+from rowspace.errors import SpaceChangedError
+from rowspace.explore.documents import DocumentPoints, groups_of
 from rowspace.explore.passages import PassagePoints
 from rowspace.explore.subject import Subject
 from rowspace.search.index.config import IndexConfig
@@ -79,11 +82,64 @@ def test_a_document_is_the_mean_direction_of_its_passages(space: Space) -> None:
         assert one["passage_id"].endswith("#0")
 
 
+@pytest.mark.parametrize(
+    ("ids", "positions"),
+    [("aabccc", [0, 1, 0, 0, 1, 2]), ("acacbc", [1, 2, 0, 0, 0, 1]), ("cba", [0, 0, 0])],
+)
+def test_passages_are_grouped_wherever_they_lie(ids: str, positions: list[int]) -> None:
+    groups = groups_of(pa.array(list(ids)), np.array(positions, np.int32), len(set(ids)))
+    for number, name in enumerate(dict.fromkeys(ids)):
+        own = [i for i in range(len(ids)) if ids[i] == name]
+        assert [i for i in range(len(ids)) if groups.document[i] == number] == own
+        expected = sorted(own, key=lambda i: positions[i])
+        assert groups.order[groups.starts[number] : groups.starts[number + 1]].tolist() == expected
+        assert groups.first[number] == expected[0] and groups.sizes[number] == len(own)
+
+
+def test_texts_are_shown_without_reading_a_vector(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*given: object) -> None:
+        raise AssertionError("vectors were read")
+
+    monkeypatch.setattr("rowspace.explore.passages.SpaceVectors", read)
+    for points in sets(space):
+        row = np.array([1])
+        assert points.details(row)[0]["label"] == points.labels(row)[0]
+        assert points.texts(row) and len(points.values("source")) == len(points)
+
+
 def test_the_nearest_documents_are_those_of_all_cosines(space: Space) -> None:
     documents, _ = sets(space)
     units = documents.vectors().astype(np.float64)
     rows, _ = documents.nearest(documents.vectors(np.array([2])), 4)
     assert rows[0].tolist() == np.argsort(-(units @ units[2]), kind="stable")[:4].tolist()
+
+
+@pytest.mark.parametrize("block", [1, 1 << 22])
+def test_documents_of_one_passage_and_of_several_are_compared_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("rowspace.explore.documents.BLOCK", block)
+    texts = [f"lava ash w{i} " * (30 if i % 3 == 0 else 2) for i in range(12)]
+    texts[5] = "zzz"
+    space = make_space(tmp_path / "c.space", [document(f"d{i}", t) for i, t in enumerate(texts)])
+    documents, passages = sets(space)
+    own = [one["document_id"] for one in passages.details(np.arange(len(passages)))]
+    units = passages.vectors().astype(np.float64)
+    sums = np.array([units[[one == f"d{i}" for one in own]].sum(axis=0) for i in range(12)])
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    expected = sums / np.where(lengths, lengths, 1)
+    assert len(set(own)) == 12 < len(own) and not expected[5].any()
+    assert documents.vectors() == pytest.approx(expected, abs=1e-6)
+    rows, cosines = documents.nearest(documents.vectors(np.array([0, 1, 5])), 20)
+    for query, found, scores in zip((0, 1), rows, cosines, strict=False):
+        products = np.delete(expected, 5, axis=0) @ expected[query]
+        assert scores[:11] == pytest.approx(np.sort(products)[::-1], abs=1e-6)
+        assert (expected @ expected[query])[found[:11]] == pytest.approx(scores[:11], abs=1e-6)
+        assert sorted(found[:11].tolist()) == [i for i in range(12) if i != 5]
+        assert found[11:].tolist() == [-1] and np.isnan(scores[11:]).all()
+    assert (rows[2] == -1).all()
 
 
 def test_where_every_document_is_one_passage_these_are_the_documents(tmp_path: Path) -> None:
@@ -185,11 +241,26 @@ def test_the_fingerprint_is_of_a_version_and_a_model(tmp_path: Path) -> None:
     assert after.fingerprint not in (first, before.fingerprint)
 
 
+def test_a_version_that_is_no_longer_shown_is_let_go_for_all_models(tmp_path: Path) -> None:
+    space = make(tmp_path / "b.space", n=5, n_words=8)
+    space.add_model("other", OtherEncoder())
+    subject = Subject("b", space.path, space)
+    before = [weakref.ref(subject.points("documents", model)) for model in ("default", "other")]
+    assert all(points() is not None for points in before)
+    space.add([document("new", "lava ash")])
+    assert len(subject.points("documents")) == 6
+    gc.collect()
+    assert all(points() is None for points in before)
+    assert len(subject.points("documents", "other")) == 6
+
+
 def test_points_of_a_version_that_is_gone_say_so(tmp_path: Path) -> None:
     space = make(tmp_path / "f.space")
     points = Subject("f", space.path, open_space(space.path)).points("passages")
     points.vectors(np.array([0]))
     space.delete(["d3"])
     space.compact()
-    with pytest.raises(SpaceError, match=r"f\.space has changed meanwhile; load the page again"):
+    with pytest.raises(
+        SpaceChangedError, match=r"f\.space has changed meanwhile; load the page again"
+    ):
         points.details(np.arange(len(points)))

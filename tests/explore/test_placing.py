@@ -15,6 +15,7 @@ from rowspace.explore.placing import (
     place_by_neighbors,
     places_among,
 )
+from rowspace.explore.unfinished import Unkept
 from tests import naive_maps
 from tests.explore.shown import blobs
 
@@ -45,7 +46,14 @@ def test_fitted_points_stay_and_others_go_where_a_plain_loop_puts_them() -> None
     fitted = np.arange(0, 60, 2)
     places = np.random.default_rng(1).standard_normal((30, 2))
     found = place_by_neighbors(
-        everything[fitted], places, fitted, lambda rows: everything[rows], 60, 3, lambda share: None
+        everything[fitted],
+        places,
+        fitted,
+        lambda rows: everything[rows],
+        60,
+        3,
+        Unkept({}),
+        lambda share: None,
     )
     assert np.array_equal(found[fitted], places)
     gap = median_gap(places)

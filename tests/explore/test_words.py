@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rowspace.errors import ConfigError
-from rowspace.explore.words import WordPoints
+from rowspace.explore.words import WordPoints, all_words, word_sets
 from rowspace.space.vectors import Vectors
 from tests.naive_space import cosine
 
@@ -36,12 +36,12 @@ def test_a_surrogate_in_a_query_finds_nothing_and_breaks_nothing() -> None:
     assert words().find("\ud800", 5) == []
 
 
-def test_details_are_count_and_rank() -> None:
+def test_details_are_the_word_with_its_count_and_rank() -> None:
     assert words().details(np.array([0, 1])) == [
-        {"frequency": 90, "rank": 1},
-        {"frequency": 3, "rank": 6},
+        {"label": "the", "frequency": 90, "rank": 1},
+        {"label": "lava", "frequency": 3, "rank": 6},
     ]
-    assert words(counts=False).details(np.array([2])) == [{"rank": 3}]
+    assert words(counts=False).details(np.array([2])) == [{"label": "Java", "rank": 3}]
 
 
 def test_values_are_by_row() -> None:
@@ -57,3 +57,26 @@ def test_the_fingerprint_is_of_words_and_vectors() -> None:
     named = WordPoints(Vectors(["a", "b", "c", "d", "e", "f"], one.vectors()))
     assert same.fingerprint == one.fingerprint
     assert len({one.fingerprint, moved.fingerprint, named.fingerprint}) == 3
+
+
+def test_words_that_occur_five_times_are_shown_first_and_all_of_them_besides() -> None:
+    counts = np.repeat([9, 5, 4, 1], [600, 500, 300, 100])
+    matrix = np.random.default_rng(0).standard_normal((1500, 3)).astype(np.float32)
+    vectors = Vectors([f"w{i}" for i in range(1500)], matrix, counts)
+    sets = word_sets(vectors)
+    assert {kind: len(points) for kind, points in sets.items()} == {
+        "words": 1100,
+        "vocabulary": 1500,
+    }
+    assert sets["words"].find("w1099", 1) == [(1099, None)] and sets["words"].find("w1100", 1) == []
+    assert sets["vocabulary"].find("w1100", 1) == [(1100, None)]
+    assert all_words(sets) is vectors
+    assert sets["words"].fingerprint != sets["vocabulary"].fingerprint
+
+
+@pytest.mark.parametrize("counts", [None, [9] * 1500, [1] * 1500, [*range(1500)]])
+def test_all_words_are_shown_where_counts_tell_nothing(counts: list[int] | None) -> None:
+    vectors = Vectors([f"w{i}" for i in range(1500)], np.ones((1500, 2), np.float32), counts)
+    sets = word_sets(vectors)
+    assert list(sets) == ["words"] and len(sets["words"]) == 1500
+    assert all_words(sets) is vectors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ def test_what_came_meanwhile_is_computed_together_and_each_gets_its_own() -> Non
                 found = await other
                 assert found.vectors.tolist() == [[i + 1, i + 1]] * (i + 1)
                 assert found.n_tokens.tolist() == [1] * (i + 1)
-            assert batcher.stats.batches == 2
+            while batcher.stats.batches != 2:  # they are counted once they are handed out
+                await asyncio.sleep(0.001)
             assert batcher.stats.texts == batcher.stats.tokens == 16
             assert batcher.stats.queued_tokens == 0
 
@@ -164,7 +165,9 @@ def test_what_a_client_wanted_that_left_is_never_computed() -> None:
     run(test)
 
 
-def test_a_failure_is_of_the_request_alone_and_the_thread_goes_on() -> None:
+def test_a_failure_is_of_the_request_alone_and_the_thread_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def test() -> None:
         encoder = GatedEncoder()
         async with batching(encoder) as batcher:
@@ -180,10 +183,31 @@ def test_a_failure_is_of_the_request_alone_and_the_thread_goes_on() -> None:
                 await bad
             assert failed.value.status == 500
             assert "secret" not in failed.value.message
+            assert "ZeroDivisionError" in caplog.text
+            assert "gated.py" in caplog.text
+            assert "ZeroDivisionError: secret" not in caplog.text
             assert batcher.is_alive
             assert batcher.stats.failed == 1
             assert batcher.stats.queued_tokens == 0
             assert len((await batcher.embed("m", ["again"])).vectors) == 1
+
+    run(test)
+
+
+@pytest.mark.parametrize("wrong", [[[np.nan, 1]], [[1, 2], [3, 4]], [[1, 2, 3]], [1, 2]])
+def test_what_is_no_vector_of_the_text_is_never_an_answer(wrong: Any) -> None:
+    class Broken(GatedEncoder):
+        def encode(self, texts: Sequence[str]) -> Any:
+            return np.array(wrong, np.float32) if texts[0] == "b" else super().encode(texts)
+
+    async def test() -> None:
+        async with batching(Broken(is_open=True)) as batcher:
+            good, broken = asked(batcher, "a"), asked(batcher, "b")
+            with pytest.raises(ApiError, match="not finite") as failed:
+                await broken
+            assert failed.value.status == 500
+            assert (await good).vectors.tolist() == [[1, 1]]
+            assert batcher.stats.queued_tokens == 0
 
     run(test)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from rowspace.serve.config import ServeConfig, is_loopback
         ({"port": 65536}, "port is 65536"),
         ({"max_body": 0}, "max_body is 0"),
         ({"deadline": -1.0}, r"deadline is -1\.0"),
+        ({"deadline": math.inf}, "deadline is inf; give a number"),
+        ({"drain": math.nan}, "drain is nan; give a number"),
         ({"token": "short"}, "the token has 5 characters, which can be guessed"),
         ({"token": "two words of a token"}, "spaces or characters that cannot be printed"),
         ({"token": "a-line-\n-and-another"}, "spaces or characters that cannot be printed"),

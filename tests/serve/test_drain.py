@@ -12,13 +12,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests.minilm import minilm_folder
 from tests.program import start
-from tests.serve.servers import wait_for
+from tests.serve.servers import connect, read_all, wait_for
+
+Started = subprocess.Popen[str]
+GRACE_SECONDS = 1
+"""What uvicorn gives connections, once it is told to end."""
+
+
+def _process(drain: float) -> contextlib.AbstractContextManager[tuple[Started, str]]:
+    return _serving(start(str(drain), module="tests.serve.slow_process"))
 
 
 @contextlib.contextmanager
-def _process(drain: float) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = start(str(drain), module="tests.serve.slow_process")
+def _serving(process: Started) -> Iterator[tuple[Started, str]]:
     try:
         assert process.stdout is not None
         yield process, process.stdout.readline().strip()
@@ -94,6 +102,34 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert process.wait(10) == -signal.SIGTERM
         with pytest.raises(httpx.HTTPError):
             running.result()
+
+
+def test_an_answer_that_is_read_slowly_is_sent_whole() -> None:
+    with _process(drain=60) as (process, address), connect(address) as slow:
+        slow.sendall(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        head = slow.recv(1000)
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{address}/ready").status_code == 503)
+        time.sleep(2 * GRACE_SECONDS)  # nothing is computed any more, and half is still unsent
+        assert process.poll() is None
+        assert len(head + read_all(slow)) > 1 << 24
+        assert process.wait(10) == 0
+
+
+@pytest.mark.slow
+def test_a_model_that_computes_what_nobody_waits_for_does_not_abort_the_end() -> None:
+    with _serving(start("serve", str(minilm_folder()), "--port", "0")) as (process, address):
+        given = {
+            "model": "all-MiniLM-L6-v2",
+            "input": "lakes shrink " * 70_000,
+            "on_truncate": "chunk",
+        }
+        with contextlib.suppress(httpx.ReadTimeout):
+            httpx.post(f"{address}/v1/embeddings", json=given, timeout=1.5)
+            raise AssertionError("it was too fast for this test")
+        wait_for(lambda: "rowspace_queue_tokens 0.0" in httpx.get(f"{address}/metrics").text)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_who_asks_nothing_waits_for_nothing() -> None:

@@ -22,6 +22,7 @@ from rowspace.serve import run
 from rowspace.serve.app import create_app
 from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
+from rowspace.serve.embedder import embedder_of
 from rowspace.serve.embeddings import floats_text
 from rowspace.serve.run import running
 from rowspace.serve.served import Served, load_served
@@ -309,6 +310,15 @@ def test_prompts_are_those_of_the_library(prompted: tuple[Any, OpenAI]) -> None:
     assert unsaid.value.param == "input_type"
     with pytest.raises(openai.BadRequestError, match='one of "query", "document", "task"'):
         asked(client, input=texts, extra_body={"input_type": "other"})
+
+
+def test_what_is_looked_at_is_counted_before_it_is(prompted: tuple[Any, OpenAI]) -> None:
+    """By that the server sees what is too long to be read in the event loop."""
+    embedder = embedder_of(prompted[0])
+    text, ids = ["river " * 10_000], [[1] * 10_000]
+    assert embedder.most_tokens(text, "cut") == prompted[0].max_length
+    assert embedder.most_tokens(text, "chunk") > 10_000
+    assert embedder.most_tokens(ids, "cut") > 10_000
 
 
 def test_ids_come_between_the_prompt_and_the_special_tokens(prompted: tuple[Any, OpenAI]) -> None:

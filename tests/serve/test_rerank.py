@@ -108,6 +108,13 @@ def test_another_model_is_404(client: Client) -> None:
     check_error(client.post("/v1/rerank", json=body), 404, "model", "'rerank-3'; give judge")
 
 
+def test_a_cross_encoder_is_listed_and_makes_no_vectors(client: Client) -> None:
+    assert "judge" in [one["id"] for one in client.get("/v1/models").json()["data"]]
+    answer = client.post("/v1/embeddings", json={"model": "judge", "input": "a"})
+    check_error(answer, 404, "model", "'judge' is not served; there is 'default'")
+    assert answer.json()["error"]["message"].count("judge") == 1
+
+
 def test_without_a_cross_encoder_the_answer_says_how_to_get_one(space: Space) -> None:
     with client_of(space.path) as client:
         answer = client.post("/v1/rerank", json={"query": "a", "documents": ["b"]})

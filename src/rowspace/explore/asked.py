@@ -11,8 +11,9 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from rowspace.explore.bodies import FirstUnknown
 from rowspace.explore.points import Points, Rows
 from rowspace.explore.subject import Subject
 
@@ -24,12 +25,10 @@ MAX_ROWS = 1_000_000
 SubjectNumber = Annotated[int, Query(ge=0)]
 SetName = Annotated[str | None, Query(alias="set", max_length=40)]
 ModelName = Annotated[str | None, Query(max_length=200)]
-Fingerprint = Annotated[str | None, Query(max_length=128)]
-Seed = Annotated[int, Query(ge=0, lt=1 << 32)]
 
 
-class Asked(BaseModel):
-    """The body of a request about points."""
+class Asked(FirstUnknown):
+    """What every request about points says, in its address or its body."""
 
     model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
@@ -41,6 +40,15 @@ class Asked(BaseModel):
     def points(self, subjects: Sequence[Subject]) -> Points:
         """The points that are meant."""
         return points_of(subjects, self.subject, self.kind, self.model, self.fingerprint)
+
+
+class AskedMap(Asked):
+    """What a request about a map says."""
+
+    method: str = Field("umap", max_length=20)
+    seed: int = Field(0, ge=0, lt=1 << 32)
+    level: int = Field(0, ge=0, le=1)
+    """Of groups: 1 for the finer ones."""
 
 
 def subject_of(subjects: Sequence[Subject], number: int) -> Subject:

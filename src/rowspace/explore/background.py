@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from rowspace.errors import RowspaceError
 from rowspace.explore.jobs import Computing, LayoutError
-from rowspace.explore.layouts import Tell
+from rowspace.explore.layout_methods import Tell
 
 Made = TypeVar("Made")
 

@@ -7,20 +7,25 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import Field
 
-from rowspace.explore.asked import Fingerprint, ModelName, Seed, SetName, SubjectNumber, points_of
+from rowspace.explore.asked import AskedMap
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.colors import Colors, cluster_colors, field_colors
 from rowspace.explore.jobs import Computing
-from rowspace.explore.points import Points
+from rowspace.explore.points import Points, return_read_memory
 from rowspace.explore.replies import computing, tagged, tagged_json
 from rowspace.explore.subject import Subject
 
 CLUSTER = "cluster"
-Fact = Annotated[str, Query(max_length=200)]
-Level = Annotated[int, Query(ge=0, le=1)]
 
 _KEEP = 8  # facts in memory
+
+
+class AskedColors(AskedMap):
+    """What a request about colours says."""
+
+    by: str = Field(CLUSTER, max_length=200)
 
 
 class Palette:
@@ -47,6 +52,7 @@ class Palette:
         with self._lock:
             if key not in self._known:
                 self._known[key] = field_colors(points.values(by), points.fields[by])
+                return_read_memory()
             while len(self._known) > _KEEP:
                 del self._known[next(iter(self._known))]
             return self._known[key]
@@ -57,38 +63,22 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
     router = APIRouter(tags=["explorer"])
     palette = Palette(atlas)
 
+    def colors_of(asked: AskedColors) -> Colors | Computing:
+        points = asked.points(subjects)
+        return palette.of(subjects[asked.subject], points, asked.by, asked.seed, asked.level)
+
     @router.get("/colors")
-    def legend(
-        request: Request,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        by: Fact = CLUSTER,
-        seed: Seed = 0,
-        level: Level = 0,
-        fingerprint: Fingerprint = None,
-    ) -> Response:
+    def legend(request: Request, asked: Annotated[AskedColors, Query()]) -> Response:
         """The names of a category, or the range of a number; 202 while groups are made."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        colors = palette.of(subjects[subject], points, by, seed, level)
+        colors = colors_of(asked)
         if isinstance(colors, Computing):
             return computing(colors)
         return tagged_json(request, colors.legend)
 
     @router.get("/colors.bin")
-    def values(
-        request: Request,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        by: Fact = CLUSTER,
-        seed: Seed = 0,
-        level: Level = 0,
-        fingerprint: Fingerprint = None,
-    ) -> Response:
+    def values(request: Request, asked: Annotated[AskedColors, Query()]) -> Response:
         """Of each point: uint16 places in the names, 65535 for none; or float32 in [0, 1], NaN."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        colors = palette.of(subjects[subject], points, by, seed, level)
+        colors = colors_of(asked)
         if isinstance(colors, Computing):
             return computing(colors)
         return tagged(request, colors.tobytes(), pack=colors.legend["kind"] == "category")

@@ -17,6 +17,7 @@ from rowspace.explore.points import Points
 from rowspace.explore.replies import BYTES, computing, tagged_json
 from rowspace.explore.sides import Side, keys_of, sides_of
 from rowspace.explore.subject import Subject
+from rowspace.explore.words import WordPoints
 
 SideName = Annotated[str | None, Query(max_length=300)]
 PointNumber = Annotated[int, Query(ge=0)]
@@ -76,7 +77,7 @@ def routes(subjects: Sequence[Subject]) -> APIRouter:
         if isinstance(found, Computing):
             return computing(found)
         names = pair[0].labels(found.rows_a)
-        keys = None if pair[0].kind == "words" else keys_of(pair[0], found.rows_a)
+        keys = None if isinstance(pair[0], WordPoints) else keys_of(pair[0], found.rows_a)
         return tagged_json(request, {"labels": names, "keys": keys})
 
     @router.get("/point")

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 
 from rowspace.errors import ConfigError
 from rowspace.explore.frame import fit_in_square
-from rowspace.explore.layouts import Tell
+from rowspace.explore.layout_methods import Tell
 from rowspace.explore.neighbors import Neighbors
 from rowspace.explore.placing import JITTER, NEAREST, REACH, choose_sample, median_gap, places_among
 from rowspace.explore.points import Matrix, Points, Rows

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.explore.passages import LENGTH, PassagePoints, details, fingerprint, label
-from rowspace.explore.points import BLOCK, Matrix, Rows
-from rowspace.explore.space_vectors import scratch
+from rowspace.explore.points import BLOCK, Matrix, Rows, return_read_memory
+from rowspace.explore.space_vectors import best_of, scratch
 from rowspace.explore.units import nearest_units
-from rowspace.search.index.exact import normalize_rows
-from rowspace.search.store import content
+from rowspace.search.index.exact import Mask, normalize_rows
+from rowspace.search.store import Row, content
 
 PASSAGES = "passages"
 """How many passages a document has."""
@@ -41,6 +42,18 @@ class Groups:
     def sizes(self) -> Rows:
         """(n,) how many passages each document has."""
         return np.diff(self.starts)
+
+
+@dataclass(frozen=True)
+class Means:
+    """The vectors of documents that have several passages; of one, it is the passage's own."""
+
+    documents: Rows
+    """(m,) ascending."""
+    units: Matrix
+    """(m, dim) the mean of the passages' directions, scaled to length 1."""
+    filled: Mask
+    """(m,) which have a direction."""
 
 
 class DocumentPoints:
@@ -79,56 +92,85 @@ class DocumentPoints:
 
     @functools.cached_property
     def _grouped(self) -> Groups:
-        documents = self.passages.column("document_id").dictionary_encode().indices.to_numpy()
         positions = self.passages.column("position").to_numpy()
-        order = np.lexsort((positions, documents)).astype(np.int64)
-        starts = np.searchsorted(documents[order], np.arange(len(self) + 1))
-        return Groups(documents.astype(np.int64), order, starts, order[starts[:-1]])
+        groups = groups_of(self.passages.column("document_id"), positions, len(self))
+        return_read_memory()
+        return groups
 
     def vectors(self, rows: Rows | None = None) -> Matrix:
         """As `Points.vectors`."""
-        return self._units if rows is None else self._units[rows]
+        wanted = np.arange(len(self)) if rows is None else rows
+        found = self.passages.vectors(self.groups.first[wanted])
+        several = self.groups.sizes[wanted] > 1
+        means = self.means
+        found[several] = means.units[np.searchsorted(means.documents, wanted[several])]
+        return found
 
     @property
-    def _units(self) -> Matrix:
+    def means(self) -> Means:
+        """The vectors of the documents that have several passages."""
         with self._lock:
             return self._made
 
     @functools.cached_property
-    def _made(self) -> Matrix:
-        """(n, dim) the mean of each document's unit vectors, scaled to length 1."""
-        groups, means = self.groups, scratch(len(self), self.dim)
-        step = max(1, BLOCK // self.dim)
-        for start in range(0, len(self), step):
-            bounds = groups.starts[start : start + step + 1]
-            units = self.passages.vectors(groups.order[bounds[0] : bounds[-1]])
-            sums = np.add.reduceat(units.astype(np.float64), bounds[:-1] - bounds[0], axis=0)
-            means[start : start + len(sums)] = sums / np.diff(bounds)[:, None]
-        normalize_rows(means)
-        return means
+    def _made(self) -> Means:
+        groups = self.groups
+        documents = np.flatnonzero(groups.sizes > 1)
+        units = scratch(len(documents), self.dim)
+        for part in self._parts(groups.sizes[documents]):
+            sizes = groups.sizes[documents[part]]
+            begins = np.cumsum(sizes) - sizes
+            places = np.repeat(groups.starts[documents[part]] - begins, sizes)
+            passages = groups.order[places + np.arange(sizes.sum())]
+            vectors = self.passages.vectors(passages).astype(np.float64)
+            units[part] = np.add.reduceat(vectors, begins, axis=0) / sizes[:, None]
+        normalize_rows(units)
+        return Means(documents, units, np.asarray(units.any(axis=1)))
+
+    def _parts(self, sizes: Rows) -> Iterator[slice]:
+        """Documents whose passages' vectors take a few MB, or one document."""
+        ends, start = np.cumsum(sizes), 0
+        while start < len(sizes):
+            read = ends[start - 1] if start else 0
+            stop = int(np.searchsorted(ends, read + BLOCK // self.dim, side="right"))
+            yield slice(start, max(stop, start + 1))
+            start = max(stop, start + 1)
 
     def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
         """As `Points.nearest`."""
-        units = self._units
-        filled = np.asarray(units.any(axis=1))
-        rows, cosines = nearest_units(units, queries, min(k, len(self)), filled)
-        return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
+        k, found, groups, means = min(k, len(self)), [], self.groups, self.means
+        alone = np.zeros(len(self.passages), bool)
+        alone[groups.first[groups.sizes == 1]] = True
+        if alone.any():
+            passages, cosines = self.passages.space_vectors.nearest(queries, k, alone)
+            there = passages >= 0
+            found.append(
+                (
+                    np.where(there, groups.document[passages], -1),
+                    np.where(there, cosines, -np.inf).astype(np.float32),
+                )
+            )
+        if len(means.documents):
+            places, cosines = nearest_units(means.units, queries, k, means.filled)
+            found.append((np.where(places >= 0, means.documents[places], -1), cosines))
+        return best_of(found, len(queries), k)
 
     def labels(self, rows: Rows) -> list[str]:
         """Each document's title, or the beginning of its text."""
-        found = self.passages.stored(self.groups.first[rows])
-        return [row.title or label(row) for row in found]
+        return [_label(row) for row in self._first(rows)]
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
         """Each document's first passage, and how many there are."""
-        found = map(details, self.passages.stored(self.groups.first[rows]))
-        sizes = self.groups.sizes[rows].tolist()
-        return [one | {PASSAGES: size} for one, size in zip(found, sizes, strict=True)]
+        pairs = zip(self._first(rows), self.groups.sizes[rows].tolist(), strict=True)
+        return [details(row) | {"label": _label(row), PASSAGES: size} for row, size in pairs]
 
     def texts(self, rows: Rows) -> list[str]:
         """Titles, and the text each document begins with."""
-        found = self.passages.stored(self.groups.first[rows])
-        return [content(row.title, row.text) for row in found]
+        return [content(row.title, row.text) for row in self._first(rows)]
+
+    def _first(self, rows: Rows) -> list[Row]:
+        """The passage that each document begins with."""
+        return self.passages.stored(self.groups.first[rows])
 
     def find(self, query: str, k: int) -> list[tuple[int, float | None]]:
         """As of passages, each document once."""
@@ -154,3 +196,31 @@ class DocumentPoints:
         if field == PASSAGES and field not in self.passages.fields:
             return pa.array(self.groups.sizes)
         return self.passages.values(field).take(pa.array(self.groups.first))
+
+
+def groups_of(ids: pa.Array, positions: NDArray[np.integer[Any]], n: int) -> Groups:
+    """The passages of each of n documents.
+
+    Parameters
+    ----------
+    ids : (n_passages,) Arrow array of strings
+        The document of each passage.
+    positions : (n_passages,) int array
+        Its place in the document.
+    n : int
+    """
+    begins = np.append(True, pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))
+    if np.count_nonzero(begins) == n:  # each document's passages lie together, as is usual
+        documents = np.cumsum(begins) - 1
+    else:
+        documents = ids.dictionary_encode().indices.to_numpy().astype(np.int64)
+    order = np.arange(len(documents))
+    places = documents * (int(positions.max()) + 1) + positions
+    if np.any(places[1:] < places[:-1]):
+        order = np.argsort(places, kind="stable")
+    starts = np.append(0, np.cumsum(np.bincount(documents, minlength=n)))
+    return Groups(documents, order, starts, order[starts[:-1]])
+
+
+def _label(row: Row) -> str:
+    return row.title or label(row)

@@ -16,6 +16,7 @@ from typing import Any
 from rowspace.explore.layouts import Layout
 from rowspace.explore.map_clusters import Clusters
 from rowspace.explore.points import Points, Rows
+from rowspace.explore.words import WordPoints
 
 AT_ONCE = 2000
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -47,7 +48,7 @@ def csv_lines(points: Points, rows: Rows, layout: Layout, clusters: Clusters) ->
 
 def _columns(points: Points) -> list[str]:
     """Names of the columns: metadata fields are last, one that is called as another is `meta.`."""
-    if points.kind == "words":
+    if isinstance(points, WordPoints):
         return [*FIRST, *points.fields]
     own = ["document_id", "passage_id", "title", "text", "source"]
     if points.kind == "documents" and "passages" in points.fields:
@@ -69,18 +70,16 @@ def _table(
     groups = clusters.names[0]
     told = zip(
         rows.tolist(),
-        points.labels(rows),
         layout.places[rows].tolist(),
         clusters.codes[rows, 0].tolist(),
         points.details(rows),
         strict=True,
     )
-    for row, label, (x, y), code, details in told:
+    for row, (x, y), code, details in told:
         metadata = details.pop("metadata", {})
         taken = [*FIRST, *details]
         yield {
             "row": row,
-            "label": label,
             "x": round(x, 6),
             "y": round(y, 6),
             "cluster": groups[code] if code < len(groups) else None,

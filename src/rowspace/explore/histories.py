@@ -13,12 +13,13 @@ from rowspace.errors import RowspaceError
 from rowspace.explore.background import Background
 from rowspace.explore.jobs import Computing
 from rowspace.explore.kept import kept_of
-from rowspace.explore.layouts import Tell
+from rowspace.explore.layout_methods import Tell
 from rowspace.explore.subject import Subject
 from rowspace.explore.training_places import TrainingPlaces, make_places
-from rowspace.explore.words import WordPoints
+from rowspace.explore.words import all_words
 from rowspace.search.commit import model_named
 from rowspace.space.history import History, history_file, history_of
+from rowspace.space.vectors import Vectors
 
 NAME = "places-0"
 
@@ -44,8 +45,8 @@ class Trained:
 
 def trained(subject: Subject, model: str | None = None) -> Trained | None:
     """The history of a subject's model; None where it has none, or one that cannot be read."""
-    words = subject.sets_of(model).get("words")
-    if not isinstance(words, WordPoints):
+    vectors = all_words(subject.sets_of(model))
+    if vectors is None:
         return None
     path, name = subject.path, ""
     if subject.space is not None:
@@ -55,14 +56,14 @@ def trained(subject: Subject, model: str | None = None) -> Trained | None:
     file = history_file(path)
     if not file.exists():
         return None
-    return _known(path, name, words, file.stat().st_mtime_ns)
+    return _known(path, name, vectors, file.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=4)
-def _known(path: Path, model: str, words: WordPoints, _: int) -> Trained | None:
+def _known(path: Path, model: str, vectors: Vectors, _: int) -> Trained | None:
     """Read once, as long as the file and the vectors are the same."""
     try:
-        history = history_of(path, words.word_vectors)
+        history = history_of(path, vectors)
     except (RowspaceError, OSError):
         return None
     return None if history is None else Trained(history, model)

@@ -3,7 +3,8 @@
 The process is a new Python (never a fork), works at a low priority, is told what to do by a line on
 its standard input, and tells how far it is by lines on its standard output. It ends when its input
 does, so it never outlives the server. One works at a time; what else is asked for waits until the
-page asks again. A failure is told once, to whoever asks next, and then it may be asked for anew.
+page asks again. What is made of points that have changed since is ended when their map is asked
+for anew. A failure is told once, to whoever asks next, and then it may be asked for anew.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import IO, Any
 from rowspace.errors import SpaceError
 
 MODULE = "rowspace.explore.making"
+
+_REMEMBERED = 16  # failures that nobody has asked for yet
 
 _logger = logging.getLogger("rowspace")
 
@@ -42,6 +45,11 @@ class Task:
     """Of the points, which must be the same when the process reads them."""
     method: str | None
     seed: int
+
+    def replaces(self, other: Task) -> bool:
+        """Whether the other is of the same points before they changed, so nobody waits for it."""
+        same = (self.path, self.kind, self.model) == (other.path, other.kind, other.model)
+        return same and self.fingerprint != other.fingerprint
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Jobs:
             self._clear()
             if task in self._failures:
                 raise LayoutError(self._failures.pop(task))
+            if self._running is not None and task.replaces(self._running.task):
+                self._end()
             if self._running is None:
                 self._running = _Job(task, self._module)
             elif self._running.task != task:
@@ -98,14 +108,19 @@ class Jobs:
             job.close()
             if job.failure is not None:
                 self._failures[job.task] = job.failure
+                while len(self._failures) > _REMEMBERED:
+                    del self._failures[next(iter(self._failures))]
             self._running = None
 
     def close(self) -> None:
         """End what is being made."""
         with self._lock:
-            if self._running is not None:
-                self._running.end()
-                self._running = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.end()
+            self._running = None
 
 
 class _Job:
@@ -117,13 +132,19 @@ class _Job:
         self.failure: str | None = None
         self._ended = False
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for the server, which ends this one
-        )
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                start_new_session=True,  # Ctrl-C is for the server, which ends this one
+            )
+        except OSError as error:
+            self._said.close()
+            raise LayoutError(
+                f"the process that makes maps could not be started ({error}); ask again"
+            ) from error
         assert self.process.stdin is not None
         with contextlib.suppress(OSError):  # it ended at once, which the reader finds
             self.process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")

@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +25,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import SpaceError
+from rowspace.explore.tidying import tidy
+from rowspace.explore.unfinished import PART, RECORD, VARIABLE, Pieces, begin, not_kept
 from rowspace.files import sha256, write_folder_atomically, write_json
 from rowspace.space.cache import folder as cache_folder
 
 FOLDER = "explore"
-VARIABLE = "ROWSPACE_MAPS"
-ARRAY, RECORD = "array.npy", "record.json"
+ARRAY = "array.npy"
 FORMAT = 1
 
 Array = NDArray[Any]
@@ -74,8 +73,15 @@ class Kept:
         for home in self.homes:
             found = _load(_place(home, points) / name, points.fingerprint, len(points))
             if found is not None:
+                self._remove_pieces(points, name)
                 return found
         return None
+
+    def _remove_pieces(self, points: Keyed, name: str) -> None:
+        """What it was made of: gone when it is kept, unless that process was ended just then."""
+        for home in self.homes:
+            if (folder := _place(home, points) / f"{name}{PART}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def record(self, points: Keyed, name: str) -> dict[str, Any] | None:
         """The record alone, of an array that is there."""
@@ -103,12 +109,20 @@ class Kept:
             except OSError as error:
                 problem = error
                 continue
-            _remove_stale(_place(home, points), points.fingerprint)
+            tidy(_place(home, points), points.fingerprint)
             return
-        raise SpaceError(
-            f"the map could not be kept ({problem}); free some space, or name a folder that can be "
-            f"written by {VARIABLE}"
-        )
+        raise not_kept(problem)
+
+    def begin(self, points: Keyed, name: str, record: Mapping[str, Any]) -> Pieces:
+        """The pieces of a map that is made as a record says; see `unfinished`.
+
+        Raises
+        ------
+        SpaceError
+            If they cannot be written anywhere.
+        """
+        folders = [_place(home, points) / f"{name}{PART}" for home in self.homes]
+        return begin(folders, {"format": FORMAT, "fingerprint": points.fingerprint, **record})
 
 
 def kept_of(path: Path, is_space: bool) -> Kept:
@@ -144,31 +158,3 @@ def _save(folder: Path, array: Array, record: Mapping[str, Any]) -> None:
         np.save(temporary / ARRAY, array, allow_pickle=False)
         digest = sha256(temporary / ARRAY)
         write_json(temporary / RECORD, {"format": FORMAT, **record, "sha256": digest})
-
-
-def _remove_stale(place: Path, fingerprint: str) -> None:
-    """Remove what is of other points, and what a process that was ended left behind."""
-    for folder in place.iterdir():
-        left = re.fullmatch(r"\..*\.(\d+)\.tmp", folder.name)
-        if left is not None:
-            stale = not _is_alive(int(left[1]))
-        else:
-            stale = _fingerprint_of(folder) != fingerprint
-        if stale:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _fingerprint_of(folder: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((folder / RECORD).read_bytes())["fingerprint"])
-    return None
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -7,6 +7,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 from rowspace.explore.neighbors import near_each_other
 from rowspace.explore.points import Matrix
 from rowspace.space.similarity import Doubles
+from rowspace.version import __version__
 
 Tell = Callable[[float, str], None]
-Fitted = tuple[Doubles, dict[str, Any], dict[str, str]]
+"""Is told what share is done, in [0, 1], and what is being done."""
 
 N_NEIGHBORS = 15
 MIN_DIST = 0.1
@@ -25,7 +27,37 @@ N_EPOCHS = 200
 PERPLEXITY = 30.0
 
 
-def fit_umap(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Fitted:
+@dataclass(frozen=True)
+class Fit:
+    """A method that places points."""
+
+    fit: Callable[[Matrix, Doubles, int, Tell], Doubles]
+    parameters: Callable[[int], dict[str, Any]]
+    """What it is given where there are so many points."""
+    packages: tuple[str, ...]
+    """That decide what comes out."""
+
+    def versions(self) -> dict[str, str]:
+        """Of the packages, and of this one."""
+        return {"rowspace": __version__, **{name: version(name) for name in self.packages}}
+
+
+def umap_parameters(n: int) -> dict[str, Any]:
+    """What UMAP of n points is given."""
+    return {
+        "n_neighbors": min(N_NEIGHBORS, n - 1),
+        "min_dist": MIN_DIST,
+        "n_epochs": N_EPOCHS,
+        "metric": "cosine",
+    }
+
+
+def tsne_parameters(n: int) -> dict[str, Any]:
+    """What t-SNE of n points is given."""
+    return {"perplexity": min(PERPLEXITY, (n - 1) / 3), "metric": "cosine"}
+
+
+def fit_umap(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Doubles:
     """UMAP by cosine, from the exact nearest neighbours of each, starting at PCA.
 
     Parameters
@@ -39,20 +71,18 @@ def fit_umap(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Fitted:
 
     Returns
     -------
-    (n, 2) float64, parameters, versions
+    (n, 2) float64
     """
     tell(0.0, "finding neighbours")
-    k = min(N_NEIGHBORS, len(units) - 1)
-    rows, distances = near_each_other(units, k)
+    parameters = umap_parameters(len(units))
+    rows, distances = near_each_other(units, parameters["n_neighbors"])
     tell(0.25, "loading UMAP")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own making: threads, transforming new data
         from umap import UMAP  # type: ignore[import-untyped, unused-ignore]
 
-        parameters = {"n_neighbors": k, "min_dist": MIN_DIST, "n_epochs": N_EPOCHS}
         umap = UMAP(
             **parameters,
-            metric="cosine",
             init=_start(flat, seed),
             random_state=seed,
             n_jobs=1,
@@ -68,30 +98,30 @@ def fit_umap(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Fitted:
         )
         with contextlib.redirect_stdout(io.StringIO()):
             places = umap.fit_transform(units)
-    return places.astype(np.float64), {**parameters, "metric": "cosine"}, _versions("umap-learn")
+    return np.asarray(places, np.float64)
 
 
-def fit_tsne(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Fitted:
+def fit_tsne(units: Matrix, flat: Doubles, seed: int, tell: Tell) -> Doubles:
     """t-SNE by cosine, starting at PCA; as `fit_umap`."""
     from sklearn.manifold import TSNE
 
     tell(0.0, "finding neighbours")
-    perplexity = min(PERPLEXITY, (len(units) - 1) / 3)
     said = _Counter(lambda share: tell(0.1 + 0.9 * share, "placing by t-SNE"), total=1000)
     tsne = TSNE(
-        perplexity=perplexity,
-        metric="cosine",
+        **tsne_parameters(len(units)),
         init=_start(flat, seed) * 1e-5,  # its own start has a deviation of 1e-4
         random_state=seed,
         verbose=2,
     )
     with contextlib.redirect_stdout(said):
         places = tsne.fit_transform(units)
-    parameters = {"perplexity": perplexity, "metric": "cosine"}
-    return places.astype(np.float64), parameters, _versions("scikit-learn")
+    return np.asarray(places, np.float64)
 
 
-FITS = {"umap": fit_umap, "tsne": fit_tsne}
+FITS = {
+    "umap": Fit(fit_umap, umap_parameters, ("umap-learn", "numpy", "faiss-cpu")),
+    "tsne": Fit(fit_tsne, tsne_parameters, ("scikit-learn", "numpy", "faiss-cpu")),
+}
 
 
 def _start(flat: Doubles, seed: int) -> Matrix:
@@ -99,10 +129,6 @@ def _start(flat: Doubles, seed: int) -> Matrix:
     random = np.random.default_rng(seed)
     scaled = flat * (10.0 / max(float(flat[:, 0].std()), 1e-12))
     return (scaled + 1e-3 * random.standard_normal(flat.shape)).astype(np.float32)
-
-
-def _versions(package: str) -> dict[str, str]:
-    return {name: version(name) for name in (package, "numpy")}
 
 
 class _Counter(io.TextIOBase):

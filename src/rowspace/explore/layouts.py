@@ -9,26 +9,26 @@ trustworthiness (Venna & Kaski 2001, https://doi.org/10.1007/3-540-44668-0_68).
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from rowspace.errors import ConfigError
+from rowspace.explore.fitting import Placed, fit_and_place
 from rowspace.explore.frame import fit_in_square
-from rowspace.explore.placing import choose_sample, place_by_neighbors
-from rowspace.explore.points import Matrix, Points, Rows
-from rowspace.explore.units import filled_rows, unit_blocks, units_of
+from rowspace.explore.layout_methods import Tell
+from rowspace.explore.placing import choose_sample
+from rowspace.explore.points import Points, Rows
+from rowspace.explore.principal import principal_places
+from rowspace.explore.unfinished import Begin, Unkept
+from rowspace.explore.units import filled_rows, units_of
 from rowspace.space.similarity import Doubles
-from rowspace.space.spectrum import spectrum_of_blocks
 from rowspace.version import __version__
-
-Tell = Callable[[float, str], None]
-"""Is told what share is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,23 @@ class LayoutRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """Coordinates, and how they were made."""
+    """Coordinates, and how they were made. Equal to itself alone."""
 
     places: NDArray[np.float32]
     """(n, 2) in [-1, 1]."""
     record: LayoutRecord
+
+    @cached_property
+    def content(self) -> memoryview:
+        """The coordinates little-endian, as they lie in memory where that is so."""
+        return np.ascontiguousarray(self.places, "<f4").data.cast("B")
+
+    @cached_property
+    def digest(self) -> str:
+        """By which a page knows the content."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def check_method(method: str) -> Method:
@@ -96,7 +106,12 @@ def check_method(method: str) -> Method:
 
 
 def make_layout(
-    points: Points, method: str, seed: int, clusters: Rows | None, tell: Tell
+    points: Points,
+    method: str,
+    seed: int,
+    clusters: Rows | None,
+    tell: Tell,
+    begin: Begin = Unkept,
 ) -> Layout:
     """Place every point.
 
@@ -109,6 +124,9 @@ def make_layout(
     clusters : (n,) int array or None
         Each point's group, of which a sample takes its share; -1 for none.
     tell : callable
+    begin : callable
+        Gives what keeps the steps of one that takes long, so that it goes on where it was. The map
+        is the same then.
 
     Raises
     ------
@@ -119,93 +137,35 @@ def make_layout(
     started = time.monotonic()
     tell(0.0, "reading vectors")
     filled = filled_rows(points)
-    share = 0.95 if method == "pca" else 0.1
-    flat = principal_places(points, filled, lambda done: tell(share * done, "reading vectors"))
-    places, fitted = flat, filled
-    parameters, versions = dict[str, Any](), {"numpy": np.__version__}
-    if method != "pca" and len(filled) >= FEWEST:
-        fitted, places, parameters, versions = _fit(
-            points, method, seed, filled, flat, clusters, tell
-        )
+    if method == "pca" or len(filled) < FEWEST:
+        placed = _placed_by_pca(points, filled, tell)
+    else:
+        groups = None if clusters is None else clusters[filled]
+        chosen = choose_sample(len(filled), METHODS[method].max_fitted, groups, seed)
+        placed = fit_and_place(points, filled, method, seed, chosen, begin, tell)
     tell(0.97, "measuring the map")
-    trust = trustworthiness(points, filled, places, seed)
+    trust = trustworthiness(points, filled, placed.places, seed)
     drawn = np.full((len(points), 2), NOWHERE, np.float32)
-    drawn[filled] = fit_in_square(places)
+    drawn[filled] = fit_in_square(placed.places)
     record = LayoutRecord(
         method=method,
         seed=seed,
         fingerprint=points.fingerprint,
         n=len(points),
-        n_fitted=len(fitted),
+        n_fitted=placed.n_fitted,
         n_empty=len(points) - len(filled),
-        parameters=parameters,
-        versions={"rowspace": __version__, **versions},
+        parameters=placed.parameters,
+        versions=placed.versions,
         trustworthiness=trust,
-        seconds=round(time.monotonic() - started, 1),
+        seconds=round(placed.seconds_before + time.monotonic() - started, 1),
     )
     return Layout(drawn, record)
 
 
-def _fit(
-    points: Points,
-    method: str,
-    seed: int,
-    filled: Rows,
-    flat: Doubles,
-    clusters: Rows | None,
-    tell: Tell,
-) -> tuple[Rows, Doubles, dict[str, Any], dict[str, str]]:
-    """The rows that were fitted, places of all `filled`, and what it was done with."""
-    from rowspace.explore.layout_methods import FITS
-
-    chosen = choose_sample(
-        len(filled),
-        METHODS[method].max_fitted,
-        None if clusters is None else clusters[filled],
-        seed,
-    )
-    units = units_of(points, filled[chosen])
-    some, parameters, versions = FITS[method](
-        units, flat[chosen], seed, lambda share, message: tell(0.1 + 0.6 * share, message)
-    )
-    if len(chosen) == len(filled):
-        return filled, some, parameters, versions
-    places = place_by_neighbors(
-        units, some, chosen, lambda part: units_of(points, filled[part]), len(filled), seed,
-        lambda share: tell(0.7 + 0.27 * share, "placing the other points"),
-    )  # fmt: skip
-    return filled[chosen], places, parameters, versions
-
-
-def principal_places(points: Points, rows: Rows, advance: Callable[[float], None]) -> Doubles:
-    """(n, 2) the rows' directions on the two axes of largest variance.
-
-    Parameters
-    ----------
-    points : Points
-    rows : (n,) int array
-    advance : callable
-        Is told what share is done.
-    """
-    flat = np.zeros((len(rows), 2))
-    if len(rows) < 2:
-        return flat
-    n_read = 0
-
-    def read() -> Iterator[Matrix]:
-        nonlocal n_read
-        for units in unit_blocks(points, rows):
-            yield units
-            n_read += len(units)
-            advance(n_read / (3 * len(rows)))  # mean, covariance, places
-
-    with threadpool_limits(1):  # more add up in another order
-        spectrum = spectrum_of_blocks(len(rows), read)
-        axes, start = spectrum.axes[:2], 0
-        for units in read():
-            flat[start : start + len(units), : len(axes)] = (units - spectrum.mean) @ axes.T
-            start += len(units)
-    return flat
+def _placed_by_pca(points: Points, filled: Rows, tell: Tell) -> Placed:
+    places = principal_places(points, filled, lambda share: tell(0.95 * share, "reading vectors"))
+    versions = {"rowspace": __version__, "numpy": np.__version__}
+    return Placed(places, len(filled), {}, versions)
 
 
 def trustworthiness(points: Points, rows: Rows, places: Doubles, seed: int) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.explore.atlas import (
+    layout_name,
     load_clusters,
     load_layout,
     save_clusters,
@@ -20,9 +21,11 @@ from rowspace.explore.atlas import (
 )
 from rowspace.explore.jobs import Task
 from rowspace.explore.kept import kept_of
-from rowspace.explore.layouts import Tell, make_layout
+from rowspace.explore.layout_methods import Tell
+from rowspace.explore.layouts import make_layout
 from rowspace.explore.map_clusters import make_clusters
-from rowspace.explore.subject import open_subject
+from rowspace.explore.points import Points
+from rowspace.explore.subject import Subject, open_subject
 
 CLUSTERS_SHARE = 0.2
 EVERY = 0.1
@@ -35,30 +38,39 @@ def make(task: Task, tell: Tell) -> None:
     Raises
     ------
     ConfigError
-        If the points have changed since they were asked for.
+        If the points have changed since they were asked for: what is kept then is of the new ones.
     """
     subject = open_subject(task.path)
-    points = subject.points(task.kind, task.model or None)
-    if points.fingerprint != task.fingerprint:
-        raise ConfigError(f"the {task.kind} of {subject.name} changed meanwhile")
+    points = _points(subject, task)
     kept = kept_of(subject.path, subject.space is not None)
     clusters = load_clusters(kept, points, task.seed)
     if clusters is None:
         clusters = make_clusters(
             points, task.seed, lambda share, message: tell(CLUSTERS_SHARE * share, message)
         )
+        _points(subject, task)
         save_clusters(kept, points, clusters)
     if task.method is None or load_layout(kept, points, task.method, task.seed) is not None:
         return
-    rest = 1.0 - CLUSTERS_SHARE
+    method, rest = task.method, 1.0 - CLUSTERS_SHARE
     layout = make_layout(
         points,
-        task.method,
+        method,
         task.seed,
         clusters.codes[:, 0].astype(np.int64),
         lambda share, message: tell(CLUSTERS_SHARE + rest * share, message),
+        lambda record: kept.begin(points, layout_name(method, task.seed), record),
     )
+    _points(subject, task)
     save_layout(kept, points, layout)
+
+
+def _points(subject: Subject, task: Task) -> Points:
+    """The points that a task is of, as long as they are the same."""
+    points = subject.points(task.kind, task.model or None)
+    if points.fingerprint != task.fingerprint:
+        raise ConfigError(f"the {task.kind} of {subject.name} changed meanwhile")
+    return points
 
 
 class _Lines:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unus
 from rowspace.explore.points import Matrix, Points, Rows, blocks
 from rowspace.explore.telling_words import telling_words
 from rowspace.explore.units import filled_rows, units_of
-from rowspace.explore.words import COUNT
+from rowspace.explore.words import COUNT, WordPoints
 from rowspace.space.clusters import cluster, silhouettes, spherical_kmeans
 from rowspace.space.similarity import Doubles, unit_rows
 
@@ -33,9 +33,9 @@ N_TEXTS = 40
 N_WORDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clusters:
-    """Groups at two levels."""
+    """Groups at two levels. Equal to itself alone."""
 
     codes: Codes
     """(n, 2) the coarse and the fine group of each point, the largest being 0; `NONE` for none."""
@@ -119,7 +119,7 @@ def _names(
     random: np.random.Generator,
 ) -> tuple[list[str], list[str]]:
     """Names of the groups of both levels."""
-    if points.kind == "words":
+    if isinstance(points, WordPoints):
         of_words = [
             _central_words(points, codes[:, level], filled, of) for level, of in enumerate(centers)
         ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from starlette.background import BackgroundTask
 
-from rowspace.explore.asked import Fingerprint, ModelName, Seed, SetName, SubjectNumber, points_of
+from rowspace.errors import SpaceError
+from rowspace.explore.asked import AskedMap
 from rowspace.explore.atlas import Atlas
 from rowspace.explore.cluster_labels import cluster_labels
 from rowspace.explore.jobs import Computing
+from rowspace.explore.layouts import Layout
+from rowspace.explore.map_clusters import Clusters
+from rowspace.explore.points import Points
 from rowspace.explore.replies import computing, tagged, tagged_json
 from rowspace.explore.subject import Subject
-
-MethodName = Annotated[str, Query(max_length=20)]
-Level = Annotated[int, Query(ge=0, le=1)]
 
 
 def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
@@ -24,43 +28,37 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
     router = APIRouter(tags=["explorer"])
 
     @router.get("/map")
-    def coordinates(
-        request: Request,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        method: MethodName = "umap",
-        seed: Seed = 0,
-        fingerprint: Fingerprint = None,
-    ) -> Response:
+    def coordinates(request: Request, asked: Annotated[AskedMap, Query()]) -> Response:
         """Float32, little-endian: x and y of each point in [-1, 1]; 202 while they are made."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        layout = atlas.layout(subjects[subject], points, method, seed)
+        points = asked.points(subjects)
+        layout = atlas.layout(subjects[asked.subject], points, asked.method, asked.seed)
         if isinstance(layout, Computing):
             return computing(layout)
-        content = np.ascontiguousarray(layout.places, "<f4").tobytes()
-        return tagged(request, content, pack=False)
+        answer = tagged(request, layout.content, pack=False, digest=layout.digest)
+        answer.background = BackgroundTask(_get_ready, points)
+        return answer
 
     @router.get("/labels")
-    def labels(
-        request: Request,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        method: MethodName = "umap",
-        seed: Seed = 0,
-        level: Level = 0,
-        fingerprint: Fingerprint = None,
-    ) -> Response:
+    def labels(request: Request, asked: Annotated[AskedMap, Query()]) -> Response:
         """The groups' names and places on a map: of level 0, or the finer ones of level 1."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        layout = atlas.layout(subjects[subject], points, method, seed)
-        clusters = atlas.clusters(subjects[subject], points, seed)
+        points, subject = asked.points(subjects), subjects[asked.subject]
+        layout = atlas.layout(subject, points, asked.method, asked.seed)
+        clusters = atlas.clusters(subject, points, asked.seed)
         for one in (layout, clusters):
             if isinstance(one, Computing):
                 return computing(one)
         assert not isinstance(layout, Computing) and not isinstance(clusters, Computing)
-        found = cluster_labels(layout.places, clusters.codes[:, level], clusters.names[level])
-        return tagged_json(request, found)
+        return tagged_json(request, _labels(layout, clusters, asked.level))
 
     return router
+
+
+@functools.lru_cache(maxsize=8)  # a tenth of a second of a million points
+def _labels(layout: Layout, clusters: Clusters, level: int) -> list[dict[str, Any]]:
+    return cluster_labels(layout.places, clusters.codes[:, level], clusters.names[level])
+
+
+def _get_ready(points: Points) -> None:
+    """Read what the first label needs, which a pointer on the map asks for next."""
+    with contextlib.suppress(SpaceError):
+        points.labels(np.zeros(1, np.int64))

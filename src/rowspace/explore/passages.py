@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, SpaceCorruptError, SpaceError
+from rowspace.errors import ConfigError, SpaceChangedError, SpaceCorruptError
 from rowspace.explore.points import Matrix, Rows
 from rowspace.explore.space_vectors import SpaceVectors
 from rowspace.search.filters import any_of
 from rowspace.search.hit import Hit
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.space import Space
-from rowspace.search.store import ROW_ID, Row, content
+from rowspace.search.store import ROW_ID, Row, RowIds, content
 
 LABEL = 80
 """Characters of a text that are in a label."""
@@ -53,7 +53,8 @@ class PassagePoints:
         self, space: Space, snapshot: Snapshot, model: str, kind: str = "passages"
     ) -> None:
         self.space, self.snapshot, self.model, self.kind = space, snapshot, model, kind
-        self._lock = threading.Lock()
+        self._lock, self._vectors_lock = threading.Lock(), threading.Lock()
+        self._vectors: SpaceVectors | None = None
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -69,15 +70,28 @@ class PassagePoints:
         return self.snapshot.commit.passages
 
     @property
-    def space_vectors(self) -> SpaceVectors:
-        """The vectors, read when they are first asked for."""
+    def row_ids(self) -> RowIds:
+        """(n,) the row id in the store of each, ascending; read when they are first asked for."""
         with self._lock:
-            return self._read
+            return self._read_row_ids
 
     @functools.cached_property
-    def _read(self) -> SpaceVectors:
+    def _read_row_ids(self) -> RowIds:
         with self._one_version():
-            return SpaceVectors(self.snapshot, self.model)
+            return self.snapshot.store.all_row_ids()
+
+    @property
+    def space_vectors(self) -> SpaceVectors:
+        """The vectors, read when they are first asked for: what shows texts goes without."""
+        row_ids = self.row_ids
+        with self._vectors_lock:
+            return self._read_vectors(row_ids)
+
+    def _read_vectors(self, row_ids: RowIds) -> SpaceVectors:
+        if self._vectors is None:
+            with self._one_version():
+                self._vectors = SpaceVectors(self.snapshot, self.model, row_ids)
+        return self._vectors
 
     @contextlib.contextmanager
     def _one_version(self) -> Iterator[None]:
@@ -88,7 +102,9 @@ class PassagePoints:
             path = self.snapshot.path
             if signature_of(path) == self.snapshot.signature:
                 raise
-            raise SpaceError(f"{path.name} has changed meanwhile; load the page again") from error
+            raise SpaceChangedError(
+                f"{path.name} has changed meanwhile; load the page again"
+            ) from error
 
     def _scan(self, columns: list[str], predicate: str | None = None) -> Iterator[pa.RecordBatch]:
         with self._one_version():
@@ -105,7 +121,7 @@ class PassagePoints:
     def stored(self, rows: Rows) -> list[Row]:
         """The passages at some rows."""
         with self._one_version():
-            return self.snapshot.store.fetch(self.space_vectors.row_ids[rows])
+            return self.snapshot.store.fetch(self.row_ids[rows])
 
     def labels(self, rows: Rows) -> list[str]:
         """Each passage's title and the beginning of its text."""
@@ -138,7 +154,7 @@ class PassagePoints:
             return {}
         found: dict[str, int] = {}
         for batch in self._scan([ROW_ID, "passage_id"], predicate):
-            places = np.searchsorted(self.space_vectors.row_ids, batch[ROW_ID].to_numpy())
+            places = np.searchsorted(self.row_ids, batch[ROW_ID].to_numpy())
             found |= zip(batch["passage_id"].to_pylist(), places.tolist(), strict=True)
         return found
 
@@ -223,6 +239,7 @@ def label(row: Row) -> str:
 def details(row: Row) -> dict[str, Any]:
     """A passage for people."""
     return {
+        "label": label(row),
         "document_id": row.document_id,
         "passage_id": row.passage_id,
         "title": row.title,

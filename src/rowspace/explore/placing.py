@@ -9,6 +9,7 @@ fitted its trustworthiness is 0.77 where this one's is 0.86, as of a map of all 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from rowspace.explore.neighbors import Neighbors
 from rowspace.explore.points import Matrix, Rows
+from rowspace.explore.unfinished import Pieces
 from rowspace.space.similarity import Doubles
 
 NEAREST = 10
@@ -53,6 +55,7 @@ def place_by_neighbors(
     read: Callable[[Rows], Matrix],
     n: int,
     seed: int,
+    pieces: Pieces,
     advance: Callable[[float], None],
 ) -> Doubles:
     """(n, 2) places of all points: the fitted ones keep theirs.
@@ -68,20 +71,30 @@ def place_by_neighbors(
     read : callable
         Gives the directions of some of the n.
     n, seed : int
+    pieces : Pieces
+        Keep `AT_ONCE` places each.
     advance : callable
         Is told what share is done.
     """
     found = np.empty((n, 2))
     found[fitted] = places
     rest = np.setdiff1d(np.arange(n), fitted, assume_unique=True)
-    random = np.random.default_rng(seed)
     gap = median_gap(places)
-    near = Neighbors(units, len(rest))
+
+    @functools.cache
+    def near() -> Neighbors:  # not made where all pieces are there
+        return Neighbors(units, len(rest))
+
+    def place(part: Rows, start: int) -> Doubles:
+        cosines, rows = near().search(read(part), min(NEAREST, len(units)))
+        random = np.random.default_rng((seed, start))
+        beside = JITTER * gap * random.standard_normal((len(part), 2))
+        return places_among(cosines, places[rows], REACH * gap) + beside
+
     for start in range(0, len(rest), AT_ONCE):
         part = rest[start : start + AT_ONCE]
-        cosines, rows = near.search(read(part), min(NEAREST, len(units)))
-        found[part] = places_among(cosines, places[rows], REACH * gap)
-        found[part] += JITTER * gap * random.standard_normal((len(part), 2))
+        make = functools.partial(place, part, start)
+        found[part] = pieces.get(f"placed-{start:012}", (len(part), 2), make)
         advance((start + len(part)) / len(rest))
     return found
 

@@ -10,29 +10,28 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from rowspace.explore.asked import MAX_DETAILS, MAX_ROWS, Asked, rows_of
+from rowspace.explore.asked import MAX_DETAILS, MAX_ROWS, Asked, AskedMap, rows_of
 from rowspace.explore.atlas import Atlas
+from rowspace.explore.bodies import FirstWrong
 from rowspace.explore.export import csv_lines
 from rowspace.explore.jobs import Computing
 from rowspace.explore.replies import computing
 from rowspace.explore.subject import Subject
 
-Row = Annotated[int, Field(ge=0, lt=1 << 62)]
+RowNumbers = Annotated[list[Annotated[int, Field(ge=0, lt=1 << 62)]], FirstWrong()]
 
 
 class AskedPoints(Asked):
     """The body of `points`."""
 
-    rows: list[Row] = Field(max_length=MAX_DETAILS)
+    rows: RowNumbers = Field(max_length=MAX_DETAILS)
 
 
-class AskedExport(Asked):
+class AskedExport(AskedMap):
     """The body of `export`."""
 
-    rows: list[Row] | None = Field(None, max_length=MAX_ROWS)
+    rows: RowNumbers | None = Field(None, max_length=MAX_ROWS)
     """None for all."""
-    method: str = Field("umap", max_length=20)
-    seed: int = Field(0, ge=0, lt=1 << 32)
 
 
 def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
@@ -44,8 +43,8 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
         """What is known of some points."""
         found = asked.points(subjects)
         rows = rows_of(found, asked.rows)
-        told = zip(asked.rows, found.labels(rows), found.details(rows), strict=True)
-        return [{"row": row, "label": label, **details} for row, label, details in told]
+        told = zip(asked.rows, found.details(rows), strict=True)
+        return [{"row": row, **details} for row, details in told]
 
     @router.post("/export")
     def export(asked: AskedExport) -> Response:

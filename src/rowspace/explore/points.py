@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rowspace.machine import return_free_memory
+
 Rows = NDArray[np.int64]
 Matrix = NDArray[np.float32]
 
@@ -21,7 +23,7 @@ class Points(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it is called in addresses: "words", "documents" or "passages"."""
+        """What it is called in addresses: "words", "vocabulary", "documents" or "passages"."""
 
     @property
     def model(self) -> str:
@@ -52,7 +54,7 @@ class Points(Protocol):
         """What each is called: the word, or the title and the beginning of the text."""
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        """What is known of each, for people: count, text, source, metadata."""
+        """What is known of each, for people: `label`, and count, text, source, metadata."""
 
     def texts(self, rows: Rows) -> list[str]:
         """The text that each stands for: of words themselves."""
@@ -83,3 +85,9 @@ def blocks(points: Points, rows: Rows | None = None) -> list[Rows]:
     wanted = np.arange(len(points)) if rows is None else rows
     step = max(1, BLOCK // max(1, points.dim))
     return [wanted[start : start + step] for start in range(0, len(wanted), step)]
+
+
+def return_read_memory() -> None:
+    """Give back what reading columns of many points took: Arrow and the C library would keep it."""
+    pa.default_memory_pool().release_unused()
+    return_free_memory()

@@ -8,24 +8,42 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query
 from numpy.typing import NDArray
+from pydantic import Field
 
-from rowspace.explore.asked import (
-    Fingerprint,
-    ModelName,
-    SetName,
-    SubjectNumber,
-    points_of,
-    rows_of,
-)
+from rowspace.explore.asked import Asked, rows_of
 from rowspace.explore.points import Points, Rows
 from rowspace.explore.subject import Subject
 from rowspace.explore.words import WordPoints
 from rowspace.space.similarity import unit_rows
 
-K = Annotated[int, Query(ge=1, le=1000)]
-Text = Annotated[str, Query(min_length=1, max_length=1000)]
+MAX_K = 1000
+MAX_TEXT = 1000
+"""Characters of what is looked for."""
 SIGNS = np.array([[1.0], [-1.0], [1.0]])
 """Of the terms of an analogy, a - b + c."""
+
+
+class AskedFind(Asked):
+    """What `find` is asked."""
+
+    q: str = Field(min_length=1, max_length=MAX_TEXT)
+    k: int = Field(20, ge=1, le=MAX_K)
+
+
+class AskedNeighbors(Asked):
+    """What `neighbors` is asked."""
+
+    row: int = Field(ge=0)
+    k: int = Field(10, ge=1, le=MAX_K)
+
+
+class AskedAnalogy(Asked):
+    """What `analogy` is asked."""
+
+    a: str = Field(min_length=1, max_length=MAX_TEXT)
+    b: str = Field(min_length=1, max_length=MAX_TEXT)
+    c: str = Field(min_length=1, max_length=MAX_TEXT)
+    k: int = Field(10, ge=1, le=MAX_K)
 
 
 def routes(subjects: Sequence[Subject]) -> APIRouter:
@@ -33,54 +51,32 @@ def routes(subjects: Sequence[Subject]) -> APIRouter:
     router = APIRouter(tags=["explorer"])
 
     @router.get("/find")
-    def find(
-        q: Text,
-        k: K = 20,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        fingerprint: Fingerprint = None,
-    ) -> list[dict[str, Any]]:
+    def find(asked: Annotated[AskedFind, Query()]) -> list[dict[str, Any]]:
         """Points that a text finds: words by their beginning, passages as a search finds them."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        found = points.find(q, k)
+        points = asked.points(subjects)
+        found = points.find(asked.q, asked.k)
         labels = points.labels(np.array([row for row, _ in found], np.int64))
         pairs = zip(found, labels, strict=True)
         return [{"row": row, "label": label, "score": score} for (row, score), label in pairs]
 
     @router.get("/neighbors")
-    def neighbors(
-        row: Annotated[int, Query(ge=0)],
-        k: K = 10,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        fingerprint: Fingerprint = None,
-    ) -> list[dict[str, Any]]:
+    def neighbors(asked: Annotated[AskedNeighbors, Query()]) -> list[dict[str, Any]]:
         """The points nearest to one, by cosine."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        asked = rows_of(points, [row])
-        return _nearest(points, points.vectors(asked), asked, k)
+        points = asked.points(subjects)
+        rows = rows_of(points, [asked.row])
+        return _nearest(points, points.vectors(rows), rows, asked.k)
 
     @router.get("/analogy")
-    def analogy(
-        a: Text,
-        b: Text,
-        c: Text,
-        k: K = 10,
-        subject: SubjectNumber = 0,
-        kind: SetName = None,
-        model: ModelName = None,
-        fingerprint: Fingerprint = None,
-    ) -> dict[str, Any]:
+    def analogy(asked: Annotated[AskedAnalogy, Query()]) -> dict[str, Any]:
         """The points nearest to a - b + c, each of length 1 (3CosAdd, Mikolov et al. 2013)."""
-        points = points_of(subjects, subject, kind, model, fingerprint)
-        asked = np.array([row_of(points, term.strip()) for term in (a, b, c)], np.int64)
-        total = (SIGNS * unit_rows(points.vectors(asked))).sum(axis=0, keepdims=True)
-        labels = zip(asked.tolist(), points.labels(asked), strict=True)
+        points = asked.points(subjects)
+        terms = (asked.a, asked.b, asked.c)
+        rows = np.array([row_of(points, term.strip()) for term in terms], np.int64)
+        total = (SIGNS * unit_rows(points.vectors(rows))).sum(axis=0, keepdims=True)
+        labels = zip(rows.tolist(), points.labels(rows), strict=True)
         return {
             "terms": [{"row": row, "label": label} for row, label in labels],
-            "answers": _nearest(points, total, asked, k),
+            "answers": _nearest(points, total, rows, asked.k),
         }
 
     return router

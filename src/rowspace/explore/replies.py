@@ -22,10 +22,15 @@ def computing(state: Computing) -> JSONResponse:
 
 
 def tagged(
-    request: Request, content: bytes, media_type: str = BYTES, *, pack: bool = True
+    request: Request,
+    content: bytes | memoryview,
+    media_type: str = BYTES,
+    *,
+    pack: bool = True,
+    digest: str | None = None,
 ) -> Response:
-    """Content with its tag; 304 for a page that has it."""
-    tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+    """Content with its tag; 304 for a page that has it. The digest is given where it is known."""
+    tag = f'"{digest or hashlib.blake2b(content, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     seen = request.headers.get("if-none-match", "")
     if tag in (one.strip().removeprefix("W/") for one in seen.split(",")):

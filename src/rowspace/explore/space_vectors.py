@@ -7,6 +7,7 @@ model gave nothing to is zero, and is near to none.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +43,12 @@ class SpaceVectors:
     ----------
     snapshot : Snapshot
     model : str
+    row_ids : (n,) uint64 array
+        Of all passages, ascending.
     """
 
-    def __init__(self, snapshot: Snapshot, model: str) -> None:
-        self.row_ids: RowIds = snapshot.store.all_row_ids()
+    def __init__(self, snapshot: Snapshot, model: str, row_ids: RowIds) -> None:
+        self.row_ids = row_ids
         self.dim = snapshot.commit.models[model].dim
         self._parts = [part for part in _parts(snapshot, model, self.row_ids) if len(part.rows)]
         starts = np.cumsum([0, *(len(part.rows) for part in self._parts)])
@@ -73,25 +76,46 @@ class SpaceVectors:
             return self._parts[0].units
         return self.take(np.arange(len(self)))
 
-    def nearest(self, queries: Matrix, k: int) -> tuple[Rows, NDArray[np.float32]]:
-        """(n_queries, k) rows and cosines, best first, all compared; -1 and NaN where none is."""
-        rows = np.full((len(queries), k), -1, np.int64)
-        cosines = np.full((len(queries), k), -np.inf, np.float32)
+    def nearest(
+        self, queries: Matrix, k: int, allowed: Mask | None = None
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        """(n_queries, k) rows and cosines, best first, all compared; -1 and NaN where none is.
+
+        `allowed` is (n,), by row: those that may be found.
+        """
+        found = []
         for part in self._parts:
-            found, scores = nearest_units(part.units, queries, k, part.alive)
-            more = np.where(found >= 0, part.rows[found], -1)
-            rows = np.concatenate([rows, more], axis=1)
-            cosines = np.concatenate([cosines, scores], axis=1)
-            order = np.lexsort((rows, -cosines), axis=1)[:, :k]
-            rows = np.take_along_axis(rows, order, axis=1)
-            cosines = np.take_along_axis(cosines, order, axis=1)
-        return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
+            mask = part.alive if allowed is None else (part.rows >= 0) & allowed[part.rows]
+            places, cosines = nearest_units(part.units, queries, k, mask)
+            found.append((np.where(places >= 0, part.rows[places], -1), cosines))
+        return best_of(found, len(queries), k)
+
+
+def best_of(
+    found: Sequence[tuple[Rows, NDArray[np.float32]]], n_queries: int, k: int
+) -> tuple[Rows, NDArray[np.float32]]:
+    """The k best of what was found in several places, -1 and NaN where there are fewer.
+
+    Parameters
+    ----------
+    found : sequence of ((n_queries, m) rows, (n_queries, m) cosines)
+        A row of -1 has a cosine of -inf.
+    n_queries, k : int
+    """
+    none = np.full((n_queries, k), -1, np.int64), np.full((n_queries, k), -np.inf, np.float32)
+    rows, cosines = (np.concatenate(parts, axis=1) for parts in zip(none, *found, strict=True))
+    order = np.lexsort((rows, -cosines), axis=1)[:, :k]
+    rows = np.take_along_axis(rows, order, axis=1)
+    cosines = np.take_along_axis(cosines, order, axis=1)
+    return rows, np.where(rows >= 0, cosines, np.nan).astype(np.float32)
 
 
 def _parts(snapshot: Snapshot, model: str, row_ids: RowIds) -> list[Part]:
     dense = snapshot.dense(model)
     if not isinstance(dense, DenseIndex):  # Lance's own index, which holds no vectors
-        dense = DenseIndex(*_in_a_file(snapshot.store, snapshot.commit.models[model].column))
+        dense = DenseIndex(
+            *_in_a_file(snapshot.store, snapshot.commit.models[model].column, row_ids)
+        )
     parts = [Part(_rows(row_ids, dense.row_ids), dense.units, None)]
     if (mapped := dense.mapped) is not None:
         parts.append(Part(_rows(row_ids, mapped.row_ids), mapped.units, mapped.alive))
@@ -106,13 +130,12 @@ def _rows(row_ids: RowIds, some: RowIds) -> Rows:
     return np.where(row_ids[places] == some, places, -1)
 
 
-def _in_a_file(store: Store, column: str) -> tuple[RowIds, Matrix]:
-    """All row ids, ascending, and their vectors."""
-    row_ids = store.all_row_ids()
+def _in_a_file(store: Store, column: str, row_ids: RowIds) -> Matrix:
+    """The vectors of all rows, whose ids ascend."""
     matrix = scratch(len(row_ids), store.dim(column))
     for some, vectors in store.vector_batches(column):
         matrix[np.searchsorted(row_ids, some)] = vectors
-    return row_ids, matrix
+    return matrix
 
 
 def scratch(n: int, dim: int) -> Matrix:

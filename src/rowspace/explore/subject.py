@@ -10,7 +10,7 @@ from rowspace.errors import ConfigError
 from rowspace.explore.documents import DocumentPoints
 from rowspace.explore.passages import PassagePoints
 from rowspace.explore.points import Points
-from rowspace.explore.words import WordPoints
+from rowspace.explore.words import VOCABULARY, WordPoints, all_words, word_sets
 from rowspace.search.commit import model_named
 from rowspace.search.manifest import is_space
 from rowspace.search.snapshot import Snapshot
@@ -20,6 +20,8 @@ from rowspace.space.vectors import Vectors
 
 WORDS = "sif"
 """The kind of encoder that is made of word vectors."""
+
+_Known = dict[str, tuple[Snapshot | None, dict[str, Points]]]
 
 
 class Subject:
@@ -47,13 +49,12 @@ class Subject:
         self.name, self.path, self.space = name, path, space
         self._file = vectors
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[Snapshot | None, dict[str, Points]]] = {}
+        self._known: _Known = {}
 
     @property
     def vectors(self) -> Vectors | None:
         """Of words; None in a space whose default model is a sentence encoder."""
-        words = self.sets.get("words")
-        return words.word_vectors if isinstance(words, WordPoints) else None
+        return all_words(self.sets)
 
     @property
     def models(self) -> list[str]:
@@ -85,9 +86,8 @@ class Subject:
         with self._lock:
             known = self._known.get(name)
             if known is None or known[0] is not snapshot:
-                gone = self._known.keys() - snapshot.commit.models.keys()
-                self._known = {k: v for k, v in self._known.items() if k not in gone}
                 before = {} if known is None else known[1]
+                self._known = _words_of(self._known, snapshot)
                 known = snapshot, _sets(self.space, snapshot, name, before)
                 self._known[name] = known
             return known[1]
@@ -109,7 +109,7 @@ class Subject:
         with self._lock:
             if "" not in self._known:
                 assert self._file is not None
-                self._known[""] = None, {"words": WordPoints(self._file)}
+                self._known[""] = None, dict(word_sets(self._file))
             return self._known[""][1]
 
 
@@ -135,6 +135,19 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     return Subject(name, path, space, load(path) if space is None else None)
 
 
+def _words_of(known: _Known, snapshot: Snapshot) -> _Known:
+    """Of models that are still there, what a write does not change; the rest is let go."""
+    return {
+        name: (of, sets) if of is snapshot else (None, _words(sets))
+        for name, (of, sets) in known.items()
+        if name in snapshot.commit.models
+    }
+
+
+def _words(sets: Mapping[str, Points]) -> dict[str, Points]:
+    return {kind: points for kind, points in sets.items() if isinstance(points, WordPoints)}
+
+
 def _sets(
     space: Space, snapshot: Snapshot, model: str, before: Mapping[str, Points]
 ) -> dict[str, Points]:
@@ -142,15 +155,18 @@ def _sets(
     sets: dict[str, Points] = {}
     state = snapshot.commit.models[model]
     if state.kind == WORDS:
-        vectors = getattr(space.encoders[model], "vectors", None)
-        words = before.get("words")
-        if isinstance(words, WordPoints) and words.word_vectors is vectors:
-            sets["words"] = words
+        encoder = space.encoders.get(model)  # None where it was removed just now
+        vectors = getattr(encoder, "vectors", None)
+        if vectors is not None and all_words(before) is vectors:
+            sets = _words(before)
         elif vectors is not None:
-            sets["words"] = WordPoints(vectors, model)
+            sets = dict(word_sets(vectors, model))
     if not snapshot.commit.passages:
         return sets
     passages = PassagePoints(space, snapshot, model)
     if snapshot.commit.passages == snapshot.commit.documents:
-        return sets | {"documents": PassagePoints(space, snapshot, model, "documents")}
-    return sets | {"documents": DocumentPoints(passages), "passages": passages}
+        texts: dict[str, Points] = {"documents": PassagePoints(space, snapshot, model, "documents")}
+    else:
+        texts = {"documents": DocumentPoints(passages), "passages": passages}
+    rare = {VOCABULARY: sets.pop(VOCABULARY)} if VOCABULARY in sets else {}
+    return sets | texts | rare

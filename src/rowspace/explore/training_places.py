@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 from rowspace.explore.frame import fit_in_square
-from rowspace.explore.layouts import Tell
+from rowspace.explore.layout_methods import Tell
 from rowspace.space.history import History
 from rowspace.space.projection import SEED, coordinates
 from rowspace.space.similarity import unit_rows

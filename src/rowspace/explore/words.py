@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
-from rowspace.explore.points import Matrix, Rows
+from rowspace.explore.points import Matrix, Points, Rows
 from rowspace.search.fields import clean
 from rowspace.space.sample import frequency_order
 from rowspace.space.similarity import nearest_rows
@@ -21,6 +21,11 @@ from rowspace.space.vectors import Vectors
 
 COUNT = "frequency"
 RANK = "rank"
+WORDS, VOCABULARY = "words", "vocabulary"
+FREQUENT = 5
+"""Times that a word must occur to be shown at first: rarer ones hardly have a place yet."""
+FEWEST = 1000
+"""Words that must be left; of a small text all are shown."""
 HASHED = 1 << 26
 """Values of a matrix that are all part of the fingerprint; of a larger one so many are."""
 
@@ -33,13 +38,13 @@ class WordPoints:
     vectors : Vectors
     model : str
         The name of the model, in a space.
+    kind : {"words", "vocabulary"}
+        The latter where there are rarer words besides.
     """
 
-    kind = "words"
-
-    def __init__(self, vectors: Vectors, model: str = "") -> None:
+    def __init__(self, vectors: Vectors, model: str = "", kind: str = WORDS) -> None:
         self.word_vectors = vectors
-        self.model = model
+        self.model, self.kind = model, kind
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -78,12 +83,14 @@ class WordPoints:
         return self.labels(rows)
 
     def details(self, rows: Rows) -> list[dict[str, Any]]:
-        """Each word's count, where it is known, and its rank, the most frequent being 1."""
-        counts, ranks = self.word_vectors.counts, self._ranks[rows].tolist()
-        if counts is None:
-            return [{RANK: rank} for rank in ranks]
-        pairs = zip(counts[rows].tolist(), ranks, strict=True)
-        return [{COUNT: count, RANK: rank} for count, rank in pairs]
+        """Each word with its count, where that is known, and its rank, the most frequent's 1."""
+        known = {"label": self.labels(rows)}
+        if self.word_vectors.counts is not None:
+            known[COUNT] = self.word_vectors.counts[rows].tolist()
+        known[RANK] = self._ranks[rows].tolist()
+        return [
+            dict(zip(known, values, strict=True)) for values in zip(*known.values(), strict=True)
+        ]
 
     def find(self, query: str, k: int) -> list[tuple[int, float | None]]:
         """The word itself, then those that begin with it, then those that hold it."""
@@ -121,3 +128,29 @@ class WordPoints:
         if field not in self.fields:
             raise ConfigError(f"words have no {field!r}; colour by cluster or {RANK}")
         return pa.array(self.word_vectors.counts if field == COUNT else self._ranks)
+
+
+def word_sets(vectors: Vectors, model: str = "") -> dict[str, WordPoints]:
+    """The words that occur often enough, and where that leaves some out, all of them.
+
+    Parameters
+    ----------
+    vectors : Vectors
+    model : str
+        The name of the model, in a space.
+    """
+    n = vectors.n_frequent(FREQUENT)
+    if n is None or not FEWEST <= n < len(vectors):
+        return {WORDS: WordPoints(vectors, model)}
+    counts = None if vectors.counts is None else vectors.counts[:n]
+    frequent = Vectors(vectors.index_to_key[:n], vectors.matrix[:n], counts, vectors.metadata)
+    return {
+        WORDS: WordPoints(frequent, model),
+        VOCABULARY: WordPoints(vectors, model, VOCABULARY),
+    }
+
+
+def all_words(sets: Mapping[str, Points]) -> Vectors | None:
+    """The whole vocabulary's vectors; None where points are no words."""
+    words = sets.get(VOCABULARY, sets.get(WORDS))
+    return words.word_vectors if isinstance(words, WordPoints) else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from rowspace.search.space import Space
 from rowspace.serve import (
     docs,
     documents,
@@ -48,14 +49,15 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(batcher, config),
+        lifespan=_lifespan(served, batcher, config),
     )
     app.state.served, app.state.config, app.state.batcher = served, config, batcher
     app.state.life, app.state.metrics = life, counts = Life(), Metrics(served.space)
     counts.watch(life, batcher)
     add_error_handlers(app)
     describe(app)
-    _share(served, batcher, config)
+    if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
+        served.reranker = OneRerankAtATime(served.reranker)
     for router in [*_routers(served, config), metrics.routes(counts)]:
         app.include_router(router)
     if config.explorer and served.subjects:
@@ -67,29 +69,35 @@ def create_app(served: Served, config: ServeConfig | None = None) -> FastAPI:
     return app
 
 
-def _share(served: Served, batcher: Batcher, config: ServeConfig) -> None:
-    """Let threads use the models of `served` at the same time."""
-    if served.space is not None:
-        served.space.through = encoders_through(batcher, config.deadline)
-    if served.reranker is not None and not isinstance(served.reranker, OneRerankAtATime):
-        served.reranker = OneRerankAtATime(served.reranker)
-
-
 def _routers(served: Served, config: ServeConfig) -> list[APIRouter]:
     """The routes, a file each."""
     files = (health, models, embeddings, search, documents, rerank, docs)
     return [file.routes(served, config) for file in files]
 
 
-def _lifespan(batcher: Batcher, config: ServeConfig) -> Callable[[FastAPI], Any]:
+def _lifespan(served: Served, batcher: Batcher, config: ServeConfig) -> Callable[[FastAPI], Any]:
     """Computes between the start and the end of the server."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         batcher.start()
-        try:
-            yield
-        finally:
-            await batcher.close(config.drain)
+        with _shared(served.space, batcher, config):
+            try:
+                yield
+            finally:
+                await batcher.close(config.drain)
 
     return lifespan
+
+
+@contextlib.contextmanager
+def _shared(space: Space | None, batcher: Batcher, config: ServeConfig) -> Iterator[None]:
+    """Let searches and additions ask the batcher for vectors; afterwards as before."""
+    if space is None:
+        yield
+        return
+    before, space.through = space.through, encoders_through(batcher, config.deadline)
+    try:
+        yield
+    finally:
+        space.through = before

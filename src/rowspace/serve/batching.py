@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.search.snapshot import Signature, signature_of
 from rowspace.serve.computing import Computing
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.embedder import Embedder, Inputs, Vectors, Work, embedder_of
@@ -86,6 +87,9 @@ class Batcher:
         queue = FairQueue(self._config.queue_tokens, self._config.batch_tokens)
         self._computing = Computing(queue, self._config.deadline)
         self._embedders: dict[str, Embedder] = {}
+        """By fingerprint; replaced and never changed, since threads read it."""
+        self._known: dict[tuple[str, Signature], Embedder] = {}
+        """By what clients call a model, and the version of the space in which it is that."""
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="rowspace-read")
         self._waiting: dict[Job, tuple[asyncio.Future[Job], IsGone | None]] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -139,7 +143,7 @@ class Batcher:
                 inputs, input_type=input_type, on_truncate=on_truncate, dim=dimensions
             )
 
-        with self._room(embedder.most_tokens(inputs)) as n_about:
+        with self._room(embedder.most_tokens(inputs, on_truncate)) as n_about:
             is_short = n_about <= _INLINE
             work = read() if is_short else await loop.run_in_executor(self._readers, read)
         job = Job(embedder, work, settle, loop)
@@ -164,7 +168,7 @@ class Batcher:
         self, embedder: Embedder, texts: Sequence[str], input_type: str | None
     ) -> Embedded:
         """As `embed`, in a thread that waits; of texts of any number, cut at what is read."""
-        with self._room(embedder.most_tokens(texts)):
+        with self._room(embedder.most_tokens(texts, "cut")):
             work = embedder.read(texts, input_type=input_type, on_truncate="cut", dim=None)
         future: Future[Job] = Future()
         job = Job(embedder, work, future.set_result)
@@ -235,22 +239,33 @@ class Batcher:
     # Models
 
     async def _embedder(self, model: str) -> Embedder:
-        name = find_model(self._served, model)
-        found = self._embedders.get(self._key(name))
-        return await asyncio.to_thread(self._load, name) if found is None else found
+        """What runs the model of a name; in a thread where a space has to be read for it."""
+        space = self._served.space
+        version = () if space is None else signature_of(space.path)
+        found = self._known.get((model, version))
+        return await asyncio.to_thread(self._find, model, version) if found is None else found
+
+    def _find(self, model: str, version: Signature) -> Embedder:
+        embedder = self._load(find_model(self._served, model))
+        known = {key: one for key, one in self._known.items() if key[1] == version}
+        self._known = {**known, (model, version): embedder}
+        return embedder
 
     def _load(self, name: str) -> Embedder:
         """What runs a model; kept, until the space has another of this name."""
         key = self._key(name)
-        if key not in self._embedders:
-            encoder = self._served.encoder_of(name)  # a space gives it through `queued_for`
-            return self._keep(key, encoder)
-        return self._embedders[key]
+        return self._embedders.get(key) or self._keep(key, self._served.encoder_of(name))
 
     def _keep(self, key: str, encoder: Encoder) -> Embedder:
-        if key not in self._embedders:
-            self._embedders[key] = embedder_of(encoder)
-        return self._embedders[key]
+        found = self._embedders.get(key)
+        if found is None:
+            found = embedder_of(encoder)
+            space = self._served.space
+            models = {} if space is None else space.models
+            there = {model.fingerprint for model in models.values()}
+            kept = {name: one for name, one in self._embedders.items() if name in there}
+            self._embedders = {**kept, key: found}
+        return found
 
     def _key(self, name: str) -> str:
         space = self._served.space
@@ -348,6 +363,5 @@ def _answer(job: Job) -> Embedded:
 
 
 def _ending() -> ApiError:
-    return ApiError(
-        503, "the server is about to end; try again later", headers={"Retry-After": "1"}
-    )
+    message = "the server is about to end; try again later"
+    return ApiError(503, message, code="draining", headers={"Retry-After": "1"})

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from rowspace.errors import RemoteError, SpaceError
-from rowspace.serve.errors import ApiError
+from rowspace.serve.errors import ApiError, told_to_log
 from rowspace.serve.queue import FairQueue, Job, Slice
 
 _logger = logging.getLogger("rowspace")
@@ -192,7 +192,7 @@ class Computing:
             self._queue.most_tokens = min(most_waiting, waiting)
 
     def _fail(self, slices: Sequence[Slice], error: Exception) -> None:
-        _logger.warning("a request could not be computed", exc_info=error)
+        _logger.warning("a request could not be computed: %s", told_to_log(error))
         with self._changed:
             failed = [part.job for part in slices if not part.job.is_over]
             for job in failed:

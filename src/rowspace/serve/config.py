@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -119,8 +120,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_positive(name: str, value: float) -> None:
-    if value <= 0:
-        raise ConfigError(f"{name} is {value}; give more than 0")
+    if not 0 < value < math.inf:  # nor is it NaN
+        raise ConfigError(f"{name} is {value}; give a number above 0")
 
 
 def _check_token(token: str | None) -> None:

@@ -71,7 +71,7 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
-    async def docs(request: Request) -> HTMLResponse:
+    def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(_page(json.dumps(request.app.openapi())), headers=_HEADERS)
 
     @router.get("/docs.css")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from rowspace.explore.bodies import FirstWrong
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
 from rowspace.serve.inputs import check_at_most
@@ -46,6 +47,7 @@ def _as_list(given: Any) -> Any:
 
 OneOrMore = Annotated[
     list[dict[str, Any]],
+    FirstWrong(),
     BeforeValidator(_as_list),
     WithJsonSchema({"anyOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT, "minItems": 1}]}),
 ]

@@ -62,8 +62,8 @@ class Embedder(Protocol):
     def embed(self, works: Sequence[Any]) -> list[Vectors]:
         """(n, dim) vectors of each work; together, in the one thread that computes."""
 
-    def most_tokens(self, inputs: Inputs) -> int:
-        """About how many tokens these are, without reading them."""
+    def most_tokens(self, inputs: Inputs, on_truncate: str) -> int:
+        """About how many tokens are read of these, without reading them."""
 
 
 def embedder_of(encoder: Encoder) -> Embedder:
@@ -107,9 +107,12 @@ def check_input_type(input_type: str | None) -> None:
 
 
 def about_tokens(inputs: Inputs, most: int | None) -> int:
-    """A guess: a token is some four characters; ids are counted."""
+    """A guess: a token is some four characters, and `most` are read of a text; ids are counted."""
     total = 0
     for one in inputs:
-        n = 3 + len(one) // 4 if isinstance(one, str) else 2 + len(one)
-        total += n if most is None else min(n, most)
+        if isinstance(one, str):
+            n = 3 + len(one) // 4
+            total += n if most is None else min(n, most)
+        else:  # each is looked at, also where not all are read
+            total += 2 + len(one)
     return total

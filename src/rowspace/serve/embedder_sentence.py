@@ -55,9 +55,10 @@ class SentenceEmbedder:
         """As `Embedder.embed`."""
         return self.encoder.embed(works)
 
-    def most_tokens(self, inputs: Inputs) -> int:
+    def most_tokens(self, inputs: Inputs, on_truncate: str) -> int:
         """As `Embedder.most_tokens`; what a model does not read is not counted."""
-        return about_tokens(inputs, self.encoder.max_length)
+        most = None if on_truncate == "chunk" else self.encoder.max_length
+        return about_tokens(inputs, most)
 
     def _prompt(self, input_type: str | None) -> str:
         prompts = self.encoder.config.prompts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import RowspaceError
-from rowspace.sentence.reading import check_ids, n_ids
+from rowspace.sentence.reading import check_ids
 from rowspace.serve.embedder import (
     Inputs,
     Vectors,
@@ -31,7 +31,7 @@ class RowsWork:
     @property
     def n_tokens(self) -> NDArray[np.int64]:
         """(n,) words of each that have a vector."""
-        return n_ids([list(row) for row in self.rows])
+        return np.fromiter(map(len, self.rows), np.int64, len(self.rows))
 
     def part(self, start: int, stop: int) -> RowsWork:
         """The texts from `start` to before `stop`."""
@@ -68,6 +68,6 @@ class WordsEmbedder:
         """As `Embedder.embed`."""
         return [self.encoder.encode_rows(work.rows) for work in works]
 
-    def most_tokens(self, inputs: Inputs) -> int:
+    def most_tokens(self, inputs: Inputs, on_truncate: str) -> int:
         """As `Embedder.most_tokens`."""
         return about_tokens(inputs, None)

@@ -27,6 +27,8 @@ from rowspace.serve.served import Served
 FORMATS = ("float", "base64")
 ON_TRUNCATE = ("error", "cut", "chunk")
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user", "input_type", "on_truncate")
+_LARGE_BODY = 1 << 16
+"""Bytes of a request from which on it is looked through in a thread: it may be millions of ids."""
 _LARGE = 1 << 15
 """Numbers of an answer from which on it is written in a thread."""
 
@@ -53,7 +55,11 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
 
         A text's vector does not depend on what else is asked at the same time.
         """
-        asked = read_request(await request.body(), config)
+        sent = await request.body()
+        if len(sent) > _LARGE_BODY:
+            asked = await asyncio.to_thread(read_request, sent, config)
+        else:
+            asked = read_request(sent, config)
         batcher: Batcher = request.app.state.batcher
         found = await batcher.embed(
             asked.model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from rowspace.errors import (
     RemoteError,
     RowspaceError,
+    SpaceChangedError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
@@ -37,6 +39,7 @@ TYPES = {
 """What OpenAI's servers call an error, by its status; others are invalid_request_error."""
 _STATUSES: dict[type[RowspaceError], int] = {
     SpaceLockedError: 503,
+    SpaceChangedError: 409,
     SpaceCorruptError: 500,
     SpaceError: 503,
     RemoteError: 503,
@@ -113,6 +116,9 @@ def add_error_handlers(app: FastAPI) -> None:
         said = str(error.detail)
         if (error.status_code, said) == (404, "Not Found"):
             said = f"there is nothing at {request.url.path}; /openapi.json lists what there is"
+        elif error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow") or "what /openapi.json lists"
+            said = f"{request.url.path} does not take {request.method}; send {allowed}"
         return ErrorResponse(error_body(error.status_code, said), error.status_code, error.headers)
 
     @app.exception_handler(RowspaceError)
@@ -137,6 +143,11 @@ def _describe(error: RequestValidationError, content_type: str) -> tuple[str | N
         )
     param = ".".join(str(part) for part in first["loc"][1:]) or None  # the first says where it is
     return param, f"{param}: {first['msg']}" if param else first["msg"]
+
+
+def told_to_log(error: Exception) -> str:
+    """What failed, and where; not its message, which may hold a client's text."""
+    return f"{type(error).__name__}:\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def status_of(error: RowspaceError) -> int:

@@ -13,7 +13,6 @@ import re
 import secrets
 import sys
 import time
-import traceback
 from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rowspace.serve.answer import Answer
 from rowspace.serve.bodies import Bodies, ClientLeftError, replay
 from rowspace.serve.config import ServeConfig
-from rowspace.serve.errors import ApiError
+from rowspace.serve.errors import ApiError, told_to_log
 from rowspace.serve.headers import is_page
 from rowspace.serve.hosts import comes_from_elsewhere, is_own_host, is_own_origin
 from rowspace.serve.life import Life
@@ -86,7 +85,7 @@ class Guard:
                 raise
             await answer.refuse(_ends())
         except Exception as error:
-            _log_bug(error, answer.request_id)
+            _logger.error("request %s failed by %s", answer.request_id, told_to_log(error))
             answer.closes = True
             await answer.refuse(_bug(answer.request_id))
         finally:
@@ -248,12 +247,6 @@ def _route(scope: Scope) -> str:
 
 def _method(scope: Scope) -> str:
     return scope["method"] if scope["method"] in METHODS else "other"
-
-
-def _log_bug(error: Exception, request_id: str) -> None:
-    """Where it happened; not its message, which may hold a client's text."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    _logger.error("request %s failed by %s:\n%s", request_id, type(error).__name__, where)
 
 
 def _bug(request_id: str) -> ApiError:

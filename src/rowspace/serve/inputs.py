@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from rowspace.errors import FilterError
+from rowspace.explore.bodies import FirstUnknown, FirstWrong
 from rowspace.serve.errors import ApiError
 
 
-class Input(BaseModel):
+class Input(FirstUnknown):
     """A request's body: unknown fields are refused, and "1" is no number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -46,7 +47,7 @@ _ONE_OR_MORE = {
 }
 
 Text = Annotated[str, AfterValidator(_whole)]
-Texts = Annotated[list[Text], BeforeValidator(_as_list), WithJsonSchema(_ONE_OR_MORE)]
+Texts = Annotated[list[Text], FirstWrong(), BeforeValidator(_as_list), WithJsonSchema(_ONE_OR_MORE)]
 """A text, or a list of texts."""
 
 

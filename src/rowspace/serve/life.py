@@ -12,6 +12,8 @@ class Life:
 
     running: int = 0
     """Requests that are being answered."""
+    sending: int = 0
+    """Connections whose client has not read all of an answer; counted while it drains."""
     drains_since: float | None = None
     """When it was told to end (monotonic seconds); None while it takes requests."""
     started: float = field(default_factory=time.monotonic)
@@ -30,4 +32,5 @@ class Life:
         """Whether a drain has nothing more to wait for, or has lasted `seconds`."""
         if self.drains_since is None:
             return False
-        return not self.running or time.monotonic() - self.drains_since > seconds
+        is_idle = not self.running and not self.sending
+        return is_idle or time.monotonic() - self.drains_since > seconds

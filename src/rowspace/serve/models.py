@@ -29,7 +29,7 @@ def find_model(served: Served, name: str) -> str:
         return name
     if names and name == served.name:
         return names[0]
-    known = ", ".join(repr(one) for one in _listed(served)) or "none"
+    known = ", ".join(repr(one) for one in _embedding(served)) or "none"
     shown = name if len(name) <= _SHOWN else name[:_SHOWN] + "…"
     raise ApiError(
         404,
@@ -64,10 +64,14 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
 
 def _listed(served: Served) -> list[str]:
     """What clients may name: models that embed, the folder's name, and the reranker."""
-    names = served.model_names
-    alias = [served.name] if names else []
     reranker = [served.reranker_name] if served.reranker is not None else []
-    return list(dict.fromkeys([*names, *alias, *reranker]))
+    return list(dict.fromkeys([*_embedding(served), *reranker]))
+
+
+def _embedding(served: Served) -> list[str]:
+    """The names of models that make vectors, that of the folder too."""
+    names = served.model_names
+    return list(dict.fromkeys([*names, served.name])) if names else []
 
 
 def _created(path: Path) -> int:

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Body, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from rowspace.explore.bodies import FirstWrong
 from rowspace.search.rerank import Reranker, rank_texts
-from rowspace.search.retrieval import CountTokens, estimate_tokens
+from rowspace.search.retrieval import estimate_tokens
 from rowspace.serve.answers import RerankAnswer, json_response, usage_of
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.errors import ApiError
@@ -43,7 +44,9 @@ class RerankBody(Input):
     """A query, and the texts that are judged."""
 
     query: Text
-    documents: list[Text | TextDocument] = Field(description='Texts, or objects as {"text": "…"}.')
+    documents: Annotated[list[Text | TextDocument], FirstWrong()] = Field(
+        description='Texts, or objects as {"text": "…"}.'
+    )
     top_n: int | None = Field(None, ge=1, description="How many of them; all if left out.")
     return_documents: bool = Field(False, description="Whether the answer has the texts too.")
     model: str | None = Field(None, description="The cross-encoder's name, or left out.")
@@ -101,11 +104,10 @@ def _answer(reranker: Reranker, name: str, body: RerankBody, texts: Sequence[str
     if body.return_documents:
         for one in results:
             one["document"] = {"text": texts[one["index"]]}
-    usage = usage_of(_count(reranker, body.query, texts))
+    usage = usage_of(_estimate(body.query, texts))
     return json_response({"object": "list", "model": name, "results": results, "usage": usage})
 
 
-def _count(reranker: Reranker, query: str, texts: Sequence[str]) -> int:
-    """The tokens of the query, once for each text, and of the texts."""
-    count: CountTokens = getattr(reranker, "count_tokens", estimate_tokens)
-    return len(texts) * count(query) + sum(map(count, texts))
+def _estimate(query: str, texts: Sequence[str]) -> int:
+    """About the tokens of the query, once for each text, and of the texts."""
+    return len(texts) * estimate_tokens(query) + sum(map(estimate_tokens, texts))

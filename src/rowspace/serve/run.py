@@ -15,11 +15,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from rowspace.errors import ConfigError
 from rowspace.serve.app import create_app
+from rowspace.serve.batching import Batcher
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.life import Life
 from rowspace.serve.protocol import BoundedProtocol
@@ -62,6 +65,8 @@ def serve(
     server, listener = _prepare(served, config, listener)
     server.started_call = started
     server.run([listener])
+    if server.batcher.busy_seconds:  # the interpreter's end would abort a thread in foreign code
+        _end()
 
 
 @contextlib.contextmanager
@@ -175,17 +180,19 @@ def _prepare(
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
     )
-    return _Server(settings, config, app.state.life, listener), listener
+    return _Server(settings, config, app, listener), listener
 
 
 class _Server(uvicorn.Server):
     """Uvicorn's server, which answers on while it drains."""
 
     def __init__(
-        self, settings: uvicorn.Config, config: ServeConfig, life: Life, listener: socket.socket
+        self, settings: uvicorn.Config, config: ServeConfig, app: FastAPI, listener: socket.socket
     ) -> None:
         super().__init__(settings)
-        self.life, self._drain = life, config.drain
+        self.life: Life = app.state.life
+        self.batcher: Batcher = app.state.batcher
+        self._drain = config.drain
         self._address = address_of(listener)
         self.started_call: Callable[[str], None] | None = None
 
@@ -206,8 +213,15 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
+        if self.life.draining:
+            self.life.sending = sum(map(_is_sending, self.server_state.connections))
         self.should_exit = self.should_exit or self.life.is_over(self._drain)
         return await super().on_tick(counter)
+
+
+def _is_sending(connection: Any) -> bool:
+    """Whether some of an answer waits for its client to read."""
+    return bool(connection.transport.get_write_buffer_size())
 
 
 def _end() -> None:

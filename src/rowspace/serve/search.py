@@ -6,6 +6,7 @@ began is not made.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Request
@@ -123,7 +124,9 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
         check_texts(body.query, "query", config.max_queries, config.max_query)
         asked = _asked(served, config, body, len(body.query), group=body.group)
         batcher: Batcher = request.app.state.batcher
-        return await lane.run(request, lambda: _search(space, batcher, body, asked))
+        return await lane.run(
+            request, lambda: _search(space, batcher, body, _of_model(served, asked))
+        )
 
     @router.post("/v1/retrieve", summary="Find passages for a prompt", responses=_RETRIEVED)
     async def retrieve(
@@ -137,7 +140,9 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
         check_texts([body.query], "query", 1, config.max_query)
         asked = _asked(served, config, body, 1)
         batcher: Batcher = request.app.state.batcher
-        return await lane.run(request, lambda: _retrieve(space, batcher, body, asked))
+        return await lane.run(
+            request, lambda: _retrieve(space, batcher, body, _of_model(served, asked))
+        )
 
     return router
 
@@ -158,8 +163,14 @@ def _asked(
         group=group,
         rerank=_reranker(served, config, body, n_queries),
         rerank_depth=body.rerank_depth,
-        model=served.model_names[0] if body.model is None else find_model(served, body.model),
+        model=body.model,
     )
+
+
+def _of_model(served: Served, asked: Asked) -> Asked:
+    """The request with the model's own name; in a thread, since the space may be read for it."""
+    name = served.model_names[0] if asked.model is None else find_model(served, asked.model)
+    return replace(asked, model=name)
 
 
 def _reranker(served: Served, config: ServeConfig, body: _Ask, n_queries: int) -> Reranker | None:

@@ -65,6 +65,7 @@ async function show() {
   const { name, params } = readAddress();
   const wanted = views.find((view) => view.name === name) ?? views[0];
   for (const [one, link] of links) setCurrent(link, one === wanted.name && "page");
+  links.get(wanted.name).scrollIntoView({ block: "nearest", inline: "nearest" }); // a narrow menu scrolls
   document.title = `${wanted.title} · ${document.getElementById("name").textContent}`;
   if (current?.name !== wanted.name) {
     current?.view?.close();

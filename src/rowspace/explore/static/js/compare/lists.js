@@ -1,6 +1,7 @@
 // What is listed beside the two maps: a point's neighbours in both, and the points that changed most.
 
 import { fill, h } from "../dom.js";
+import { isWords } from "../sets.js";
 import { histogram } from "./histogram.js";
 
 /** The neighbours of a point: only in A, in both, only in B. */
@@ -40,7 +41,7 @@ export function showRanked(root, title, rows, { k, overlaps, labelOf, onGo, onPo
 /** The mean, the histogram, and what they are of. */
 export function showOverview(root, about, colors) {
   const percent = (share) => `${(100 * share).toFixed(share < 0.01 ? 2 : 0)}%`;
-  const which = about.n === about.n_common ? `All ${number(about.n)}` : about.set === "words" ? `The ${number(about.n)} most frequent of ${number(about.n_common)}` : `A sample of ${number(about.n)} of ${number(about.n_common)}`;
+  const which = about.n === about.n_common ? `All ${number(about.n)}` : isWords(about.set) ? `The ${number(about.n)} most frequent of ${number(about.n_common)}` : `A sample of ${number(about.n)} of ${number(about.n_common)}`;
   fill(root,
     h("h2", {}, `${percent(about.mean)} of neighbours are the same`),
     h("p", { class: "note" }, `${which} ${about.set} that both have: how many of each one’s ${about.k} nearest among them, by all dimensions, are the same in A and B. By chance it would be ${percent(about.chance)}.`),

@@ -1,12 +1,14 @@
 // The words on the map: names of clusters, names of what is pinned, found or pointed at, and, zoomed in
 // so far that there is room, of points themselves.
 
+import { isWords } from "../sets.js";
+
 const CLOSE = 300; // points in view that all have a label where it has room
 const FREQUENT = 70; // words that have one before that: the first are the most frequent
 const FROM = 2.2; // zoom from which they do
 const PARTS = 1.5; // zoom from which small groups have names too
 
-/** `session()` knows the labels of rows; `set()` is "words" where rows are in order of frequency. */
+/** `session()` knows the labels of rows; `set()` is one of words where rows are in order of frequency. */
 export function createLabels(scatter, session, set) {
   let areas = [], named = [], near = [], asked = 0, parted = false;
 
@@ -25,7 +27,7 @@ export function createLabels(scatter, session, set) {
       parted = view.zoom >= PARTS;
       draw();
     }
-    const rows = scatter.inView(CLOSE) ?? (set() === "words" && view.zoom >= FROM ? scatter.firstInView(FREQUENT) : []);
+    const rows = scatter.inView(CLOSE) ?? (isWords(set()) && view.zoom >= FROM ? scatter.firstInView(FREQUENT) : []);
     const labels = await session().labels(rows);
     if (turn !== asked) return;
     near = rows.map((row, i) => ({ row, text: short(labels.get(row)), weight: -i }));

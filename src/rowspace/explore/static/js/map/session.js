@@ -1,5 +1,7 @@
 // What a map is of, and how the server is asked about it.
 
+import { isWords } from "../sets.js";
+
 /** Questions about the points of a set; `where()` gives { subject, set, model, fingerprint }. */
 export function createSession(api, where) {
   const known = new Map(); // row -> label, for as long as the set is the same
@@ -21,7 +23,7 @@ export function createSession(api, where) {
     neighbors: (row, k, options) => remembered(ask("neighbors", { row, k }, options)),
     /** a - b + c of words, or of the texts that each term finds first. */
     async analogy(a, b, c, k = 10) {
-      if (where().set === "words") return ask("analogy", { a, b, c, k });
+      if (isWords(where().set)) return ask("analogy", { a, b, c, k });
       const [first, second, third] = await Promise.all([a, b, c].map(rowFor));
       return ask("analogy", { a: first, b: second, c: third, k });
     },

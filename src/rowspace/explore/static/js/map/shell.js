@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { showProgress } from "../progress.js";
+import { titleOf } from "../sets.js";
 
 /** Puts it into `root`; `onChoice({ set | method | color | model | subject })` can be set. */
 export function layoutOf(root) {
@@ -56,7 +57,7 @@ function choices(parts, subjects, wanted, set, methods) {
   return [
     select("Of", "subject", wanted.subject, subjects.map(({ name }, i) => [i, name]).filter(([i]) => subjects[i].sets.length)),
     select("Model", "model", wanted.model || models[0], models.map((model) => [model, model])),
-    select("Show", "set", set.id, sets.map(({ id, n }) => [id, `${n.toLocaleString("en")} ${id}`])),
+    select("Show", "set", set.id, sets.map((one) => [one.id, titleOf(one)])),
     select("Layout", "method", wanted.method, methods.map(({ method, label }) => [method, label])),
     select("Colour", "color", wanted.color, [["cluster", "cluster"], ...Object.keys(set.fields).map((name) => [name, name.replaceAll("_", " ")]), ["none", "one colour"]]),
   ];

@@ -7,6 +7,7 @@ import { createCombobox } from "../map/combobox.js";
 import { ramp } from "../map/palette.js";
 import { showProgress } from "../progress.js";
 import { createScatter } from "../scatter.js";
+import { isWords } from "../sets.js";
 import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { showHow, showOverview, showPoint, showRanked } from "../compare/lists.js";
@@ -66,7 +67,7 @@ class CompareView {
     this.progress(null);
     this.labels = labels;
     this.keys = keys ?? labels;
-    this.named = this.about.set === "words" ? telling(labels) : [];
+    this.named = isWords(this.about.set) ? telling(labels) : [];
     this.near.clear();
     const floats = new Float32Array(buffer), n = this.about.n;
     this.xy = { a: floats.subarray(0, 2 * n), b: floats.subarray(2 * n, 4 * n) };

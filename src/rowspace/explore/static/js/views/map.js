@@ -4,6 +4,7 @@
 import { fill, h } from "../dom.js";
 import { createScatter } from "../scatter.js";
 import { capital } from "../labels.js";
+import { isWords } from "../sets.js";
 import { loadStyles } from "../styles.js";
 import { onTheme } from "../theme.js";
 import { arrowsOf, createAnalogy } from "../map/analogy.js";
@@ -254,7 +255,7 @@ class MapView {
     }
     try {
       const points = await this.session.find(text, 50);
-      this.found.show(points, { heading: points.length ? `${points.length}${points.length === 50 ? " or more" : ""} for “${text}”` : `Nothing for “${text}”` });
+      this.found.show(points, { heading: points.length ? `${points.length}${points.length === 50 ? " or more" : ""} for “${text}”` : `Nothing for “${text}”`, note: points.length ? null : this.elsewhere() });
       this.foundLabels = points;
       this.say(`${points.length} found`);
       this.mark();
@@ -265,17 +266,23 @@ class MapView {
     }
   }
 
+  /** Where else to look for what is not found. */
+  elsewhere() {
+    const hasMore = this.set.id === "words" && this.subjects[this.where.subject].sets.some(({ id }) => id === "vocabulary");
+    return hasMore ? "Rare words are in the larger set under “Show”." : null;
+  }
+
   /** Where a word is looked for in texts, and a text among its like. */
   searchText() {
-    return this.set.id === "words" && this.textSet() ? `Search ${this.textSet()} for it` : "Show its neighbours on the map";
+    return isWords(this.set.id) && this.textSet() ? `Search ${this.textSet()} for it` : "Show its neighbours on the map";
   }
 
   textSet() {
-    return this.subjects[this.where.subject].sets.map(({ id }) => id).find((id) => id !== "words");
+    return this.subjects[this.where.subject].sets.map(({ id }) => id).find((id) => !isWords(id));
   }
 
   searchFrom(pin) {
-    if (this.set.id === "words" && this.textSet()) {
+    if (isWords(this.set.id) && this.textSet()) {
       this.app.go("map", { ...this.app.params(), set: this.textSet(), q: pin.label, pin: null, a: null, b: null, c: null, at: null, color: null });
     } else if (pin.neighbors) this.scatter.zoomTo([pin.row, ...pin.neighbors.map(({ row }) => row)]);
   }
