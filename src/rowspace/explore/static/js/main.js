@@ -65,13 +65,19 @@ async function show() {
   const { name, params } = readAddress();
   const wanted = views.find((view) => view.name === name) ?? views[0];
   for (const [one, link] of links) setCurrent(link, one === wanted.name && "page");
-  links.get(wanted.name).scrollIntoView({ block: "nearest", inline: "nearest" }); // a narrow menu scrolls
+  bringIntoMenu(links.get(wanted.name));
   document.title = `${wanted.title} · ${document.getElementById("name").textContent}`;
   if (current?.name !== wanted.name) {
     current?.view?.close();
     await open(wanted);
   } else if (current.view) await current.view.update(params);
   else current.asked = params;
+}
+
+/** A narrow menu scrolls; not by scrollIntoView, after which Tab would go on from there. */
+function bringIntoMenu(link) {
+  const menu = link.parentElement;
+  menu.scrollLeft = link.offsetLeft - menu.offsetLeft - (menu.clientWidth - link.offsetWidth) / 2;
 }
 
 /** Open a view in a place of its own; one that is left before it is open is closed as soon as it is. */
