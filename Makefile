@@ -27,11 +27,12 @@ demo: setup
 	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser. To look around in the space:'
 	@echo '$$ $(BIN)/rowspace explore $(DEMO)'
 
+# Two files at a time: most tests wait for one core, a process or a browser.
 test: setup-dev browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup-dev
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 check: setup-dev
 	$(BIN)/ruff check .

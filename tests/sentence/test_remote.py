@@ -131,7 +131,9 @@ def test_what_was_received_before_a_failure_stays(server: Server, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "trouble", [status(500), status(503), status(408), hang, drop, cut_short], ids=str
+    "trouble",
+    [status(500), status(503), status(408), hang, drop, cut_short],
+    ids=["500", "503", "408", "hang", "drop", "cut short"],
 )
 def test_passing_trouble_is_tried_again(server: Server, trouble: Reply) -> None:
     server.troubles = [trouble, trouble]
