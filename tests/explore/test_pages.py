@@ -240,6 +240,22 @@ def test_senses_are_shown_by_colour_and_by_sentence(browser: Browser, minilm: st
         screenshot(page, "senses")
 
 
+def test_a_link_finds_senses_in_sentences_of_ones_own_again(browser: Browser, minilm: str) -> None:
+    with watched(browser) as page:
+        opened(page, minilm, "senses", word="bank", n="2", own="\n".join(RIVER + MONEY))
+        page.wait_for_selector(".sense-results:not([hidden])", timeout=60_000)
+        assert page.locator(".sense-stage .dot").count() == 12
+        assert page.input_value("textarea[name=sentences]") == "\n".join(RIVER + MONEY)
+        link = page.url
+        page.fill("textarea[name=sentences]", "\n".join(RIVER[:3] + MONEY[:3]))
+        page.click("text=Find senses")
+        page.wait_for_function("document.querySelectorAll('.sense-stage .dot').length === 6")
+        assert page.url != link
+        page.go_back()
+        page.wait_for_function("document.querySelectorAll('.sense-stage .dot').length === 12")
+        assert page.url == link
+
+
 def test_two_sentences_are_compared_from_the_keyboard(browser: Browser, minilm: str) -> None:
     with watched(browser, **PHONE) as page:
         opened(page, minilm, "senses", cword="bank", a=RIVER[0], b=RIVER[0])

@@ -8,6 +8,7 @@ import { createSentences } from "../senses/sentences.js";
 import { loadStyles } from "../styles.js";
 
 const EVERY = 400; // milliseconds between questions of how far it is
+const LINKED = 4000; // characters of one's own sentences that an address can have
 
 export default {
   title: "Senses",
@@ -25,7 +26,7 @@ function createView(root, app) {
   const word = h("input", { type: "search", name: "word", required: true, maxlength: "100", value: params.word ?? "", placeholder: "a word, as bank", autocomplete: "off" });
   const count = h("select", { name: "n" }, h("option", { value: "" }, "as many as stand out"), ...[1, 2, 3, 4, 5, 6, 7, 8].map((n) => h("option", { value: n }, String(n))));
   const hidden = h("input", { type: "checkbox", name: "hidden", checked: params.hidden === "1" });
-  const own = h("textarea", { rows: "5", dir: "auto", name: "sentences", placeholder: "One sentence a line" });
+  const own = h("textarea", { rows: "5", dir: "auto", name: "sentences", placeholder: "One sentence a line", value: params.own ?? "" });
   const said = h("p", { class: "said", role: "status" }), bar = h("progress", { max: "1", value: "0", hidden: true, "aria-label": "How far it is" });
   const stop = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => end() }, "Stop");
   const reason = h("p", { class: "note" }), results = h("div", { class: "sense-results", hidden: true });
@@ -39,18 +40,24 @@ function createView(root, app) {
     h("p", {}, "A transformer reads a word together with its sentence. Occurrences that mean the same lie near each other, and groups that stand out are senses."),
     h("form", { class: "row", role: "search", onsubmit: (event) => { event.preventDefault(); start(true); } }, h("label", {}, "Word", word), h("label", {}, "Senses", count),
       h("label", { class: "inline" }, hidden, "hide the word while reading"), h("button", {}, "Find senses"), stop),
-    h("details", { class: "own", open: !hasPassages }, h("summary", {}, hasPassages ? "Sentences of your own, instead of the space's passages" : "Sentences to look in"), h("label", {}, "Sentences", own)),
+    h("details", { class: "own", open: !hasPassages || Boolean(params.own) }, h("summary", {}, hasPassages ? "Sentences of your own, instead of the space's passages" : "Sentences to look in"), h("label", {}, "Sentences", own)),
     said, bar, results, comparison.element));
-  if (params.word && hasPassages) start();
+  if (canStart()) start();
   return { update, close() { end(); map.close(); comparison.close(); } };
+
+  /** Whether there is a word, and something to look for it in. */
+  function canStart() {
+    return Boolean(word.value && (hasPassages || own.value.trim()));
+  }
 
   function update(now) {
     comparison.update(now);
-    if (["word", "n", "hidden"].every((name) => (now[name] ?? "") === (shown[name] ?? ""))) return;
+    if (["word", "n", "hidden", "own"].every((name) => (now[name] ?? "") === (shown[name] ?? ""))) return;
     word.value = now.word ?? "";
     count.value = now.n ?? "";
     hidden.checked = now.hidden === "1";
-    if (word.value && hasPassages) return start();
+    own.value = now.own ?? "";
+    if (canStart()) return start();
     end();
     shown = {};
     results.hidden = true;
@@ -60,11 +67,11 @@ function createView(root, app) {
   async function start(push = false) {
     end();
     const mine = (running = { id: null, control: new AbortController() });
-    shown = { word: word.value, n: count.value || null, hidden: hidden.checked ? "1" : null };
+    shown = { word: word.value, n: count.value || null, hidden: hidden.checked ? "1" : null, own: linked(own.value.trim()) };
     app.set(shown, { push });
     tell("Looking for it…", 0);
     try {
-      const body = { word: word.value, model: params.model ?? null, sentences: own.value.trim() ? own.value : null, n_senses: count.value ? Number(count.value) : null, hidden: hidden.checked };
+      const body = { word: word.value, model: params.model ?? null, sentences: own.value.trim() || null, n_senses: count.value ? Number(count.value) : null, hidden: hidden.checked };
       let state = await app.api.json(`senses?subject=${subject}`, {}, { body, signal: mine.control.signal });
       while (state.state === "computing" && running === mine) {
         mine.id = state.id;
@@ -124,4 +131,9 @@ function createView(root, app) {
     settle(message);
     said.className = "said failed-line";
   }
+}
+
+/** Sentences as the address has them; null where they are none, or too many. */
+function linked(sentences) {
+  return sentences && sentences.length <= LINKED ? sentences : null;
 }
