@@ -77,6 +77,16 @@ class Atlas:
         save_layout(_kept(subject), points, made)
         return self._remember(points, name, made)
 
+    def grouped(
+        self, subject: Subject, points: Points, method: str, seed: int
+    ) -> tuple[Layout, Clusters] | Computing:
+        """`layout` and `clusters` together."""
+        layout = self.layout(subject, points, method, seed)
+        if isinstance(layout, Computing):
+            return layout
+        clusters = self.clusters(subject, points, seed)
+        return clusters if isinstance(clusters, Computing) else (layout, clusters)
+
     def clusters(self, subject: Subject, points: Points, seed: int) -> Clusters | Computing:
         """Groups of the points, or how far they are."""
         with self._making:

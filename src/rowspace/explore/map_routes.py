@@ -41,14 +41,11 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
     @router.get("/labels")
     def labels(request: Request, asked: Annotated[AskedMap, Query()]) -> Response:
         """The groups' names and places on a map: of level 0, or the finer ones of level 1."""
-        points, subject = asked.points(subjects), subjects[asked.subject]
-        layout = atlas.layout(subject, points, asked.method, asked.seed)
-        clusters = atlas.clusters(subject, points, asked.seed)
-        for one in (layout, clusters):
-            if isinstance(one, Computing):
-                return computing(one)
-        assert not isinstance(layout, Computing) and not isinstance(clusters, Computing)
-        return tagged_json(request, _labels(layout, clusters, asked.level))
+        points = asked.points(subjects)
+        found = atlas.grouped(subjects[asked.subject], points, asked.method, asked.seed)
+        if isinstance(found, Computing):
+            return computing(found)
+        return tagged_json(request, _labels(*found, asked.level))
 
     return router
 

@@ -49,17 +49,13 @@ def routes(subjects: Sequence[Subject], atlas: Atlas) -> APIRouter:
     @router.post("/export")
     def export(asked: AskedExport) -> Response:
         """Points as a table in CSV, of up to a million rows by number, or of all."""
-        found = asked.points(subjects)
-        rows = np.arange(len(found)) if asked.rows is None else rows_of(found, asked.rows)
-        subject = subjects[asked.subject]
-        layout = atlas.layout(subject, found, asked.method, asked.seed)
-        clusters = atlas.clusters(subject, found, asked.seed)
-        for one in (layout, clusters):
-            if isinstance(one, Computing):
-                return computing(one)
-        assert not isinstance(layout, Computing) and not isinstance(clusters, Computing)
-        lines = csv_lines(found, rows, layout, clusters)
-        name = f"{found.kind}.csv"
+        points = asked.points(subjects)
+        rows = np.arange(len(points)) if asked.rows is None else rows_of(points, asked.rows)
+        found = atlas.grouped(subjects[asked.subject], points, asked.method, asked.seed)
+        if isinstance(found, Computing):
+            return computing(found)
+        lines = csv_lines(points, rows, *found)
+        name = f"{points.kind}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
