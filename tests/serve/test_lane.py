@@ -9,8 +9,8 @@ import pytest
 from fastapi import Request
 
 from rowspace.errors import FilterError
-from rowspace.serve.errors import ApiError
-from rowspace.serve.lane import CLIENT_LEFT, Lane
+from rowspace.serve.errors import CLIENT_LEFT, ApiError
+from rowspace.serve.lane import Lane
 
 
 def _request(left: asyncio.Event | None = None) -> Request:

@@ -59,10 +59,7 @@ class Subject:
     @property
     def models(self) -> list[str]:
         """The models of a space, the default first; none of a file."""
-        if self.space is None:
-            return []
-        default = self.space.default_model
-        return [default, *(name for name in self.space.models if name != default)]
+        return [] if self.space is None else self.space.model_names
 
     @property
     def sets(self) -> Mapping[str, Points]:

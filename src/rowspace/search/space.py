@@ -116,6 +116,12 @@ class Space:
         return dict(self._current().commit.models)
 
     @property
+    def model_names(self) -> list[str]:
+        """The names of its models, the default first."""
+        commit = self._current().commit
+        return [commit.model, *(name for name in commit.models if name != commit.model)]
+
+    @property
     def default_model(self) -> str:
         """The name of the model that searches take where none is named."""
         return self._current().commit.model

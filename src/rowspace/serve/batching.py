@@ -21,7 +21,7 @@ from rowspace.search.snapshot import Signature, signature_of
 from rowspace.serve.computing import Computing
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.embedder import Embedder, Inputs, Vectors, Work, embedder_of
-from rowspace.serve.errors import ApiError
+from rowspace.serve.errors import CLIENT_LEFT, ApiError
 from rowspace.serve.models import find_model
 from rowspace.serve.queue import FairQueue, Job
 from rowspace.serve.queued_encoder import QueuedEncoder
@@ -334,7 +334,7 @@ class Batcher:
                     self._check_deadline(job)
                     if is_gone is not None and not future.done() and await is_gone():
                         self._drop(job)
-                        raise ApiError(499, "the client left")
+                        raise ApiError(CLIENT_LEFT, "the client left")
                 except Exception as error:
                     if not future.done():
                         future.set_exception(error)

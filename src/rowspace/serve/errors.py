@@ -28,6 +28,8 @@ from rowspace.errors import (
 
 _logger = logging.getLogger("rowspace")
 
+CLIENT_LEFT = 499
+"""The status, as nginx has it, of what nobody waits for any more."""
 TYPES = {
     401: "authentication_error",
     403: "permission_error",

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from rowspace.serve.answer import Answer
 from rowspace.serve.bodies import Bodies, ClientLeftError, replay
 from rowspace.serve.config import ServeConfig
-from rowspace.serve.errors import ApiError, told_to_log
+from rowspace.serve.errors import CLIENT_LEFT, ApiError, told_to_log
 from rowspace.serve.headers import is_page
 from rowspace.serve.hosts import comes_from_elsewhere, is_own_host, is_own_origin
 from rowspace.serve.life import Life
@@ -162,7 +162,7 @@ class Guard:
 
     def _note(self, scope: Scope, answer: Answer, seconds: float) -> None:
         """Count a request, and write its line where that is asked for: never what it said."""
-        status = 499 if answer.status is None else answer.status  # the client left
+        status = CLIENT_LEFT if answer.status is None else answer.status
         route, method = _route(scope), _method(scope)
         self._metrics.finished(route, method, status, seconds)
         refusal = scope.get("state", {}).get("refusal")

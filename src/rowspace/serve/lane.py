@@ -15,12 +15,10 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-from rowspace.serve.errors import ApiError
+from rowspace.serve.errors import CLIENT_LEFT, ApiError
 
 T = TypeVar("T")
 
-CLIENT_LEFT = 499
-"""The status, as nginx has it, of what nobody waits for any more."""
 _RETRY_AFTER = {"Retry-After": "1"}
 
 

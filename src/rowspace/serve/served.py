@@ -36,8 +36,7 @@ class Served:
         """The models that make vectors, the default first."""
         if self.space is None:
             return [] if self.encoder is None else [self.name]
-        default = self.space.default_model
-        return [default, *(name for name in self.space.models if name != default)]
+        return self.space.model_names
 
     def encoder_of(self, name: str) -> Encoder:
         """The encoder of a model, loaded when first asked for."""
