@@ -31,9 +31,12 @@ from rowspace.space.encoder import Encoder
 from rowspace.space.vectors import Vectors
 from rowspace.text.streams import bare_suffix
 
-Kind = Literal["similarity", "analogy", "sts", "retrieval", "sense"]
+Kind = Literal[
+    "similarity", "analogy", "sts", "retrieval", "sense", "classification", "clustering", "sequence"
+]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)[:5]
+"""What `run_tasks` scores."""
 
 Ranker = Callable[[RetrievalTask, int], Mapping[str, Sequence[str]]]
 """`ranker(task, k)`: up to k document ids for every judged query, best first."""

@@ -1,0 +1,1 @@
+"""Models of any era on one set of tasks: quality with its uncertainty, and what each costs."""
