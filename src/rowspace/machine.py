@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 from pathlib import Path
 
 MOST_THREADS = 1024
@@ -53,3 +54,14 @@ def processor_flags() -> set[str] | None:
             if name.strip() in ("flags", "Features"):
                 return set(flags.split())
     return None
+
+
+def describe() -> str:
+    """The processor and its cores, as "Intel Xeon …, 2 cores"."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(models, name)
+    n = n_cores()
+    return f"{name}, {n} core{'s' if n > 1 else ''}"
