@@ -36,7 +36,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
     ),
     "wiki.lm": (
         f"train lm WIKI --documents blocks --tokenizer wiki.mlm --start-vectors wiki.words "
-        f"{_SHAPE} --steps 6000 {_STEPS} --out wiki.lm",
+        f"{_SHAPE} --steps 3000 {_STEPS} --out wiki.lm",
     ),
     "wiki.pairs.jsonl": ("pairs WIKI --paragraphs 3 --out wiki.pairs.jsonl",),
     "wiki.llm2vec": (
