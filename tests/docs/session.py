@@ -167,7 +167,8 @@ def _run_program(arguments: list[str]) -> int:
     try:
         main()
     except SystemExit as stopped:
-        return stopped.code if isinstance(stopped.code, int) else 1
+        return int(stopped.code or 0)
+    return 0
 
 
 def _wants_shell(command: str) -> bool:
