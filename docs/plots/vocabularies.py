@@ -21,7 +21,7 @@ SIZES = (1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 def main() -> None:
     """Train a tokenizer of each kind and size on the factbook, and read it and novels with it."""
     texts = {
-        "the factbook": [d.text for d in read_documents(EXAMPLES / "factbook")],
+        "facts": [d.text for d in read_documents(EXAMPLES / "factbook")],
         "novels": [d.text[:200_000] for d in read_documents(EXAMPLES / "gutenberg")][:10],
     }
     series = []
