@@ -16,7 +16,7 @@ from rowspace.cli.output import emit_json, json_option
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.cache import Cache, folder
 from rowspace.evaluate.compare.contender import Contender, Scorer
-from rowspace.evaluate.compare.costs import machine_name, measure_costs
+from rowspace.evaluate.compare.costs import measure_costs
 from rowspace.evaluate.compare.latency import SEARCH_MS, measure_search
 from rowspace.evaluate.compare.models import open_contenders
 from rowspace.evaluate.compare.outcome import Comparison, Costs, NotScored
@@ -27,6 +27,7 @@ from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.evaluate.compare.tasks import find_scorers
 from rowspace.evaluate.compare.texts import Texts, sample_texts
 from rowspace.evaluate.tasks import KINDS, Kind
+from rowspace.machine import describe
 
 PAGE = "compare.html"
 
@@ -146,7 +147,7 @@ def run_all(
         assert texts is not None
         return measure_costs(model, texts.documents, texts.queries)
 
-    machine = None if texts is None else machine_name()
+    machine = None if texts is None else describe()
     comparison = run(
         contenders,
         scorers,

@@ -141,7 +141,7 @@ def test_only_causal_models_write_and_what_measures_it_is_said() -> None:
         for how in ("mean", "lasttoken")
     ]
     one = recommend(comparison(embedder, *gpt), "generation")
-    assert one.name == "gpt@mean"
+    assert one.name == "gpt"
     assert "Nothing measured here tells how well it writes" in str(one)
     other = _retrieval("llama", 0.2, 1.0, can_generate=True)
     both = recommend(comparison(*gpt, other), "generation")

@@ -188,6 +188,18 @@ def test_a_task_that_fails_is_in_the_table_with_its_reason() -> None:
     assert ranking.tasks == ("retrieval/books",)
 
 
+def test_a_model_that_lacks_what_a_task_needs_is_scored_on_the_rest() -> None:
+    class Texts(Task):
+        def score(self, model: Contender) -> Items:
+            model.encoder()
+            raise AssertionError("there is no encoder")
+
+    found = compare([Model("one")], [Texts("films"), Task("books")])
+    (lacking,) = found.entries[0].not_scored
+    assert lacking.reason == "one gives texts no vectors; give an encoder"
+    assert list(found.entries[0].outcomes) == ["retrieval/books"]
+
+
 def test_a_failure_is_not_kept_and_tried_again(tmp_path: Path) -> None:
     log: list[tuple[str, str]] = []
     broken = _tasks(log, low=OSError(28, "No space left"))

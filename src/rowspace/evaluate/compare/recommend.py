@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from rowspace.errors import ConfigError
 from rowspace.evaluate.compare.latency import latency, ms
 from rowspace.evaluate.compare.outcome import Comparison, Entry
+from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.evaluate.compare.standing import Interval, Ranking, behind, rank_kind, short_name
 from rowspace.space.plots import short_number
 
@@ -110,12 +111,10 @@ class _Advice:
 
     def _unmeasured(self, able: Sequence[Entry]) -> Recommendation:
         """For generation alone, which models can do without a task that tells how well."""
-        names = _listed(sorted({_model_of(entry) for entry in able}))
-        said = f"Only a causal language model can write text; here that is {names}."
-        if len({_model_of(entry) for entry in able}) == 1:
-            return self._found(
-                able[0].name, [said, "Nothing measured here tells how well it writes."]
-            )
+        names = list({_model_of(entry): _name_of(entry) for entry in able}.values())
+        said = f"Only a causal language model can write text; here that is {_listed(names)}."
+        if len(names) == 1:
+            return self._found(names[0], [said, "Nothing measured here tells how well it writes."])
         return self._none(f"{said} Nothing measured here tells which of them writes better.")
 
     # Whom to take
@@ -155,7 +154,7 @@ class _Advice:
             said.append(self._why_not_the_best(ranking, taken))
         others = [name for name in level if name not in (taken, ranking.best)]
         if others:
-            said.append(f"Not clearly worse than the best either: {_listed(others)}.")
+            said.append(f"Not clearly worse either: {_listed(others)}.")
         beaten = next((name for name, row in ranking.rows.items() if row.is_clearly_worse), None)
         if beaten is not None and len(level) == 1:
             said.append(f"Clearly better than the next, {self._next(ranking, beaten)}.")
@@ -170,7 +169,7 @@ class _Advice:
     def _why_not_the_best(self, ranking: Ranking, taken: str) -> str:
         best, row = ranking.best, ranking.rows[taken]
         said = f"The best, {best}, is not clearly better ({self._score(ranking, best)}; difference "
-        return f"{said}{_signed(row.behind)}) and costs more{self._costs_of(best)}."
+        return f"{said}{_signed(row.behind)}) and not cheaper{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
         return f"{name} ({self._score(ranking, name)}; difference {_signed(ranking.rows[name].behind)})"
@@ -246,7 +245,12 @@ def _task_words(need: Need) -> str:
 
 def _model_of(entry: Entry) -> str:
     """Several readings are of one model: its spec, without the reading."""
-    return entry.spec.rsplit("@", 1)[0].split("=", 1)[-1]
+    return parse_spec(entry.spec).model
+
+
+def _name_of(entry: Entry) -> str:
+    """What a model is called, whatever its reading."""
+    return entry.name.rsplit("@", 1)[0]
 
 
 def _about_tasks(ranking: Ranking) -> list[str]:
