@@ -31,7 +31,10 @@ def label_tables(report: Report) -> Iterator[list[str]]:
 
 def label_json(report: Report) -> dict[str, Any]:
     """The same numbers for programs, under "classification" and "clustering"."""
-    parts = {"classification": report.classification, "clustering": report.clustering}
+    parts: dict[str, Mapping[str, Mapping[str, Any]]] = {
+        "classification": report.classification,
+        "clustering": report.clustering,
+    }
     return {
         kind: {
             encoder: {name: plain(dataclasses.asdict(result)) for name, result in results.items()}

@@ -163,7 +163,7 @@ def tell_labels(
     return Told(
         truth=np.array([numbers[label] for label in task.test.labels]),
         said=said,
-        is_zero=~test.any(axis=1),
+        is_zero=~np.asarray(test.any(axis=1)),
         train=labels,
         penalty=penalty,
         notes=(*task.notes, *notes),

@@ -221,7 +221,8 @@ def is_in_majority(groups: Labels, clusters: Labels) -> NDArray[np.bool_]:
     """
     most = {c: np.bincount(groups[clusters == c]).argmax() for c in set(clusters.tolist())}
     most[NO_CLUSTER] = -1
-    return groups == np.array([most[c] for c in clusters.tolist()])
+    said = np.array([most[c] for c in clusters.tolist()])
+    return np.asarray(groups == said)
 
 
 def read_categories(path: Path | str) -> tuple[LabelledTexts, tuple[str, ...]]:

@@ -177,8 +177,9 @@ def read_labelled(path: Path | str) -> Iterator[tuple[str, str]]:
             f"{path.name} has no columns label and text in its first line "
             f"{' '.join(header)[:80]!r}; begin it with the header {_HEADER}"
         )
-    n = 0
-    for n, (number, line) in enumerate(lines, start=1):
+    is_empty = True
+    for number, line in lines:
+        is_empty = False
         fields = [field.strip() for field in line.split("\t")]
         if len(fields) < len(header) or not fields[header.index("label")]:
             raise EvaluationError(
@@ -187,7 +188,7 @@ def read_labelled(path: Path | str) -> Iterator[tuple[str, str]]:
             )
         values = dict(zip(header, fields, strict=False))
         yield values["label"], f"{values.get('title', '')} {values['text']}".strip()
-    if not n:
+    if is_empty:
         raise EvaluationError(f"{path.name} holds no texts; give some below a header {_HEADER}")
 
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError
 
 
-def places_by_hash(
-    keys: Sequence[str], labels: Sequence[object], salt: str
-) -> NDArray[np.float64]:
+def places_by_hash(keys: Sequence[str], labels: Sequence[object], salt: str) -> NDArray[np.float64]:
     """Where each item is among those of its label when they are ordered by a hash of their keys.
 
     Parameters

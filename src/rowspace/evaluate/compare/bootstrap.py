@@ -37,7 +37,7 @@ class Statistic:
 
     is_centered: bool = False
     """Whether its resamples are moved to have their mean at the score. So where a resample scores
-    higher only since it has fewer distinct items, as entropies do."""
+    higher only since it has fewer distinct items, as entropies do. Such a score is 0 or more."""
 
 
 STATISTICS: Mapping[str, Statistic] = {
@@ -101,7 +101,8 @@ def interval(
     statistic, columns = STATISTICS[items.statistic], _columns(items)
     drawn = _resamples(len(columns[0]), n_resamples, seed)
     scores = np.concatenate([statistic.of(part, *columns) for part in drawn])
-    return value, *_ends(scores, value if statistic.is_centered else None)
+    low, high = _ends(scores, value if statistic.is_centered else None)
+    return value, max(low, 0.0) if statistic.is_centered else low, high
 
 
 def difference(
