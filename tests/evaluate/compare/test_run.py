@@ -108,9 +108,7 @@ def test_a_flipped_bit_in_the_cache_never_changes_a_score(tmp_path: Path) -> Non
     (path,) = tmp_path.rglob("*.npz")
     content = path.read_bytes()
     for place in np.random.default_rng(0).integers(len(content), size=60).tolist():
-        path.write_bytes(
-            content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :]
-        )
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
         found = compare([Model("one")], [Task("films")], cache=Cache(tmp_path))
         assert _without_seconds(found) == _without_seconds(first)
         assert _columns(found) == _columns(first)
@@ -181,7 +179,9 @@ def test_a_task_that_fails_is_in_the_table_with_its_reason() -> None:
         "MemoryError: 17 GB",
     ]
     assert {(one.kind, one.task) for one in reasons} == {("retrieval", "retrieval/films")}
-    assert all(set(one.outcomes) == {"retrieval/books", "similarity/words"} for one in found.entries)
+    assert all(
+        set(one.outcomes) == {"retrieval/books", "similarity/words"} for one in found.entries
+    )
     assert found.skipped[0].reason == "there is none"
     ranking = rank_kind(found, "retrieval")
     assert ranking is not None

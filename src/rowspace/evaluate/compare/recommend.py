@@ -47,9 +47,7 @@ class Recommendation:
         return " ".join(self.sentences)
 
 
-def recommend(
-    comparison: Comparison, need: Need, under_ms: float | None = None
-) -> Recommendation:
+def recommend(comparison: Comparison, need: Need, under_ms: float | None = None) -> Recommendation:
     """Say which model of a comparison to take.
 
     Parameters
@@ -132,7 +130,9 @@ class _Advice:
                 said.insert(0, self._price(ranking, within, slow[0], most))
             return self._choose(within, said)
         if len(unknown) == len(took):
-            return self._none(f"How long a query takes was not measured, so nothing fits {ms(most)}.")
+            return self._none(
+                f"How long a query takes was not measured, so nothing fits {ms(most)}."
+            )
         nearest = min(took, key=lambda name: took[name])
         return self._none(
             f"Nothing answers a query within {ms(most)}. The nearest is {nearest}: "
@@ -259,7 +259,9 @@ def _about_tasks(ranking: Ranking) -> list[str]:
         for task, names in ranking.left_out.items()
     ]
     if ranking.apart:
-        said.append(f"Not ranked, for they share no task with the others: {_listed(ranking.apart)}.")
+        said.append(
+            f"Not ranked, for they share no task with the others: {_listed(ranking.apart)}."
+        )
     return said
 
 
