@@ -40,9 +40,9 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Every benchmark that a claim rests on, then the claims: hours. BENCH=--resume goes on.
 bench: setup-dev
-	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static serve_speed explorer_map; do \
-		$(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # What the explorer's tests look through; where it cannot be installed, they skip.
 browser:
