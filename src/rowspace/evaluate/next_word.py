@@ -136,7 +136,7 @@ def read_articles(path: Path | str) -> list[list[str]]:
 def next_word_task(
     name: str, articles: Sequence[Sequence[str]], config: NextWordConfig
 ) -> NextWordTask:
-    """Split by articles: of each ten, eight are learnt from, one tells when to stop, one measures."""
+    """Split by articles: of ten, eight are learnt from, one tells when to stop, one is told."""
     train = _cut([words for i, words in enumerate(articles) if i % 10 < 8], config.text_words)
     if config.n_words is not None:
         train = train[: max(1, config.n_words // config.text_words)]

@@ -81,9 +81,8 @@ def word_table(
         for words in texts
     ]
     found = reader.read([list(places)])[0]
-    counts = np.bincount(
-        np.concatenate([*ids[:n_scaled], []]).astype(np.int64), minlength=len(found) + 1
-    )
+    read = np.concatenate([*ids[:n_scaled], np.zeros(0, dtype=np.int64)])
+    counts = np.bincount(read, minlength=len(found) + 1)
     return WordTable(ids, np.concatenate([_padding(reader.dim), scaled(found, counts[1:])]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,9 +140,7 @@ def _read(inputs: Inputs, texts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
     return padded([inputs.ids[text] for text in texts])
 
 
-def _by_length(
-    inputs: Inputs, texts: Sequence[int] | NDArray[np.int64]
-) -> Iterator[NDArray[np.int64]]:
+def _by_length(inputs: Inputs, texts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Which texts to read together: those of like length, so that there is little padding."""
     order = np.argsort([len(inputs.ids[text]) for text in texts], kind="stable")
     for start in range(0, len(order), _TEXTS_AT_ONCE):
