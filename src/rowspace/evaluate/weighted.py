@@ -28,6 +28,14 @@ def mean(weights: Doubles, value: Column) -> Doubles:
     return means
 
 
+def inverse_perplexity(weights: Doubles, loss: Column, count: Column) -> Doubles:
+    """e to minus the mean surprise of words, of which items hold several: sums in nats, counts.
+
+    The probability that the words were given, in the geometric mean; higher is better.
+    """
+    return np.exp(-(weights @ loss.astype(np.float64)) / (weights @ count.astype(np.float64)))
+
+
 def accuracy(weights: Doubles, truth: Column, said: Column) -> Doubles:
     """Share of the items of which was said what is true."""
     return mean(weights, truth == said)
