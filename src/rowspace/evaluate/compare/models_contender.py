@@ -93,6 +93,13 @@ class ModelContender:
         parts = [FORMAT, self.shared.identity(), self.read_as, fitted]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    @functools.cached_property
+    def model_fingerprint(self) -> str:
+        """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
+        tokens, whatever the reading."""
+        parts = [FORMAT, self.shared.identity()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of its texts' vectors."""
