@@ -92,7 +92,7 @@ def test_what_cannot_be_measured_is_said_in_a_line(words: ModelContender, tmp_pa
 def test_the_fastest_round_and_the_median_wait_count(monkeypatch: pytest.MonkeyPatch) -> None:
     def clocked(*seconds: float) -> Clock:
         clock = Clock(seconds)
-        monkeypatch.setattr(costs_child.time, "perf_counter", lambda: clock.now)
+        monkeypatch.setattr(time, "perf_counter", lambda: clock.now)
         return clock
 
     # A first guess, then three rounds: half a second, a quarter and a second a text.

@@ -21,6 +21,7 @@ from rowspace.space.subword import SubwordVectors
 from rowspace.space.vectors import Vectors
 from rowspace.static.mean import MeanEncoder
 from rowspace.static.sif import SIFEncoder
+from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.model import Encoder as MaskedModel
 from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.weights import save_model
@@ -61,9 +62,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = write_encoder(home / "both", "llama")
     config = json.loads((both / "config.json").read_text())
     (both / "config.json").write_text(json.dumps(config | {"is_causal": False}))
-    small = {"vocab_size": 20, "dim": 8, "n_layers": 1, "n_heads": 2}
-    save_model(LanguageModel(**small), home / "ours.lm")
-    save_model(MaskedModel(**small), home / "ours.mlm")
+    small = TransformerConfig(vocab_size=20, dim=8, n_layers=1, n_heads=2)
+    save_model(LanguageModel(small), home / "ours.lm")
+    save_model(MaskedModel(small), home / "ours.mlm")
     write_sentence_encoder(home / "embedder", "bert")
     StaticModel(table(), tokenizer()).save_pretrained(str(home / "table"))
     return home
