@@ -19,11 +19,13 @@ from rowspace.evaluate.compare.models_mapped import (
     fit_note,
 )
 from rowspace.evaluate.compare.models_shared import ReadEncoder, SharedEncoder
+from rowspace.evaluate.compare.models_texts import TransformerModel
 from rowspace.evaluate.compare.models_words import WordModel
 from rowspace.evaluate.compare.outcome import Era
 from rowspace.evaluate.compare.spec import Step
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, TextOccurrences
 from rowspace.evaluate.sequence import TokenVectors
+from rowspace.evaluate.tasks import Kind
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
@@ -90,14 +92,26 @@ class ModelContender:
     def fingerprint(self) -> str:
         """Of the model's files, the reading, and the texts that a step is fitted to."""
         fitted = None if self.step is None else [self.step, self.sample.digest]
-        parts = [FORMAT, self.shared.identity(), self.read_as, fitted]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return self._fingerprint_of(self.read_as, fitted)
 
-    @functools.cached_property
-    def model_fingerprint(self) -> str:
-        """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
-        tokens, whatever the reading."""
-        parts = [FORMAT, self.shared.identity()]
+    def fingerprint_for(self, kind: Kind) -> str:
+        """Of what decides the scores of a kind of task: equal where two readings cannot differ.
+
+        A sequence model reads tokens, and word vectors and transformers give words their vectors,
+        whatever is made of whole texts.
+        """
+        is_of_words = isinstance(self.shared.model, WordModel)
+        has_occurrences = is_of_words or isinstance(self.shared.model, TransformerModel)
+        if (
+            kind == "sequence"
+            or (kind == "sense" and has_occurrences)
+            or (kind in ("similarity", "analogy") and is_of_words)
+        ):
+            return self._fingerprint_of()
+        return self.fingerprint
+
+    def _fingerprint_of(self, *reading: Any) -> str:
+        parts = [FORMAT, self.shared.identity(), *reading]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
