@@ -13,7 +13,7 @@ from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.compare.scorers.scoring import cut_texts, digest, files_below
 from rowspace.evaluate.compare.settings import CompareSettings
-from rowspace.evaluate.retrieval import evaluate_rankings, retrieve_dense
+from rowspace.evaluate.retrieval import check_judged, evaluate_rankings, retrieve_dense
 from rowspace.evaluate.tasks import Kind, Ranker
 
 _VERSION = 1
@@ -74,9 +74,11 @@ class RetrievalScorer:
         Raises
         ------
         EvaluationError
-            If it cannot be.
+            If it cannot be, or no query has a relevant document.
         """
-        return read_retrieval_task(self.path)
+        task = read_retrieval_task(self.path)
+        check_judged(task)
+        return task
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
