@@ -21,7 +21,7 @@ from rowspace.evaluate.clustering import (
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.compare.scorers.scoring import (
-    cut_texts,
+    NotedEncoder,
     digest,
     files_below,
     share_known,
@@ -119,16 +119,15 @@ class TextClusteringScorer:
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
-        task, encoder = self.task, model.encoder()
+        encoder = NotedEncoder(model.encoder())
         settings = ClusteringSettings(n_texts=self.settings.n_clustered, seed=self.settings.seed)
-        with cut_texts() as cut:
-            found = cluster_texts(encoder, task, settings)
+        found = cluster_texts(encoder, self.task, settings)
         return Items(
             statistic="v_measure",
             columns={"group": found.groups, "cluster": found.clusters},
             metric="V-measure",
             coverage=share_known(found.clusters == NO_CLUSTER),
-            notes=(*_notes(found), *cut),
+            notes=(*_notes(found), *encoder.notes),
         )
 
 
