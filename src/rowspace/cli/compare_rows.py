@@ -81,7 +81,7 @@ class Lexical:
     name = spec = kind = BM25
     era: Era = "lexical"
     can_generate = False
-    disk_bytes = None
+    disk_bytes: int | None = None
 
     def __init__(self, tasks: Sequence[RetrievalTask]) -> None:
         self._tasks = tasks
@@ -146,9 +146,7 @@ class RankedScorer:
 
     kind: Kind = "retrieval"
 
-    def __init__(
-        self, scorer: RetrievalScorer, ranker_of: Callable[[Contender], Ranker]
-    ) -> None:
+    def __init__(self, scorer: RetrievalScorer, ranker_of: Callable[[Contender], Ranker]) -> None:
         self.name, self.scorer, self._ranker_of = scorer.name, scorer, ranker_of
 
     @property
@@ -209,5 +207,3 @@ def _ranked(
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, (_FORMAT, *parts))).encode()).hexdigest()
-
-

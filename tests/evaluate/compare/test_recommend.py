@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rowspace.errors import ConfigError
 from rowspace.evaluate.compare.latency import SEARCH_MS, latency, measure_search
-from rowspace.evaluate.compare.outcome import Comparison
+from rowspace.evaluate.compare.outcome import Comparison, Entry
 from rowspace.evaluate.compare.recommend import recommend
 from tests.evaluate.compare.made import comparison, entry, many
 
 
-def _retrieval(name: str, score: float, ms: float | None = None, disk: int = 10, **more: object):  # type: ignore[no-untyped-def]
-    dim = more.pop("dim", 100)
+def _retrieval(
+    name: str,
+    score: float,
+    ms: float | None = None,
+    disk: int = 10,
+    dim: int | None = 100,
+    **more: Any,
+) -> Entry:
     return entry(name, {"retrieval/a": many(score)}, query_ms=ms, disk=disk, dim=dim, **more)
 
 
-def _bm25(score: float, ms: float = 0.5):  # type: ignore[no-untyped-def]
+def _bm25(score: float, ms: float = 0.5) -> Entry:
     return _retrieval("BM25", score, ms, era="lexical", matches_words=True, dim=None)
 
 

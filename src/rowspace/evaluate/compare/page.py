@@ -138,9 +138,7 @@ def hidden_states(comparison: Comparison, ranking: Ranking) -> Bars | None:
     ]
     if not any(entry.era == "contextual" for entry, _ in rows):
         return None
-    lexical = next(
-        (entry.name for entry in comparison.entries if entry.era == "lexical"), ""
-    )
+    lexical = next((entry.name for entry in comparison.entries if entry.era == "lexical"), "")
     level = ranking.rows.get(lexical)
     shown = [Bar(e.name, row.value, row.low, row.high, color_of(e)) for e, row in rows]
     return bars(

@@ -47,9 +47,7 @@ class Recommendation:
         return " ".join(self.sentences)
 
 
-def recommend(
-    comparison: Comparison, need: Need, under_ms: float | None = None
-) -> Recommendation:
+def recommend(comparison: Comparison, need: Need, under_ms: float | None = None) -> Recommendation:
     """Say which model of a comparison to take.
 
     Parameters
@@ -132,7 +130,7 @@ class _Advice:
                 said.insert(0, self._price(ranking, within, slow[0], most))
             return self._choose(within, said)
         if len(unknown) == len(took):
-            return self._none(f"How long a query takes was not measured, so nothing fits {ms(most)}.")
+            return self._none(f"A query's time was not measured, so nothing fits {ms(most)}.")
         nearest = min(took, key=lambda name: took[name])
         return self._none(
             f"Nothing answers a query within {ms(most)}. The nearest is {nearest}: "
@@ -172,7 +170,8 @@ class _Advice:
         return f"{said}{_signed(row.behind)}) and not cheaper{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
-        return f"{name} ({self._score(ranking, name)}; difference {_signed(ranking.rows[name].behind)})"
+        lag = _signed(ranking.rows[name].behind)
+        return f"{name} ({self._score(ranking, name)}; difference {lag})"
 
     def _about_words(self, ranking: Ranking, level: Sequence[str], taken: str) -> list[str]:
         """Whether words alone do as well, which needs no model."""
@@ -259,7 +258,9 @@ def _about_tasks(ranking: Ranking) -> list[str]:
         for task, names in ranking.left_out.items()
     ]
     if ranking.apart:
-        said.append(f"Not ranked, for they share no task with the others: {_listed(ranking.apart)}.")
+        said.append(
+            f"Not ranked, for they share no task with the others: {_listed(ranking.apart)}."
+        )
     return said
 
 

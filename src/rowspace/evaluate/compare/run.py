@@ -22,7 +22,6 @@ from rowspace.evaluate.compare.outcome import (
     Comparison,
     Costs,
     Entry,
-    LackingError,
     NotScored,
     Outcome,
 )
@@ -96,28 +95,34 @@ def compare(
     KeyboardInterrupt
         After Ctrl-C; what was scored is in the cache.
     """
-    rows = [
+    every = [
         (together(one), row)
         for one in contenders
         for row in (Row(contender=one, scorers=scorers, cost=cost, machine=machine), *beside(one))
     ]
-    rows += [(row.contender.name, row) for row in references]
-    groups: dict[Hashable, list[Row]] = {}
-    for key, row in rows:
-        groups.setdefault(key, []).append(row)
-    _check_names([row.contender.name for _, row in rows])
-    entries = {row.contender.name: _new_entry(row) for _, row in rows}
-    n_jobs = sum(len(row.scorers) + (row.cost is not None) for _, row in rows)
+    every += [(row.contender.name, row) for row in references]
+    rows = [row for _, row in every]
+    _check_names([row.contender.name for row in rows])
+    entries = {row.contender.name: _new_entry(row) for row in rows}
+    n_jobs = sum(len(row.scorers) + (row.cost is not None) for row in rows)
     with track("comparing", total=n_jobs) as progress:
         runner = _Runner(cache, progress)
         try:
-            for group in groups.values():
+            for group in _grouped(every):
                 runner.run(group, entries)
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(_interrupted(runner, n_jobs)) from error
     return Comparison(
         entries=list(entries.values()), skipped=list(skipped), settings=dict(settings or {})
     )
+
+
+def _grouped(rows: Iterable[tuple[Hashable, Row]]) -> list[list[Row]]:
+    """Those of one key together, where the first of them is."""
+    groups: dict[Hashable, list[Row]] = {}
+    for key, row in rows:
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -205,7 +210,8 @@ class _Runner:
         if costs is None:
             try:
                 costs = row.cost(row.contender)
-            except LackingError:
+            except Exception as error:  # as for scores
+                entry.no_costs = _reason(error)
                 self._done()
                 return
             if self.cache is not None:
