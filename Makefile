@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
 
-.PHONY: demo test test-fast check setup setup-dev browser explorer-library bench constraints clean
+.PHONY: demo test test-fast check docs setup setup-dev browser explorer-library bench constraints clean
 
 demo: setup
 	rm -rf $(DEMO)
@@ -39,6 +39,11 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site; open .cache/site/index.html.
+docs: setup-dev
+	$(BIN)/sphinx-build -W --keep-going -n -q -d .cache/doctrees docs .cache/site
+	@echo 'the site is .cache/site/index.html'
 
 # Every benchmark that a claim rests on, then the claims: hours. BENCH=--resume goes on.
 bench: setup-dev

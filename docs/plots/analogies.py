@@ -23,7 +23,8 @@ _AT_ONCE = 500
 def read_questions(file: Path, rows: dict[str, int]) -> NDArray[np.int64]:
     """(n, 4) rows of the questions whose words are all known."""
     lines = [line.lower().split() for line in file.read_text().splitlines() if line[:1] != ":"]
-    return np.array([[rows[word] for word in line] for line in lines if all(w in rows for w in line)])
+    known = [line for line in lines if all(word in rows for word in line)]
+    return np.array([[rows[word] for word in line] for line in known])
 
 
 def nearest(units: NDArray[np.float32], queries: NDArray[np.float32]) -> NDArray[np.int64]:

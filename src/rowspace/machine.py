@@ -57,11 +57,13 @@ def processor_flags() -> set[str] | None:
 
 
 def describe() -> str:
-    """The processor and its cores, as "Intel Xeon …, 2 cores"."""
+    """The processor and how many of its cores may be used, in a few words."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        name = next(models, name)
-    n = n_cores()
-    return f"{name}, {n} core{'s' if n > 1 else ''}"
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            label, _, value = line.partition(":")
+            if label.strip() == "model name":
+                name = value.strip()
+                break
+    cores = n_cores()
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}"

@@ -16,7 +16,7 @@ from rowspace.evaluate.sentence_data import SentencePair
 SPLIT = "test"
 
 
-def metadata(name: str, kind: str, main_score: str) -> TaskMetadata:
+def metadata(name: str, kind: Any, main_score: str) -> TaskMetadata:
     """What mteb wants to know of a task."""
     return TaskMetadata(
         name=name,

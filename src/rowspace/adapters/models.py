@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.sentence.kinds import is_text_encoder, told_of_the_name
-from rowspace.space.encoder import Encoder
+from rowspace.space.encoder import Encoder, encode_queries
 
 
 def open_encoder(model: Path | str | Encoder) -> Encoder:
@@ -41,3 +46,31 @@ def open_encoder(model: Path | str | Encoder) -> Encoder:
     from rowspace.static.sif import SIFEncoder
 
     return SIFEncoder.from_vectors(load(model))
+
+
+def encode_as(
+    encoder: Encoder, texts: Sequence[str], kind: str | None = None
+) -> NDArray[np.float32]:
+    """Vectors of texts of a kind, with the prompt that the model reads before such.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    texts : sequence of str
+    kind : {"query", "document"}, optional
+        What they are; by default neither, as where two texts are compared, or one is classified:
+        see `Prompts.alike`.
+
+    Returns
+    -------
+    (n_texts, dim) float32 array
+    """
+    if kind == "query":
+        return encode_queries(encoder, texts)
+    if kind == "document":
+        encode = getattr(encoder, "encode_document", encoder.encode)
+        vectors: NDArray[np.float32] = encode(texts)
+        return vectors
+    if isinstance(encoder, SentenceEncoder):
+        return encoder.encode(texts, prompt=encoder.config.prompts.alike)
+    return encoder.encode(texts)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.adapters.models import open_encoder
+from rowspace.adapters.models import encode_as, open_encoder
 from rowspace.errors import ConfigError
 from rowspace.extras import need
 from rowspace.sentence.encoder import SentenceEncoder, pair_similarities, similarities
-from rowspace.space.encoder import Encoder, encode_queries
+from rowspace.space.encoder import Encoder
 
 need("mteb", "mteb")
 
@@ -26,7 +26,6 @@ from mteb.types import PromptType  # noqa: E402
 
 if TYPE_CHECKING:
     from mteb.abstasks.task_metadata import TaskMetadata
-    from mteb.types import BatchedInput
 
 
 class MtebEncoder:
@@ -55,7 +54,7 @@ class MtebEncoder:
 
     def encode(
         self,
-        inputs: Iterable[BatchedInput],
+        inputs: Iterable[Any],
         *,
         task_metadata: TaskMetadata,
         hf_split: str = "",
@@ -94,17 +93,9 @@ class MtebEncoder:
     ) -> NDArray[np.float32]:
         if isinstance(self.encoder, SentenceEncoder):
             prompt = _task_prompt(self.encoder.prompts, task, prompt_type)
-            if prompt is None and prompt_type is None:
-                prompt = self.encoder.config.prompts.alike
             if prompt is not None:
                 return self.encoder.encode(texts, prompt=prompt)
-        if prompt_type is PromptType.query:
-            return encode_queries(self.encoder, texts)
-        if prompt_type is PromptType.document:
-            encode = getattr(self.encoder, "encode_document", self.encoder.encode)
-            vectors: NDArray[np.float32] = encode(texts)
-            return vectors
-        return self.encoder.encode(texts)
+        return encode_as(self.encoder, texts, None if prompt_type is None else prompt_type.value)
 
 
 def as_mteb(model: Encoder | Path | str, name: str | None = None) -> MtebEncoder:
@@ -130,7 +121,7 @@ def _short_name(folder: Path | str | None, encoder: Encoder) -> str:
     return type(encoder).__name__ if folder is None else Path(folder).resolve().name
 
 
-def _texts(inputs: Iterable[BatchedInput]) -> list[str]:
+def _texts(inputs: Iterable[Any]) -> list[str]:
     texts: list[str] = []
     for batch in inputs:
         if "text" not in batch:
@@ -154,16 +145,15 @@ def _similarity_of(encoder: Encoder) -> str:
 
 
 def _meta(encoder: Encoder, name: str) -> ModelMeta:
-    is_sentence = isinstance(encoder, SentenceEncoder)
-    has_prompts = is_sentence and any(encoder.prompts.values())
     kind = _similarity_of(encoder)
-    return ModelMeta.create_empty(
-        {
-            "name": name,
-            "revision": encoder.fingerprint,
-            "embed_dim": encoder.dim,
-            "max_tokens": encoder.max_length if is_sentence else None,
-            "similarity_fn_name": ScoringFunction("cosine" if kind == "cos_sim" else kind),
-            "use_instructions": has_prompts,
-        }
-    )
+    known = {
+        "name": name,
+        "revision": encoder.fingerprint,
+        "embed_dim": encoder.dim,
+        "similarity_fn_name": ScoringFunction("cosine" if kind == "cos_sim" else kind),
+        "use_instructions": False,
+    }
+    if isinstance(encoder, SentenceEncoder):
+        known["max_tokens"] = encoder.max_length
+        known["use_instructions"] = any(encoder.prompts.values())
+    return ModelMeta.create_empty(known)

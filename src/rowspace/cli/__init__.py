@@ -20,6 +20,7 @@ from rowspace.version import __version__
 
 # Each command with its home, imported only when the command runs.
 _COMMANDS = {
+    "examples": ("rowspace.cli.examples", "Texts to try the commands on."),
     "build": ("rowspace.cli.build", "Turn text into a searchable space: the main job."),
     "search": ("rowspace.cli.search", "Find passages of a space."),
     "retrieve": ("rowspace.cli.retrieve", "Passages with citations, for a prompt."),

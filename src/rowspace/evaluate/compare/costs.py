@@ -13,9 +13,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.contender import Contender
-from rowspace.evaluate.compare.outcome import Costs
+from rowspace.evaluate.compare.outcome import Costs, LackingError
 from rowspace.machine import describe
 from rowspace.progress import track
 
@@ -45,12 +44,12 @@ def measure_costs(contender: Contender, texts: Sequence[str], queries: Sequence[
 
     Raises
     ------
-    EvaluationError
+    LackingError
         If there is nothing to encode, the model cannot be loaded, or the process ends early.
     """
     if not texts or not queries:
         what = "texts" if queries else "queries"
-        raise EvaluationError(f"there are no {what} to measure costs by; give some hundred")
+        raise LackingError(f"there are no {what} to measure costs by; give some hundred")
     asked = {"spec": contender.spec, "texts": list(texts), "queries": list(queries)}
     with track(f"measuring what {contender.name} costs"):
         found = _ask_child(asked, contender.name)
@@ -75,7 +74,7 @@ def _ask_child(asked: dict[str, Any], name: str) -> dict[str, Any]:
     try:
         output, errors = process.communicate(json.dumps(asked).encode(), timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise EvaluationError(
+        raise LackingError(
             f"the costs of {name} were not measured in {_SECONDS} seconds; try again when the "
             "machine is less busy"
         ) from error
@@ -83,10 +82,10 @@ def _ask_child(asked: dict[str, Any], name: str) -> dict[str, Any]:
         process.kill()
         process.communicate()
     if process.returncode:
-        raise EvaluationError(_why(name, process.returncode, errors))
+        raise LackingError(_why(name, process.returncode, errors))
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     if "error" in found:
-        raise EvaluationError(f"the costs of {name} cannot be measured: {found['error']}")
+        raise LackingError(f"the costs of {name} cannot be measured: {found['error']}")
     return found
 
 

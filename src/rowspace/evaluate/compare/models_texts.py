@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowspace.errors import MissingExtraError
-from rowspace.evaluate.compare.models_words import token_readers
 from rowspace.evaluate.compare.outcome import LackingError
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, TransformerOccurrences
+from rowspace.evaluate.sequence_tokens import ContextualTokens, SubwordTokens
 from rowspace.sentence.folder import read_config, read_modules
 from rowspace.sentence.loading import load_encoder, load_pooled
 from rowspace.sentence.remote import RemoteEncoder
@@ -67,10 +67,7 @@ class TransformerModel:
     def token_vectors(self) -> TokenVectors:
         """The states of words, in their texts."""
         lowercase = read_config(self.path, read_modules(self.path)).lowercase
-        found: TokenVectors = token_readers().ContextualTokens(
-            self._contextual, lowercase=lowercase
-        )
-        return found
+        return ContextualTokens(self._contextual, lowercase=lowercase)
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -96,8 +93,7 @@ class TableModel:
         from rowspace.sentence.static_files import load_static
 
         table, _ = load_static(self.path, read_modules(self.path), str(self.path))
-        found: TokenVectors = token_readers().SubwordTokens(table)
-        return found
+        return SubwordTokens(table)
 
     def close(self) -> None:
         """Nothing is held but the encoder."""

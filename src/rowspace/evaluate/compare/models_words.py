@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.evaluate.compare.outcome import LackingError
 from rowspace.evaluate.lookup import fold, row_of_words
 from rowspace.evaluate.occurrence_encoders import NeighborOccurrences, OccurrenceEncoder
+from rowspace.evaluate.sequence_tokens import WordTokens
 from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
 from rowspace.space.subword import SubwordVectors
@@ -80,18 +79,9 @@ class WordModel:
 
     def token_vectors(self) -> TokenVectors:
         """Each word's own."""
-        found: TokenVectors = token_readers().WordTokens(self.vectors)
-        return found
+        return WordTokens(self.vectors)
 
     def close(self) -> None:
         """Let go of the vectors."""
         for name in ("vectors", "_rows"):
             self.__dict__.pop(name, None)
-
-
-def token_readers() -> Any:
-    """The module that reads tokens for sequence models."""
-    try:
-        return importlib.import_module("rowspace.evaluate.sequence_tokens")
-    except ModuleNotFoundError as error:
-        raise LackingError("nothing reads tokens for a sequence model yet") from error
