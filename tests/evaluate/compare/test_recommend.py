@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -159,13 +160,26 @@ def test_only_causal_models_write_and_what_measures_it_is_said() -> None:
 
 
 def test_causal_models_are_told_apart_by_next_words() -> None:
-    made = comparison(
-        entry("one", {"sequence/next": many(0.3)}, can_generate=True),
-        entry("two", {"sequence/next": many(0.6)}, can_generate=True),
-        entry("embedder", {"sequence/next": many(0.9)}),
+    def made(name: str, next_word: float, reading: float, **more: Any) -> Entry:
+        scores = {"sequence/next": many(next_word), "sequence/films": many(reading)}
+        found = entry(name, scores, **more)
+        task = found.outcomes["sequence/next"]
+        items = dataclasses.replace(task.items, metric="1 / perplexity")
+        told = dataclasses.replace(task, metric="1 / perplexity", items=items)
+        found.outcomes["sequence/next"] = told
+        return found
+
+    found = recommend(
+        comparison(
+            made("one", 0.1, 0.9, can_generate=True),
+            made("two", 0.3, 0.2, can_generate=True),
+            made("embedder", 0.9, 0.9),
+        ),
+        "generation",
     )
-    found = recommend(made, "generation")
     assert found.name == "two"
+    assert "1 / perplexity 0.300" in str(found)
+    assert "Only causal language models were looked at" in str(found)
 
 
 def test_tasks_that_some_lack_are_said_to_be_left_out() -> None:

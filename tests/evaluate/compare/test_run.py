@@ -164,6 +164,22 @@ def test_readings_of_one_model_go_task_by_task_and_close_together() -> None:
     assert loaded == []
 
 
+def test_readings_are_scored_once_where_they_do_not_differ(tmp_path: Path) -> None:
+    class Reading(Model):
+        def fingerprint_on(self, kind: str) -> str:
+            return "all" if kind == "sense" else self.fingerprint
+
+    log: list[tuple[str, str]] = []
+    tasks: list[Scorer] = [Task("wic", kind="sense", scored=log), Task("films", scored=log)]
+    models: list[Contender] = [Reading("cls"), Reading("mean")]
+    for cache in (None, Cache(tmp_path), Cache(tmp_path)):
+        found = compare(models, tasks, cache=cache, together=lambda model: "one")
+        one, two = (entry.outcomes["sense/wic"] for entry in found.entries)
+        assert one.items.columns["value"] is two.items.columns["value"] or cache is not None
+        assert one.value == two.value
+    assert log == [("cls", "wic"), ("cls", "films"), ("mean", "films")] * 2
+
+
 def test_a_task_that_fails_is_in_the_table_with_its_reason() -> None:
     fails = {
         "low": EvaluationError("films has no queries.jsonl;\n give one"),

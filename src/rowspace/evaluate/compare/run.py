@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rowspace.errors import ConfigError, EvaluationError, RowspaceError
@@ -25,6 +25,7 @@ from rowspace.evaluate.compare.outcome import (
     NotScored,
     Outcome,
 )
+from rowspace.evaluate.tasks import Kind
 from rowspace.progress import Tracker, track
 
 SEED = 0
@@ -159,9 +160,12 @@ class _Runner:
     cache: Cache | None
     progress: Tracker
     n_done: int = 0
+    of_group: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    """What was scored of the model at hand, by the fingerprints of model and task."""
 
     def run(self, group: Sequence[Row], entries: Mapping[str, Entry]) -> None:
         """The rows of one model, task by task."""
+        self.of_group.clear()
         try:
             for row in group:
                 entries[row.contender.name].fingerprint = row.contender.fingerprint
@@ -192,16 +196,24 @@ class _Runner:
 
     def _score(self, row: Row, scorer: Scorer) -> Outcome | NotScored:
         try:
-            model, task = row.contender.fingerprint, scorer.fingerprint
-            kept = self.cache.find(model, task) if self.cache is not None else None
+            model, task = _fingerprint(row.contender, scorer.kind), scorer.fingerprint
+            kept = self._kept(model, task)
             if kept is not None:
                 return kept
             outcome = _score(row.contender, scorer)
+            self.of_group[model, task] = outcome
             if self.cache is not None:
                 self.cache.store(model, task, outcome)
             return outcome
         except Exception as error:  # whatever a model or a file does, the other scores are wanted
             return NotScored(kind=scorer.kind, task=scorer.name, reason=_reason(error))
+
+    def _kept(self, model: str, task: str) -> Outcome | None:
+        """What another reading of the same model has, or the cache."""
+        found = self.of_group.get((model, task))
+        if found is None and self.cache is not None:
+            return self.cache.find(model, task)
+        return found
 
     def _measure(self, row: Row, entry: Entry) -> None:
         assert row.cost is not None
@@ -218,6 +230,12 @@ class _Runner:
                 self.cache.store_costs(model, row.machine, costs)
         entry.costs = costs
         self._done()
+
+
+def _fingerprint(model: Contender, kind: Kind) -> str:
+    """A contender's; some are the same as other readings of their model on some kinds of task."""
+    found: str = getattr(model, "fingerprint_on", lambda kind: model.fingerprint)(kind)
+    return found
 
 
 def _by_task(group: Sequence[Row]) -> Iterable[tuple[Row, Scorer]]:
@@ -237,6 +255,7 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
     if not math.isfinite(value):
         raise EvaluationError("no score: nothing of it has a vector, or all vectors are the same")
     said = [" ".join(str(one.message).split()) for one in warned]
+    about = getattr(model, "notes", ())
     return Outcome(
         kind=scorer.kind,
         task=scorer.name,
@@ -248,7 +267,7 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
         coverage=float(items.coverage),
         seconds=time.monotonic() - started,
         items=items,
-        notes=tuple(dict.fromkeys([*items.notes, *said])),
+        notes=tuple(dict.fromkeys([*about, *items.notes, *said])),
     )
 
 
