@@ -110,7 +110,14 @@ class ModelContender:
         """
         if kind not in _WITHOUT_TEXTS.get(type(self.shared.model), ()):
             return self.fingerprint
-        return hashlib.sha256(json.dumps([FORMAT, self.shared.identity()]).encode()).hexdigest()
+        return self.model_fingerprint
+
+    @functools.cached_property
+    def model_fingerprint(self) -> str:
+        """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
+        tokens, whatever the reading."""
+        parts = [FORMAT, self.shared.identity()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def notes(self) -> tuple[str, ...]:
