@@ -59,6 +59,7 @@ _COMMANDS = {
     "encode": ("rowspace.cli.encode", "Vectors of texts, or of words where they occur."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure a model on words, senses and retrieval."),
+    "compare": ("rowspace.cli.compare", "Models side by side: quality, cost, which to take."),
     "serve": ("rowspace.cli.serve", "An OpenAI-compatible server over a space."),
     "explore": ("rowspace.cli.serve", "A space in the browser: maps, neighbours, analogies."),
     "extrapolate": (
