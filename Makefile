@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
 
-.PHONY: demo test test-fast check setup setup-dev browser explorer-library bench constraints clean
+.PHONY: demo test test-fast check docs setup setup-dev browser explorer-library bench constraints clean
 
 demo: setup
 	rm -rf $(DEMO)
@@ -40,9 +40,14 @@ check: setup-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation as a site; open .cache/site/index.html.
+docs: setup-dev
+	$(BIN)/sphinx-build -W --keep-going -n -q -d .cache/doctrees docs .cache/site
+	@echo 'the site is .cache/site/index.html'
+
+# Every benchmark that a claim rests on, then the claims: hours. BENCH=--resume goes on.
 bench: setup-dev
-	for name in word2vec_speed fasttext_speed glove_speed phrases_speed word2vec_memory word2vec_scaling load_speed most_similar bm25 hybrid rope_speed lm_speed loss_memory contextual_speed contextual_memory encode_speed encode_memory distill_static serve_speed explorer_map; do \
-		$(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # What the explorer's tests look through; where it cannot be installed, they skip.
 browser:

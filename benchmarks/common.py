@@ -81,7 +81,7 @@ def record(title: str, lines: Sequence[str], peers: Sequence[str] = ()) -> None:
     versions = ", ".join(f"{peer} {importlib.metadata.version(peer)}" for peer in peers)
     section = (
         f"## {title}\n\n`{command}`, {datetime.date.today().isoformat()}"
-        f"{', against ' + versions if versions else ''}. {machine()}\n\n```\n{text}\n```\n"
+        f"{', against ' + versions if versions else ''}. {machine()}\n\n```text\n{text}\n```\n"
     )
     before = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
     sections = re.split(r"(?m)^(?=## )", before)

@@ -74,6 +74,17 @@ def test_search_shows_the_part_with_the_words_in_bold(tmp_path: Path) -> None:
     assert "supersonic wings" in hit["snippet"]
 
 
+def test_a_documents_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    hostile = document("x\x1b[2J", "Heat\x1b]0;owned\x07 flows.", "Hot\x9b31m")
+    path = str(tmp_path / "a.space")
+    make_space(tmp_path / "a.space", [hostile])
+    for result in (_run("search", path, "heat"), _run("retrieve", path, "heat")):
+        assert result.exit_code == 0, result.output
+        assert not set(result.output) & {"\x1b", "\x07", "\x9b"}
+        assert "owned" in result.output
+    assert _json("search", path, "heat")["hits"][0]["document_id"] == "x\x1b[2J"
+
+
 def test_search_finds_documents_and_differing_ones(space: str) -> None:
     long = document("long", "Heat is a flow of energy here. " * 8)
     open_space(space).add([long])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 from pathlib import Path
 
 MOST_THREADS = 1024
@@ -53,3 +54,16 @@ def processor_flags() -> set[str] | None:
             if name.strip() in ("flags", "Features"):
                 return set(flags.split())
     return None
+
+
+def describe() -> str:
+    """The processor and how many of its cores may be used, in a few words."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            label, _, value = line.partition(":")
+            if label.strip() == "model name":
+                name = value.strip()
+                break
+    cores = n_cores()
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}"

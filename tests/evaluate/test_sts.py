@@ -125,7 +125,7 @@ def test_of_two_prompts_one_is_taken_for_both_texts_and_said(
     result = evaluate_sts(encoder, pairs)
     assert encoder.read == [read]
     (note,) = result.notes
-    assert note.endswith(f"both texts were encoded with {read!r}")
+    assert note.endswith(f"all texts were encoded with {read!r}")
     assert result.spearman == evaluate_sts(TableEncoder(), pairs).spearman
 
 

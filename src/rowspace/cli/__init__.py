@@ -20,6 +20,7 @@ from rowspace.version import __version__
 
 # Each command with its home, imported only when the command runs.
 _COMMANDS = {
+    "examples": ("rowspace.cli.examples", "Texts to try the commands on."),
     "build": ("rowspace.cli.build", "Turn text into a searchable space: the main job."),
     "search": ("rowspace.cli.search", "Find passages of a space."),
     "retrieve": ("rowspace.cli.retrieve", "Passages with citations, for a prompt."),
@@ -58,6 +59,7 @@ _COMMANDS = {
     "encode": ("rowspace.cli.encode", "Vectors of texts, or of words where they occur."),
     "convert": ("rowspace.cli.convert", "Vectors from one file format to another."),
     "eval": ("rowspace.cli.evaluate", "Measure a model on words, senses and retrieval."),
+    "compare": ("rowspace.cli.compare", "Models side by side: quality, cost, which to take."),
     "serve": ("rowspace.cli.serve", "An OpenAI-compatible server over a space."),
     "explore": ("rowspace.cli.serve", "A space in the browser: maps, neighbours, analogies."),
     "extrapolate": (

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rowspace.cli.label_tables import label_json, label_tables
 from rowspace.cli.options import names, whole_numbers
 from rowspace.cli.output import Row, aligned, emit_json, json_option, plain, ratio
 from rowspace.cli.rankers import (
@@ -19,6 +20,12 @@ from rowspace.cli.rankers import (
 )
 from rowspace.cli.sense_tables import sense_json, sense_tables
 from rowspace.cli.sentence_tables import sentence_json, sentence_tables
+from rowspace.cli.sequences import (
+    check_alone,
+    check_not_given,
+    eval_sequences,
+    sequence_options,
+)
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.analogy import AnalogyResult, SectionResult
 from rowspace.evaluate.occurrence_encoders import (
@@ -51,6 +58,7 @@ retrieval are scored of a folder of sentence-transformers, and senses of any oth
 DATA holds any of
   word/similarity/*.tsv   word TAB word TAB score (.csv: commas)
   word/analogy/*.txt      as questions-words.txt: `: section`, then four words a line
+  word/categorization/*.tsv  word TAB category
   sentence/*/             .tsv with a header of sentence1, sentence2 and score, or label (0 or 1)
                           in any order; of train.tsv, dev.tsv, test.tsv only one is read (--split)
   sentence/lee50/         docs.txt, human-similarity-50x50.txt
@@ -58,13 +66,19 @@ DATA holds any of
   context/coarsewsd20/    WORD.train.tsv, WORD.test.tsv: sense TAB index TAB sentence
   context/senseval/       WORD.jsonl: sense, index, tokens
   context/wic/*.tsv       label TAB lemma TAB pos TAB index1 TAB index2 TAB both sentences
+  classify/*/             .tsv with a header of label, text and perhaps title; train.tsv to learn
+                          from, test.tsv or dev.tsv to try on, or any other to be split
 Files may be packed (.gz, .xz, .zst); a .tsv of context/ may begin with a header.
 Retrieval ranks whole documents: dense by the vectors of texts, lexical by BM25 with English
 stemming, hybrid by both. Of word vectors, a text's is their mean, weighted (SIF) or plain. A text
 without a vector has cosine 0 with others. Senses are told by cosine to the nearest mean of a
 sense's examples (centroid) or the nearest example; of word vectors by the word's own, the same in
 every sentence, and by its neighbors'. The threshold of Word-in-Context is tuned on other lemmas
-than those it is tried on, in five folds.
+than those it is tried on, in five folds. Labelled texts are told apart by a logistic regression on
+their vectors (classification), and clustered by spherical k-means, as are words (clustering).
+Sequence models (--task sequence) are a GRU and an LSTM over MODEL's vectors, and over a table drawn
+at random, that learn from few and from many labelled texts of classify/ (trec, sst2 and subj if
+--only names no others), and tell the next word of lm/wikitext*.txt where --only names it.
 """
 
 
@@ -77,8 +91,8 @@ than those it is tried on, in five folds.
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
-    help="Only this kind; may be repeated.  [default: all]",
+    type=click.Choice([*KINDS, "sequence"]),
+    help="Only this kind; may be repeated.  [default: all but sequence, which goes alone]",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(
@@ -159,6 +173,7 @@ than those it is tried on, in five folds.
     help="Of a transformer, in sense tasks: how much of the sentence's vector is added to the "
     "word's; 0 is the word's alone.",
 )
+@sequence_options
 @json_option
 def eval_command(
     model: str,
@@ -178,15 +193,20 @@ def eval_command(
     hidden: bool,
     sentence_weight: float,
     as_json: bool,
+    **sequence: Any,
 ) -> None:
-    """Measure MODEL on word similarity, analogies, sentence pairs, retrieval and word senses."""
+    """Measure MODEL on words, their senses, sentence pairs, retrieval and labelled texts."""
+    if "sequence" in kinds:
+        check_alone(kinds)
+        return eval_sequences(model, data, only, as_json=as_json, **sequence)
+    check_not_given(sequence)
     kinds = kinds or _default_kinds(model)
     tasks, skipped = find_tasks(data, kinds)
     if only is not None:
         tasks, skipped = choose_tasks(tasks, skipped, only)
     found = {task.kind for task in tasks}
     vectors = load(model) if found & _kinds_of_words(model) else None
-    texts = text_encoders(model, vectors, averages) if found & {"sts", "retrieval"} else {}
+    texts = text_encoders(model, vectors, averages) if found & _KINDS_OF_TEXTS else {}
     occurrences: dict[str, OccurrenceEncoder] = {}
     if "sense" in found and is_transformer(model):
         occurrences["transformer"] = _transformer(model, layers, hidden, sentence_weight)
@@ -219,6 +239,8 @@ def eval_command(
         click.echo("\n\n".join("\n".join(part) for part in _tables(report)))
 
 
+_KINDS_OF_TEXTS: set[Kind] = {"sts", "retrieval", "classification", "clustering"}
+
 # `rowspace.cli` looks a command up by its name on the command line.
 eval = eval_command
 
@@ -237,7 +259,7 @@ def _kinds_of_words(model: str) -> set[Kind]:
     if is_transformer(model):
         return {"similarity", "analogy"}
     is_encoder = is_text_encoder(model) or is_space_of_texts(model)
-    return set(KINDS) - ({"sts", "retrieval"} if is_encoder else set())
+    return set(KINDS) - (_KINDS_OF_TEXTS if is_encoder else set())
 
 
 def _transformer(
@@ -272,6 +294,7 @@ def _tables(report: Report) -> Iterator[list[str]]:
     if notes:
         yield list(dict.fromkeys(notes))  # most hold for every mode
     yield from sense_tables(report)
+    yield from label_tables(report)
     if report.skipped:
         rows = [(f"{entry.kind}  {entry.name}", entry.reason) for entry in report.skipped]
         yield aligned([("not scored", "reason"), *rows], n_left=2)
@@ -322,16 +345,8 @@ def _retrieval_table(mode: str, results: Sequence[RetrievalResult]) -> list[str]
 
 def _notes(mode: str, result: RetrievalResult) -> Iterator[str]:
     """What a reader must know to trust a row."""
-    about = result.task
-    counts = {
-        f"{about}: queries without a relevant document in this split, left out": result.n_unjudged,
-        f"{about}: judged queries that are not in queries.jsonl": result.n_unknown_queries,
-        f"{about}: relevant documents that are not in corpus.jsonl, missed by all": (
-            result.n_unknown_documents
-        ),
-        f"{about}, {mode}: queries for which nothing was found, scored 0": result.n_empty,
-    }
-    return (f"{text}: {count:,}" for text, count in counts.items() if count)
+    yield from (f"{result.task}: {note}" for note in result.task_notes)
+    yield from (f"{result.task}, {mode}: {note}" for note in result.notes)
 
 
 # JSON
@@ -355,6 +370,7 @@ def _as_json(model: str, vectors: Vectors | None, report: Report) -> dict[str, A
             encoder: {name: plain(dataclasses.asdict(r)) for name, r in results.items()}
             for encoder, results in report.wic.items()
         },
+        **label_json(report),
         "skipped": [dataclasses.asdict(entry) for entry in report.skipped],
     }
 

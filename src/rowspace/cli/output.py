@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
+_SPACES = {ord(character): character for character in "\n\t"}
+
 Row = tuple[str, ...]
 """The cells of a table's line."""
 
@@ -36,6 +39,17 @@ def aligned(rows: Sequence[Sequence[str]], n_left: int = 1) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def shown(text: str) -> str:
+    """A text of someone else's as a terminal may get it: no control characters, which give orders.
+
+    Examples
+    --------
+    >>> shown("a \x1b[2J b")
+    'a \ufffd[2J b'
+    """
+    return text.encode("utf-8", "replace").decode().translate(_CONTROLS | _SPACES)
 
 
 def ratio(value: float) -> str:

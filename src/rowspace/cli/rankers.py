@@ -5,9 +5,10 @@ Evaluation and search do not know each other, so they meet here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,11 @@ def make_rankers(encoders: Mapping[str, Encoder], modes: Sequence[str]) -> dict[
     return rankers
 
 
+def hybrid_ranker(encoder: Encoder, dense_weight: float) -> Ranker:
+    """BM25 fused with an encoder's cosines, which count so much beside 1 for the words."""
+    return functools.partial(_rank, "hybrid", encoder, dense_weight=dense_weight)
+
+
 def is_space_of_texts(model: str) -> bool:
     """Whether it is a space with a sentence encoder, which has no vectors of words."""
     from rowspace.search.commit import model_named, read_commit
@@ -90,17 +96,30 @@ def _average(name: str, vectors: Vectors) -> Encoder:
     return SIFEncoder.from_vectors(vectors)
 
 
-def _rank(mode: str, encoder: Encoder, task: RetrievalTask, k: int) -> dict[str, list[str]]:
+def _rank(
+    mode: str,
+    encoder: Encoder,
+    task: RetrievalTask,
+    k: int,
+    *,
+    dense_weight: float | None = None,
+) -> dict[str, list[str]]:
     if mode == "dense":
         return retrieve_dense(encoder, task, k)
-    with tempfile.TemporaryDirectory(prefix="rowspace-eval-") as folder:
-        space = _make_space(Path(folder) / "task.space", encoder, task)
+    with task_space(encoder, task) as space:
 
         def search(queries: Sequence[str], k: int) -> list[list[str]]:
-            found = space.search_batch(queries, k, mode=mode)
+            found = space.search_batch(queries, k, mode=mode, dense_weight=dense_weight)
             return [[hit.document_id for hit in hits] for hits in found]
 
         return retrieve(search, task, k)
+
+
+@contextlib.contextmanager
+def task_space(encoder: Encoder | None, task: RetrievalTask) -> Iterator[Space]:
+    """A space of a task's documents, gone after the block; of their words alone for None."""
+    with tempfile.TemporaryDirectory(prefix="rowspace-eval-") as folder:
+        yield _make_space(Path(folder) / "task.space", encoder or _NoVectors(), task)
 
 
 def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
@@ -108,18 +127,19 @@ def _make_space(path: Path, encoder: Encoder, task: RetrievalTask) -> Space:
     from rowspace.search.space import open_space
     from rowspace.search.writer import create_space
 
-    passages = [
-        Passage(document_id, 0, "", text, task.name)
-        for document_id, text in task.documents.items()
-        if text
-    ]
-    blocks = (
-        passages[start : start + _DOCUMENTS_AT_ONCE]
-        for start in range(0, len(passages), _DOCUMENTS_AT_ONCE)
-    )
+    texts = list(task.documents.values())
+    vectors, _ = encode_documents(encoder, texts)  # at once, as for dense retrieval
+    kept = [row for row, text in enumerate(texts) if text]
+    ids = list(task.documents)
     batches = (
-        (block, encode_documents(encoder, [passage.text for passage in block])[0])
-        for block in blocks
+        (
+            [Passage(ids[row], 0, "", texts[row], task.name) for row in rows],
+            vectors[rows],
+        )
+        for rows in (
+            kept[start : start + _DOCUMENTS_AT_ONCE]
+            for start in range(0, len(kept), _DOCUMENTS_AT_ONCE)
+        )
     )
     # The kind says how to load an encoder from a space; this one is given to it.
     create_space(path, encoder, batches, encoder_kind="sif", field_types={})

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.output import emit_json, json_option, shown
 from rowspace.cli.search import (
     dense_weight_option,
     load_reranker,
@@ -49,7 +49,6 @@ def retrieve(path: str, query: str, rerank: str | None, as_json: bool, **asked: 
         found = space.retrieve(text, rerank=reranker, **asked)
         if as_json:
             emit_json(found.as_dict())
-        elif query == "-":
-            click.echo(("\n" if place else "") + f"> {text}\n{found.text or 'nothing found'}")
         else:
-            click.echo(found.text or "nothing found")
+            asked_for = ("\n" if place else "") + f"> {text}\n" if query == "-" else ""
+            click.echo(shown(asked_for + (found.text or "nothing found")))

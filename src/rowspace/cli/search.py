@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
-from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.output import emit_json, json_option, shown
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
@@ -133,14 +133,15 @@ def read_queries(query: str) -> list[str]:
 
 def _print_hits(query: str | None, hits: list[Hit], full: bool) -> None:
     if query is not None:
-        click.secho(f"> {query}", bold=True)
+        click.secho(f"> {shown(query)}", bold=True)
     if not hits:
         click.echo("nothing found")
     for rank, hit in enumerate(hits, 1):
         name = f"{hit.title}  " if hit.title else ""
-        click.echo(f"{rank:>3}  {hit.relevance:.4f}  {name}[{hit.document_id}]  {hit.source}")
-        shown = hit.snippet_and_highlights(max(1, len(hit.text)) if full else SNIPPET)
-        for line in highlighted_lines(*shown):
+        about = shown(f"{name}[{hit.document_id}]  {hit.source}")
+        click.echo(f"{rank:>3}  {hit.relevance:.4f}  {about}")
+        text, spans = hit.snippet_and_highlights(max(1, len(hit.text)) if full else SNIPPET)
+        for line in highlighted_lines(shown(text), spans):
             click.echo(f"     {line}")
         if hit.more:
             passages = "passages" if len(hit.more) > 1 else "passage"

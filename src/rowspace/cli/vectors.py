@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.output import emit_json, json_option, shown
 from rowspace.space.formats import load
 from rowspace.space.similarity import METRICS
 
@@ -118,7 +118,7 @@ def _print_columns(found: list[tuple[str, float]]) -> None:
     """A key and its score a line, the scores below each other."""
     from rich.cells import cell_len  # a Chinese character takes two columns
 
-    keys = [printable(key) for key, _ in found]
+    keys = [shown(key) for key, _ in found]
     width = max(map(cell_len, keys), default=0)
     for key, (_, value) in zip(keys, found, strict=True):
         click.echo(f"{key}{' ' * (width - cell_len(key))}  {value:7.4f}")

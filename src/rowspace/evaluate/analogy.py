@@ -151,6 +151,41 @@ def evaluate_analogies(
     >>> evaluate_analogies(vectors, [section]).total.accuracy
     1.0
     """
+    answered = answer_questions(
+        vectors,
+        sections,
+        method=method,
+        case_insensitive=case_insensitive,
+        restrict_vocab=restrict_vocab,
+    )
+    is_scored = np.logical_or(answered.is_known, dummy4unknown)
+    return AnalogyResult(
+        method=method,
+        sections=_count(sections, is_scored, answered.is_correct),
+        n_unknown=int((~answered.is_known).sum()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What became of each question, section after section."""
+
+    is_known: NDArray[np.bool_]
+    """(n_questions,): whether its four words are known."""
+
+    is_correct: NDArray[np.bool_]
+    """(n_questions,)."""
+
+
+def answer_questions(
+    vectors: Vectors,
+    sections: Sequence[AnalogySection],
+    *,
+    method: Method = "3cosadd",
+    case_insensitive: bool = True,
+    restrict_vocab: int | None = None,
+) -> Answered:
+    """As `evaluate_analogies`, question by question."""
     keys = vectors.index_to_key[:restrict_vocab]
     rows = row_of_words(keys, case_insensitive=case_insensitive)
     questions = [question for section in sections for question in section.questions]
@@ -161,7 +196,7 @@ def evaluate_analogies(
         ],
         dtype=np.int64,
     ).reshape(-1, 4)  # (n_questions, 4), -1 for an unknown word
-    is_known = (asked >= 0).all(axis=1)
+    is_known = np.asarray((asked >= 0).all(axis=1))
     if not is_known.any():
         raise EvaluationError(
             f"none of {len(questions):,} questions has four words among the {len(keys):,} known; "
@@ -178,11 +213,7 @@ def evaluate_analogies(
     )
     is_correct = np.zeros(len(questions), dtype=bool)
     is_correct[is_known] = (answers >= 0) & (first_rows[answers] == asked[is_known, 3])
-    return AnalogyResult(
-        method=method,
-        sections=_count(sections, np.logical_or(is_known, dummy4unknown), is_correct),
-        n_unknown=int((~is_known).sum()),
-    )
+    return Answered(is_known=is_known, is_correct=is_correct)
 
 
 def read_analogies(path: Path | str) -> list[AnalogySection]:

@@ -125,6 +125,24 @@ class RetrievalResult:
     """Relevant judgements of documents that the task does not have."""
 
     @property
+    def task_notes(self) -> tuple[str, ...]:
+        """What a reader must know of the task's files to trust the scores."""
+        counts = {
+            "queries without a relevant document in this split, left out": self.n_unjudged,
+            "judged queries that are not in queries.jsonl": self.n_unknown_queries,
+            "relevant documents that are not in corpus.jsonl, missed by all": (
+                self.n_unknown_documents
+            ),
+        }
+        return tuple(f"{what}: {n:,}" for what, n in counts.items() if n)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of this system's rankings."""
+        what = "queries for which nothing was found, scored 0"
+        return (f"{what}: {self.n_empty:,}",) if self.n_empty else ()
+
+    @property
     def ndcg_at_k(self) -> float:
         """Mean normalized discounted cumulative gain."""
         return self.scores["ndcg_at_k"]

@@ -9,8 +9,7 @@ several times.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -18,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, EvaluationError
+from rowspace.evaluate import weighted
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
 from rowspace.evaluate.sense_data import Occurrence, SenseTask, by_frequency, stratified
+from rowspace.evaluate.weighted import score_once
 from rowspace.space.similarity import unit_rows
 from rowspace.space.transforms import Matrix
 
@@ -142,6 +143,71 @@ def evaluate_senses(
     (1.0, 0.5)
     """
     settings = settings or SenseSettings()
+    read = read_senses(encoder, task, settings)
+
+    def score(classifier: Classifier, n: int) -> SenseScore:
+        said = [read.said(classifier, n, seed) for seed in settings.seeds]
+        return _score(n, read.truth, said)
+
+    most_frequent = np.zeros_like(read.truth)
+    n_train, n_test = (
+        np.bincount(labels, minlength=len(read.senses)) for labels in (read.train, read.truth)
+    )
+    return SenseResult(
+        task=task.name,
+        n_train={sense: int(n) for sense, n in zip(read.senses, n_train, strict=True) if n},
+        n_test={sense: int(n) for sense, n in zip(read.senses, n_test, strict=True) if n},
+        most_frequent_f1=macro_f1(read.truth, most_frequent),
+        most_frequent_accuracy=float((read.truth == most_frequent).mean()),
+        scores={
+            classifier: tuple(score(classifier, n) for n in settings.n_examples)
+            for classifier in CLASSIFIERS
+        },
+        n_without_vector=int(read.is_zero.sum()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SenseReading:
+    """One word's occurrences and their vectors, to be classified from different examples."""
+
+    senses: tuple[str, ...]
+    """By number: those of the training part, the most frequent first, then others."""
+
+    train: Labels
+    """(n_train,): the senses that examples are drawn from."""
+
+    truth: Labels
+    """(n_test,): those of the occurrences that are classified."""
+
+    draws: Mapping[int, NDArray[np.int64]]
+    """By seed, rows of `train`: as many examples of each sense as are ever asked for."""
+
+    drawn: NDArray[np.int64]
+    """(n_drawn,): rows of `train` that any draw has, rising."""
+
+    examples: NDArray[np.float32]
+    """(n_drawn, dim)."""
+
+    queries: NDArray[np.float32]
+    """(n_test, dim)."""
+
+    @property
+    def is_zero(self) -> NDArray[np.bool_]:
+        """(n_test,): whether an occurrence has no vector, so the most frequent sense is said."""
+        return ~np.asarray(self.queries.any(axis=1))
+
+    def said(self, classifier: Classifier, n: int, seed: int) -> Labels:
+        """(n_test,): what is said of each occurrence, from n examples of each sense."""
+        kept = np.searchsorted(self.drawn, first_of_each(self.draws[seed], self.train, n))
+        labels = self.train[self.drawn[kept]]
+        return _CLASSIFY[classifier](self.examples[kept], labels, self.queries)
+
+
+def read_senses(
+    encoder: OccurrenceEncoder, task: SenseTask, settings: SenseSettings
+) -> SenseReading:
+    """Draw the examples and encode them and the test part; raises as `evaluate_senses`."""
     senses = by_frequency([o.sense for o in task.train])
     if len(senses) < 2:
         raise EvaluationError(
@@ -156,34 +222,18 @@ def evaluate_senses(
     test = _limited(task.test, settings.limit)
     unseen = by_frequency([o.sense for o in test if o.sense not in set(senses)])
     number = {sense: i for i, sense in enumerate([*senses, *unseen])}
-    train_labels = np.array([number[o.sense] for o in task.train], dtype=np.int64)
-    truth = np.array([number[o.sense] for o in test], dtype=np.int64)
-    draws = {seed: draw(train_labels, max(settings.n_examples), seed) for seed in settings.seeds}
-    drawn = np.unique(np.concatenate(list(draws.values())))  # sorted rows of train
+    train = np.array([number[o.sense] for o in task.train], dtype=np.int64)
+    draws = {seed: draw(train, max(settings.n_examples), seed) for seed in settings.seeds}
+    drawn = np.unique(np.concatenate(list(draws.values())))
     vectors = encode(encoder, [*(task.train[i] for i in drawn), *test])
-    examples, queries = vectors[: len(drawn)], vectors[len(drawn) :]
-
-    def score(classifier: Classifier, n: int) -> SenseScore:
-        said = []
-        for rows in draws.values():
-            kept = np.searchsorted(drawn, first_of_each(rows, train_labels, n))
-            labels = train_labels[drawn[kept]]
-            said.append(_CLASSIFY[classifier](examples[kept], labels, queries))
-        return _score(n, truth, said)
-
-    most_frequent = np.zeros_like(truth)
-    counts = Counter(o.sense for o in test)
-    return SenseResult(
-        task=task.name,
-        n_train={sense: int((train_labels == number[sense]).sum()) for sense in senses},
-        n_test={sense: counts[sense] for sense in number if counts[sense]},
-        most_frequent_f1=macro_f1(truth, most_frequent),
-        most_frequent_accuracy=float((truth == most_frequent).mean()),
-        scores={
-            classifier: tuple(score(classifier, n) for n in settings.n_examples)
-            for classifier in CLASSIFIERS
-        },
-        n_without_vector=int((~queries.any(axis=1)).sum()),
+    return SenseReading(
+        senses=tuple(number),
+        train=train,
+        truth=np.array([number[o.sense] for o in test], dtype=np.int64),
+        draws=draws,
+        drawn=drawn,
+        examples=vectors[: len(drawn)],
+        queries=vectors[len(drawn) :],
     )
 
 
@@ -252,10 +302,7 @@ def macro_f1(truth: Labels, said: Labels) -> float:
 
     F1 is 2·hits / (occurrences + times said).
     """
-    n = int(max(truth.max(), said.max())) + 1
-    hits = np.bincount(truth[truth == said], minlength=n)
-    total = np.bincount(truth, minlength=n) + np.bincount(said, minlength=n)
-    return float((2 * hits[total > 0] / total[total > 0]).mean())
+    return score_once(weighted.macro_f1, truth, said)
 
 
 def _score(n: int, truth: Labels, said: Sequence[Labels]) -> SenseScore:

@@ -26,7 +26,8 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 
 _DOCUMENTS = "docs.txt"
 _MATRIX = "human-similarity*.txt"
-_SPLITS = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
+SPLITS = {"train": "train", "dev": "dev", "val": "dev", "validation": "dev", "test": "test"}
+"""Which part of a task a file of this name is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +49,15 @@ class SentenceTask:
         return [pair for part in self.parts.values() for pair in part]
 
 
-def read_sentence_task(folder: Path | str, split: str = "test") -> SentenceTask:
+def read_sentence_task(folder: Path | str, split: str | Sequence[str] = "test") -> SentenceTask:
     """Read a folder of sentence pairs (see the module's docstring).
 
     Parameters
     ----------
     folder : path
-    split : str
-        Which file, where they are called train, dev and test; val and validation mean dev.
+    split : str or sequence of str
+        Which file, where they are called train, dev and test; val and validation mean dev. Of
+        several, the first that is there.
 
     Returns
     -------
@@ -167,24 +169,36 @@ def _matrix_file(folder: Path) -> Path:
     return found[0]
 
 
-def _files(folder: Path, split: str) -> dict[str, Path]:
-    """The files that are scored, by their names without suffixes."""
+def tsv_files(folder: Path, header: str) -> dict[str, Path]:
+    """The `.tsv` files of a folder, perhaps packed, by their names without suffixes.
+
+    Raises
+    ------
+    EvaluationError
+        If there is none; the message says what header one would have.
+    """
     found = {
         path.name.split(".tsv")[0]: path
         for path in sorted(folder.iterdir())
         if bare_suffix(path) == ".tsv" and not path.name.startswith(".")
     }
     if not found:
-        raise EvaluationError(
-            f"{folder} has no .tsv; give one whose header is `score TAB sentence1 TAB sentence2`"
-        )
-    splits = {_SPLITS[name]: name for name in found if name in _SPLITS}
+        raise EvaluationError(f"{folder} has no .tsv; give one whose header is {header}")
+    return found
+
+
+def _files(folder: Path, split: str | Sequence[str]) -> dict[str, Path]:
+    """The files that are scored, by their names without suffixes."""
+    found = tsv_files(folder, "`score TAB sentence1 TAB sentence2`")
+    splits = {SPLITS[name]: name for name in found if name in SPLITS}
     if not splits:
         return found
-    name = splits.get(_SPLITS.get(split, split))
-    if name is None:
-        raise EvaluationError(f"{folder} has no {split}.tsv; it has {', '.join(splits)}")
-    return {name: found[name]}
+    wanted = [split] if isinstance(split, str) else split
+    names = [name for one in wanted if (name := splits.get(SPLITS.get(one, one))) is not None]
+    if not names:
+        missing = " nor ".join(f"{one}.tsv" for one in wanted)
+        raise EvaluationError(f"{folder} has no {missing}; it has {', '.join(splits)}")
+    return {names[0]: found[names[0]]}
 
 
 def _column(path: Path) -> Column:

@@ -123,16 +123,23 @@ def evaluate_sts_task(encoder: Encoder, task: SentenceTask) -> STSResult:
 def pair_cosines(encoder: Encoder, pairs: Sequence[SentencePair]) -> PairCosines:
     """Encode each text once and take the cosine of every pair.
 
-    Both texts are encoded alike. A sentence encoder with different prompts for queries and
-    documents, and no default, has no single way to do so: without a prompt where documents have
-    none, since that of queries is then for searching (BGE, Xiao et al. 2023), else with the
-    queries' (E5, Wang et al. 2022). A note says which.
+    Both are encoded alike (`encode_alike`).
     """
     rows = {text: row for row, text in enumerate(dict.fromkeys(t for p in pairs for t in p[:2]))}
-    vectors, notes = _encode_alike(encoder, list(rows))
-    units = unit_rows(vectors)  # (n_texts, dim), zero rows stay zero
+    vectors, notes = encode_alike(encoder, list(rows))
     first = [rows[pair[0]] for pair in pairs]
     second = [rows[pair[1]] for pair in pairs]
+    return row_cosines(vectors, first, second, notes)
+
+
+def row_cosines(
+    vectors: NDArray[np.float32],
+    first: Sequence[int],
+    second: Sequence[int],
+    notes: tuple[str, ...] = (),
+) -> PairCosines:
+    """The cosines of pairs of rows of (n, dim); `notes` are handed on."""
+    units = unit_rows(vectors)  # zero rows stay zero
     has_vector = np.asarray(vectors.any(axis=1))
     cosines = np.einsum("nd,nd->n", units[first], units[second])
     return PairCosines(
@@ -140,6 +147,32 @@ def pair_cosines(encoder: Encoder, pairs: Sequence[SentencePair]) -> PairCosines
         cosines=cosines.round(_DIGITS),
         is_zero=~(has_vector[first] & has_vector[second]),
         notes=notes,
+    )
+
+
+def encode_alike(
+    encoder: Encoder, texts: Sequence[str]
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Vectors of texts of which none is a query, and what is to be said of how they were encoded.
+
+    A sentence encoder with different prompts for queries and documents, and no default, has no
+    single way to do so: without a prompt where documents have none, since that of queries is then
+    for searching (BGE, Xiao et al. 2023), else with the queries' (E5, Wang et al. 2022).
+
+    Returns
+    -------
+    vectors : (n_texts, dim) float32 array
+    notes : tuple of str
+        Which prompt was taken, where there was a choice.
+    """
+    if not isinstance(encoder, SentenceEncoder):
+        return encoder.encode(texts), ()
+    prompts = encoder.config.prompts
+    if prompts.default is not None or prompts.query == prompts.document:
+        return encoder.encode(texts), ()
+    prompt = prompts.alike
+    return encoder.encode(texts, prompt=prompt), (
+        f"queries and documents have different prompts; all texts were encoded with {prompt!r}",
     )
 
 
@@ -163,21 +196,6 @@ def _score(
         n_zero=int(found.is_zero.sum()),
         parts=parts or {},
         notes=found.notes,
-    )
-
-
-def _encode_alike(
-    encoder: Encoder, texts: Sequence[str]
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """(n_texts, dim), and what is to be said about how they were encoded."""
-    if not isinstance(encoder, SentenceEncoder):
-        return encoder.encode(texts), ()
-    prompts = encoder.config.prompts
-    if prompts.default is not None or prompts.query == prompts.document:
-        return encoder.encode(texts), ()
-    prompt = prompts.alike
-    return encoder.encode(texts, prompt=prompt), (
-        f"queries and documents have different prompts; both texts were encoded with {prompt!r}",
     )
 
 

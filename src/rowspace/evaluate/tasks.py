@@ -1,9 +1,10 @@
 """The tasks in a data folder, run one after another on one model.
 
-The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt`, `sentence/*/` with pairs of texts
-(`sentence_data`), `retrieval/*/` in BEIR's layout and `context/*/` with senses of words
-(`sense_tasks`); any part may be missing. What is not scored is in the report with the reason, never
-left out silently.
+The folder holds `word/similarity/*.tsv`, `word/analogy/*.txt`, `word/categorization/*.tsv`,
+`sentence/*/` with pairs of texts (`sentence_data`), `retrieval/*/` in BEIR's layout, `context/*/`
+with senses of words (`sense_tasks`) and `classify/*/` with labelled texts (`labelled_texts`), which
+are clustered too; any part may be missing. What is not scored is in the report with the reason,
+never left out silently.
 """
 
 from __future__ import annotations
@@ -17,12 +18,26 @@ from typing import Literal, get_args
 from rowspace.errors import ConfigError, EvaluationError, RowspaceError
 from rowspace.evaluate.analogy import AnalogyResult, Method, evaluate_analogies, read_analogies
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
+from rowspace.evaluate.classification import (
+    ClassificationResult,
+    ClassificationSettings,
+    evaluate_classification,
+)
+from rowspace.evaluate.clustering import (
+    ClusteringResult,
+    ClusteringSettings,
+    evaluate_text_clustering,
+    evaluate_word_clustering,
+    read_categories,
+)
+from rowspace.evaluate.labelled_texts import read_text_task
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
 from rowspace.evaluate.pair_classification import PairResult, evaluate_pair_classification
 from rowspace.evaluate.retrieval import RetrievalResult, evaluate_rankings
 from rowspace.evaluate.sense import SenseResult, SenseSettings
 from rowspace.evaluate.sense_tasks import HOME, find_sense_tasks, run_sense_task
 from rowspace.evaluate.sentence_data import read_sentence_task
+from rowspace.evaluate.sequence_tasks import USUAL, find_sequence_tasks
 from rowspace.evaluate.similarity import SimilarityResult, read_pairs, word_similarity
 from rowspace.evaluate.sts import STSResult, evaluate_sts_task
 from rowspace.evaluate.wic import WicResult
@@ -35,18 +50,23 @@ Kind = Literal[
     "similarity", "analogy", "sts", "retrieval", "sense", "classification", "clustering", "sequence"
 ]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)[:5]
+KINDS: tuple[Kind, ...] = get_args(Kind)[:7]
 """What `run_tasks` scores."""
+
+WORDS = "words"
+"""What clusters of words are called in a report, among those of encoders."""
 
 Ranker = Callable[[RetrievalTask, int], Mapping[str, Sequence[str]]]
 """`ranker(task, k)`: up to k document ids for every judged query, best first."""
 
-# Where a kind's tasks are, below the data folder, and what they look like; "" is a folder.
-_HOMES: dict[Kind, tuple[str, tuple[str, ...]]] = {
-    "similarity": ("word/similarity", (".tsv", ".csv")),
-    "analogy": ("word/analogy", (".txt",)),
-    "sts": ("sentence", ()),
-    "retrieval": ("retrieval", ()),
+# Where a kind's tasks are, below the data folder, and how files end; without that, folders.
+_HOMES: dict[Kind, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "similarity": (("word/similarity", (".tsv", ".csv")),),
+    "analogy": (("word/analogy", (".txt",)),),
+    "sts": (("sentence", ()),),
+    "retrieval": (("retrieval", ()),),
+    "classification": (("classify", ()),),
+    "clustering": (("word/categorization", (".tsv",)), ("classify", ())),
 }
 
 
@@ -92,6 +112,12 @@ class Settings:
     sense: SenseSettings = field(default_factory=SenseSettings)
     """How senses are told apart."""
 
+    classification: ClassificationSettings = field(default_factory=ClassificationSettings)
+    """How texts are classified."""
+
+    clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
+    """How words and texts are clustered."""
+
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"k is {self.k}, so no result counts; give 1 or more")
@@ -122,13 +148,20 @@ class Report:
     wic: dict[str, dict[str, WicResult]] = field(default_factory=dict)
     """By occurrence encoder, then task."""
 
+    classification: dict[str, dict[str, ClassificationResult]] = field(default_factory=dict)
+    """By encoder, then task."""
+
+    clustering: dict[str, dict[str, ClusteringResult]] = field(default_factory=dict)
+    """By encoder, or "words" where the categories of words were looked for, then task."""
+
     skipped: list[Skipped] = field(default_factory=list)
 
     @property
     def has_scores(self) -> bool:
         """Whether any task was scored."""
         words, sentences = (self.similarity, self.analogy), (self.sts, self.pairs)
-        return any((*words, *sentences, self.retrieval, self.senses, self.wic))
+        texts = (self.retrieval, self.classification, self.clustering)
+        return any((*words, *sentences, *texts, self.senses, self.wic))
 
 
 def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Task], list[Skipped]]:
@@ -138,7 +171,8 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
     ----------
     data : path
         See the module's docstring for the layout.
-    kinds : sequence of {"similarity", "analogy", "sts", "retrieval", "sense"}
+    kinds : sequence of str
+        Some of `KINDS`, or "sequence", which `compare` and `sequence_curves` score.
 
     Returns
     -------
@@ -203,7 +237,8 @@ def run_tasks(
         For the word tasks.
     tasks : sequence of Task
     encoders : mapping of str to Encoder
-        For the tasks of sentence pairs: what gives a text a vector, by its name in the report.
+        For the tasks of sentence pairs and labelled texts: what gives a text a vector, by its name
+        in the report.
     rankers : mapping of str to callable
         For the retrieval tasks: what ranks documents, by the name it has in the report.
     occurrence_encoders : mapping of str to OccurrenceEncoder
@@ -226,6 +261,8 @@ def run_tasks(
                     _run_sentences(task, encoders or {}, settings, report)
                 elif task.kind == "sense":
                     _run_sense(task, occurrence_encoders or {}, settings, report)
+                elif task.kind in ("classification", "clustering") and task.path.is_dir():
+                    _run_texts(task, encoders or {}, settings, report)
                 else:
                     _run_words(vectors, task, settings, report)
             except (RowspaceError, OSError) as error:
@@ -242,6 +279,16 @@ def _run_words(vectors: Vectors | None, task: Task, settings: Settings, report: 
         report.similarity[task.name] = word_similarity(
             vectors,
             read_pairs(task.path),
+            case_insensitive=settings.case_insensitive,
+            restrict_vocab=settings.restrict_vocab,
+        )
+    elif task.kind == "clustering":
+        words, notes = read_categories(task.path)
+        report.clustering.setdefault(WORDS, {})[task.name] = evaluate_word_clustering(
+            vectors,
+            words,
+            settings.clustering,
+            notes=notes,
             case_insensitive=settings.case_insensitive,
             restrict_vocab=settings.restrict_vocab,
         )
@@ -268,6 +315,21 @@ def _run_sentences(
         else:
             scored = evaluate_sts_task(encoder, sentence_task)
             report.sts.setdefault(name, {})[task.name] = scored
+
+
+def _run_texts(
+    task: Task, encoders: Mapping[str, Encoder], settings: Settings, report: Report
+) -> None:
+    if not encoders:
+        raise EvaluationError("nothing was given that gives texts their vectors")
+    texts = read_text_task(task.path, settings.classification.seed)
+    for name, encoder in encoders.items():
+        if task.kind == "classification":
+            told = evaluate_classification(encoder, texts, settings.classification)
+            report.classification.setdefault(name, {})[task.name] = told
+        else:
+            found = evaluate_text_clustering(encoder, texts, settings.clustering)
+            report.clustering.setdefault(name, {})[task.name] = found
 
 
 def _run_retrieval(
@@ -304,10 +366,39 @@ def _find_senses(data: Path) -> tuple[list[Task], list[Skipped]]:
     return tasks, skipped
 
 
+def _find_sequences(data: Path) -> tuple[list[Task], list[Skipped]]:
+    try:
+        labelled, articles = find_sequence_tasks(data)
+    except EvaluationError as error:
+        return [], [Skipped(kind="sequence", name="classify", reason=str(error))]
+    usual = {name: path for name, path in labelled.items() if name in USUAL} or labelled
+    found = {**usual, **articles}
+    return [Task(kind="sequence", name=name, path=path) for name, path in found.items()], []
+
+
 def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:
     if kind == "sense":
         return _find_senses(data)
-    where, suffixes = _HOMES[kind]
+    if kind == "sequence":
+        return _find_sequences(data)
+    paths: list[Path] = []
+    skipped: list[Skipped] = []
+    for where, suffixes in _HOMES[kind]:
+        found, passed_over = _find_files(data, kind, where, suffixes)
+        paths += found
+        skipped += passed_over
+    stems = Counter(_stem(path) for path in paths)
+    tasks = [
+        # Two files of one stem (a.tsv, a.csv) keep their suffix, so that neither hides the other.
+        Task(kind=kind, name=_stem(path) if stems[_stem(path)] == 1 else path.name, path=path)
+        for path in paths
+    ]
+    return tasks, skipped
+
+
+def _find_files(
+    data: Path, kind: Kind, where: str, suffixes: tuple[str, ...]
+) -> tuple[list[Path], list[Skipped]]:
     folder = data / where
     if not folder.is_dir():
         return [], [Skipped(kind=kind, name=where, reason=f"{data} has no folder {where}")]
@@ -319,13 +410,7 @@ def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:
     ]
     if not found:
         skipped.append(Skipped(kind=kind, name=where, reason=f"{folder} holds no task"))
-    stems = Counter(_stem(path) for path in found)
-    tasks = [
-        # Two files of one stem (a.tsv, a.csv) keep their suffix, so that neither hides the other.
-        Task(kind=kind, name=_stem(path) if stems[_stem(path)] == 1 else path.name, path=path)
-        for path in found
-    ]
-    return tasks, skipped
+    return found, skipped
 
 
 def _stem(path: Path) -> str:

@@ -57,6 +57,40 @@ def evaluate_wic(encoder: OccurrenceEncoder, pairs: Sequence[WordPair]) -> WicRe
     EvaluationError
         If there are fewer than five lemmas.
     """
+    told = tell_pairs(encoder, pairs)
+    finite = [threshold for threshold in told.thresholds if math.isfinite(threshold)]
+    by_fold = [told.is_right[told.folds == k].mean() for k in range(N_FOLDS)]
+    return WicResult(
+        accuracy=float(told.is_right.mean()),
+        accuracy_std=float(np.std(by_fold, ddof=1)),
+        threshold=float(np.mean(finite)) if finite else math.nan,
+        most_frequent_accuracy=float(told.is_usual.mean()),
+        n_pairs=len(pairs),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldPairs:
+    """What was said of each pair."""
+
+    is_right: NDArray[np.bool_]
+    """(n_pairs,)."""
+
+    is_usual: NDArray[np.bool_]
+    """(n_pairs,): whether its label is the more frequent one of the other folds."""
+
+    is_zero: NDArray[np.bool_]
+    """(n_pairs,): whether one of the two has no vector."""
+
+    folds: NDArray[np.int64]
+    """(n_pairs,)."""
+
+    thresholds: tuple[float, ...]
+    """By fold."""
+
+
+def tell_pairs(encoder: OccurrenceEncoder, pairs: Sequence[WordPair]) -> ToldPairs:
+    """As `evaluate_wic`, pair by pair."""
     folds = lemma_folds([pair.lemma for pair in pairs], N_FOLDS)
     vectors = unit_rows(encode(encoder, [o for pair in pairs for o in (pair.first, pair.second)]))
     cosines = np.einsum("nd,nd->n", vectors[::2], vectors[1::2])
@@ -64,13 +98,13 @@ def evaluate_wic(encoder: OccurrenceEncoder, pairs: Sequence[WordPair]) -> WicRe
     thresholds = [best_threshold(cosines[folds != k], is_same[folds != k]) for k in range(N_FOLDS)]
     is_right = (cosines >= np.array(thresholds)[folds]) == is_same
     usual = np.array([is_same[folds != k].mean() >= 0.5 for k in range(N_FOLDS)])
-    finite = [threshold for threshold in thresholds if math.isfinite(threshold)]
-    return WicResult(
-        accuracy=float(is_right.mean()),
-        accuracy_std=float(np.std([is_right[folds == k].mean() for k in range(N_FOLDS)], ddof=1)),
-        threshold=float(np.mean(finite)) if finite else math.nan,
-        most_frequent_accuracy=float((usual[folds] == is_same).mean()),
-        n_pairs=len(pairs),
+    has_vector = np.asarray(vectors.any(axis=1))
+    return ToldPairs(
+        is_right=is_right,
+        is_usual=usual[folds] == is_same,
+        is_zero=~(has_vector[::2] & has_vector[1::2]),
+        folds=folds,
+        thresholds=tuple(thresholds),
     )
 
 

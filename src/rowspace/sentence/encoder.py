@@ -44,6 +44,8 @@ TEXTS_AT_ONCE = 4096
 """Texts that are tokenised and sorted together."""
 _FIRST_TEXTS = 256
 """Of the first chunk, which nothing is computed beside."""
+_COSINE = ("cosine", "cos_sim")
+_NORMS = {"euclidean": 2, "manhattan": 1}
 
 
 class Embedding(Protocol):
@@ -501,7 +503,7 @@ def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.floa
 
     a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
     found: NDArray[Any]
-    if kind in ("cosine", "cos_sim"):
+    if kind in _COSINE:
         found = normalized(a) @ normalized(b).T
     elif kind == "dot":
         found = a @ b.T
@@ -510,8 +512,27 @@ def similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.floa
     elif kind == "manhattan":
         found = -cdist(a, b, "cityblock")
     else:
-        raise ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
+        raise _unknown_similarity(kind)
     return found.astype(np.float32)
+
+
+def pair_similarities(a: NDArray[Any], b: NDArray[Any], kind: str) -> NDArray[np.float32]:
+    """How alike each row of `a`, (n, dim), is to the same row of `b`: (n,); see `similarities`."""
+    a, b = np.atleast_2d(a).astype(np.float32), np.atleast_2d(b).astype(np.float32)
+    if kind in _COSINE:
+        a, b = normalized(a), normalized(b)
+    found: NDArray[Any]
+    if kind in (*_COSINE, "dot"):
+        found = np.einsum("nd,nd->n", a, b)
+    elif kind in _NORMS:
+        found = -np.linalg.norm(a - b, ord=_NORMS[kind], axis=1)
+    else:
+        raise _unknown_similarity(kind)
+    return found.astype(np.float32)
+
+
+def _unknown_similarity(kind: str) -> ConfigError:
+    return ConfigError(f"the model's similarity is {kind!r}, which is not known; compare by dot")
 
 
 def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.space.similarity import Doubles, Floats, row_blocks
@@ -36,8 +36,8 @@ class AffineMap:
     name: str
     """What it does, kept in the metadata of vectors it makes."""
 
-    def apply(self, matrix: Matrix) -> Floats:
-        """The mapped rows: (n, dim) to (n, new_dim) float32.
+    def apply(self, matrix: Matrix, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """The mapped rows: (n, dim) to (n, new_dim), in float32 or another type.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class AffineMap:
                 f"{self.name} was fitted to {len(self.origin)} dimensions, and these vectors have "
                 f"shape {matrix.shape}; give vectors of the same space"
             )
-        out = np.empty((len(matrix), self.matrix.shape[1]), dtype=np.float32)
+        out = np.empty((len(matrix), self.matrix.shape[1]), dtype=dtype)
         for part in row_blocks(matrix):
             out[part] = (matrix[part] - self.origin) @ self.matrix + self.target
         return out

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rowspace.evaluate.compare.outcome import Era, Items
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
+from rowspace.evaluate.tasks import Kind
 from rowspace.space.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Contender(Protocol):
 class Scorer(Protocol):
     """A task that a contender can be scored on. Reads its files when it is first used."""
 
-    kind: str
+    kind: Kind
     name: str
+    """With its kind, as "retrieval/scifact"."""
 
     @property
     def fingerprint(self) -> str:

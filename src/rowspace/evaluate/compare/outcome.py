@@ -50,6 +50,7 @@ class Outcome:
 
     kind: Kind
     task: str
+    """As "retrieval/scifact"; so everywhere."""
     metric: str
     value: float
     low: float
@@ -102,6 +103,8 @@ class Entry:
     kind: str
     """What made it, as "word2vec", "causal transformer, mean"."""
     can_generate: bool = False
+    matches_words: bool = False
+    """Whether the words of a query are looked for: BM25, alone or beside the vectors."""
     fingerprint: str = ""
     costs: Costs | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -117,3 +120,8 @@ class Comparison:
     skipped: list[NotScored] = field(default_factory=list)
     """Tasks, or parts of the data, that no model was scored on."""
     settings: dict[str, Any] = field(default_factory=dict)
+    differences: dict[tuple[str, str, str], tuple[float, float, float]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """What `standing` found of two models on a task, kept so that it is drawn once: by task and
+    both names, the difference of their scores with its interval."""

@@ -1,0 +1,101 @@
+"""How long one query takes: to encode it, and to find its nearest among 100,000 vectors.
+
+The search is the exact one. It reads every vector, so its time follows from their length; it is
+measured here for each length (`measure_search`), or, where that was not done, computed from the
+bytes that are read at a speed that one core of an ordinary machine has.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rowspace.evaluate.compare.outcome import Comparison, Entry
+from rowspace.space.similarity import nearest_rows, row_norms
+
+N_VECTORS = 100_000
+SEARCH_MS = "search_ms"
+"""Of a comparison's settings: milliseconds by numbers a vector, as JSON has it."""
+
+_BYTES_A_MS = 8_000_000  # 8 GB/s
+_K, _QUERIES = 10, 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Of one query, in milliseconds."""
+
+    encode: float
+    """To encode it; to search by words, where nothing is encoded."""
+    search: float
+    """To compare its vector with 100,000; 0 where there is none."""
+    is_measured: bool
+    """Whether the search was; else it is computed."""
+
+    @property
+    def total(self) -> float:
+        """Both."""
+        return self.encode + self.search
+
+    def __str__(self) -> str:
+        if not self.search:
+            return f"{ms(self.total)} a query"
+        how = "measured" if self.is_measured else "computed"
+        return (
+            f"{ms(self.total)} a query ({ms(self.encode)} to encode it, {ms(self.search)} to search "
+            f"{N_VECTORS:,} vectors exactly, {how})"
+        )
+
+
+def ms(value: float) -> str:
+    """Milliseconds in few digits."""
+    digits = 2 if value < 1 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f} ms"
+
+
+def latency(comparison: Comparison, entry: Entry) -> Latency | None:
+    """Of a model of a comparison; None where it was not measured."""
+    if entry.costs is None or entry.costs.query_ms is None:
+        return None
+    dim = entry.costs.dim
+    measured = comparison.settings.get(SEARCH_MS, {}).get(str(dim))
+    computed = (dim or 0) * 4 * N_VECTORS / _BYTES_A_MS
+    return Latency(
+        encode=entry.costs.query_ms,
+        search=computed if measured is None else measured,
+        is_measured=measured is not None,
+    )
+
+
+def measure_search(dims: Iterable[int], n_vectors: int = N_VECTORS) -> dict[str, float]:
+    """Milliseconds to find one query's nearest among random vectors, the median of a few.
+
+    Parameters
+    ----------
+    dims : iterable of int
+        Lengths of vectors.
+    n_vectors : int
+
+    Returns
+    -------
+    dict of str to float
+        By length, as JSON can hold it.
+    """
+    return {str(dim): _search_ms(dim, n_vectors) for dim in sorted(set(dims))}
+
+
+def _search_ms(dim: int, n_vectors: int) -> float:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((n_vectors, dim), dtype=np.float32)
+    queries = rng.standard_normal((_QUERIES + 1, 1, dim), dtype=np.float32)
+    norms = row_norms(vectors)
+    times = []
+    for query in queries:
+        started = time.perf_counter()
+        nearest_rows(vectors, query, _K, norms=norms)
+        times.append(1000 * (time.perf_counter() - started))
+    return statistics.median(times[1:])  # the first compiles, and fills the caches

@@ -1,0 +1,274 @@
+"""Which of the models to take for a need, in plain words with the numbers that decide.
+
+The best is the one of the highest mean. Among those that are not clearly worse than it, the
+cheapest is taken: by milliseconds a query, then by bytes on the disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from rowspace.errors import ConfigError
+from rowspace.evaluate.compare.latency import latency, ms
+from rowspace.evaluate.compare.outcome import Comparison, Entry
+from rowspace.evaluate.compare.spec import parse_spec
+from rowspace.evaluate.compare.standing import Interval, Ranking, behind, rank_kind, short_name
+from rowspace.space.plots import short_number
+
+Need = Literal["retrieval", "keyword-free", "classification", "generation"]
+NEEDS: tuple[Need, ...] = get_args(Need)
+
+_KIND_OF: dict[Need, str] = {
+    "retrieval": "retrieval",
+    "keyword-free": "retrieval",
+    "classification": "classification",
+    "generation": "sequence",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """What to take for a need."""
+
+    need: Need
+    under_ms: float | None
+    """A query may take so many milliseconds."""
+    name: str | None
+    """The model; None where none fits, or nothing tells."""
+    sentences: tuple[str, ...]
+    """Why, or why none."""
+    level: tuple[str, ...] = field(default=())
+    """Those that are not clearly worse than the best, best first."""
+
+    def __str__(self) -> str:
+        return " ".join(self.sentences)
+
+
+def recommend(comparison: Comparison, need: Need, under_ms: float | None = None) -> Recommendation:
+    """Say which model of a comparison to take.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    need : {"retrieval", "keyword-free", "classification", "generation"}
+        Retrieval may match words, so BM25 and what is fused with it count; keyword-free retrieval
+        is by vectors alone.
+    under_ms : float, optional
+        A query may take so long: to encode it, and for retrieval to search 100,000 vectors.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such need, or `under_ms` is not above 0.
+    """
+    if need not in NEEDS:
+        raise ConfigError(f"there is no need {need!r}; give one of {', '.join(NEEDS)}")
+    if under_ms is not None and not under_ms > 0:
+        raise ConfigError(f"under_ms is {under_ms:g}, which nothing can keep; give more than 0")
+    return _Advice(comparison, need, under_ms).give()
+
+
+class _Advice:
+    """The steps to a recommendation."""
+
+    def __init__(self, comparison: Comparison, need: Need, under_ms: float | None) -> None:
+        self.comparison, self.need, self.under_ms = comparison, need, under_ms
+        self.kind = _KIND_OF[need]
+        self.entries = {entry.name: entry for entry in comparison.entries}
+
+    def give(self) -> Recommendation:
+        able = [entry for entry in self.comparison.entries if self._is_able(entry)]
+        if not able:
+            return self._none(self._nobody())
+        ranking = rank_kind(self.comparison, self.kind, [entry.name for entry in able])
+        if ranking is None:
+            return self._unmeasured(able)
+        if self.under_ms is None:
+            return self._choose(ranking, ())
+        return self._within(ranking, self.under_ms)
+
+    # Who counts
+
+    def _is_able(self, entry: Entry) -> bool:
+        if self.need == "generation":
+            return entry.can_generate and not entry.matches_words
+        if self.need == "keyword-free":
+            return not entry.matches_words and _has(entry, self.kind)
+        return _has(entry, self.kind)
+
+    def _nobody(self) -> str:
+        if self.need == "generation":
+            return (
+                "None of these can write text: an embedder gives vectors, and a masked model fills "
+                "gaps. Only a causal language model can; give one to compare."
+            )
+        return f"Nothing was scored on {_task_words(self.need)}, so nothing tells."
+
+    def _unmeasured(self, able: Sequence[Entry]) -> Recommendation:
+        """For generation alone, which models can do without a task that tells how well."""
+        names = list({_model_of(entry): _name_of(entry) for entry in able}.values())
+        said = f"Only a causal language model can write text; here that is {_listed(names)}."
+        if len(names) == 1:
+            return self._found(names[0], [said, "Nothing measured here tells how well it writes."])
+        return self._none(f"{said} Nothing measured here tells which of them writes better.")
+
+    # Whom to take
+
+    def _within(self, ranking: Ranking, most: float) -> Recommendation:
+        took = {name: self._ms(name) for name in ranking.rows}
+        fits = [name for name, taken in took.items() if taken <= most]
+        unknown = [name for name, taken in took.items() if math.isinf(taken)]
+        said = [f"Not measured how long a query takes: {_listed(unknown)}."] if unknown else []
+        if fits:
+            within = rank_kind(self.comparison, self.kind, fits)
+            assert within is not None
+            slow = [name for name in ranking.rows if most < took[name] < math.inf]
+            if slow:
+                said.insert(0, self._price(ranking, within, slow[0], most))
+            return self._choose(within, said)
+        if len(unknown) == len(took):
+            return self._none(
+                f"How long a query takes was not measured, so nothing fits {ms(most)}."
+            )
+        nearest = min(took, key=lambda name: took[name])
+        return self._none(
+            f"Nothing answers a query within {ms(most)}. The nearest is {nearest}: "
+            f"{self._cost(nearest)}, {self._score(ranking, nearest)}.",
+            *said,
+        )
+
+    def _price(self, ranking: Ranking, within: Ranking, slow: str, most: float) -> str:
+        """What the limit costs: the best that is too slow, beside the best that fits."""
+        found = behind(self.comparison, slow, within.best, ranking.tasks)
+        verdict = f"{_signed(found)} against the best that fits, {within.best}"
+        return f"Too slow for {ms(most)}: {slow} ({self._cost(slow)}), {verdict}."
+
+    def _choose(self, ranking: Ranking, more: Sequence[str]) -> Recommendation:
+        level = [name for name, row in ranking.rows.items() if not row.is_clearly_worse]
+        taken = min(level, key=self._price_of)
+        said = [f"Take {taken}: {self._score(ranking, taken)}{self._costs_of(taken)}."]
+        if taken != ranking.best:
+            said.append(self._why_not_the_best(ranking, taken))
+        others = [name for name in level if name not in (taken, ranking.best)]
+        if others:
+            said.append(f"Not clearly worse either: {_listed(others)}.")
+        beaten = next((name for name, row in ranking.rows.items() if row.is_clearly_worse), None)
+        if beaten is not None and len(level) == 1:
+            said.append(f"Clearly better than the next, {self._next(ranking, beaten)}.")
+        said += [*self._about_words(ranking, level, taken), *_about_tasks(ranking), *more]
+        return self._found(taken, said, level)
+
+    def _price_of(self, name: str) -> tuple[float, float]:
+        costs = self.entries[name].costs
+        known = costs is not None and costs.disk_bytes is not None
+        return self._ms(name), costs.disk_bytes if known and costs is not None else math.inf  # type: ignore[return-value]
+
+    def _why_not_the_best(self, ranking: Ranking, taken: str) -> str:
+        best, row = ranking.best, ranking.rows[taken]
+        said = f"The best, {best}, is not clearly better ({self._score(ranking, best)}; difference "
+        return f"{said}{_signed(row.behind)}) and not cheaper{self._costs_of(best)}."
+
+    def _next(self, ranking: Ranking, name: str) -> str:
+        return f"{name} ({self._score(ranking, name)}; difference {_signed(ranking.rows[name].behind)})"
+
+    def _about_words(self, ranking: Ranking, level: Sequence[str], taken: str) -> list[str]:
+        """Whether words alone do as well, which needs no model."""
+        if self.need != "retrieval":
+            return []
+        alone = next((n for n in ranking.rows if self.entries[n].era == "lexical"), None)
+        if alone is None:
+            return ["BM25 was not scored, so nothing tells whether a model is needed."]
+        if alone == taken:
+            return ["So matching words is enough here, and no model is needed."]
+        row = ranking.rows[alone]
+        if alone in level:
+            return [f"{alone} alone, which needs no model, is as good: {row.value:.3f}."]
+        return [f"{alone} alone, which needs no model, has {row.value:.3f}."]
+
+    # The numbers
+
+    def _ms(self, name: str) -> float:
+        found = latency(self.comparison, self.entries[name])
+        if found is None:
+            return math.inf
+        return found.total if self.kind == "retrieval" else found.encode
+
+    def _cost(self, name: str) -> str:
+        found = latency(self.comparison, self.entries[name])
+        if found is None:
+            return "a query's time not measured"
+        return str(found) if self.kind == "retrieval" else f"{ms(found.encode)} a text"
+
+    def _costs_of(self, name: str) -> str:
+        costs = self.entries[name].costs
+        parts = [] if costs is None else [self._cost(name)]
+        if costs is not None and costs.disk_bytes is not None:
+            parts.append(f"{short_number(costs.disk_bytes)}B on disk")
+        return f"; {', '.join(parts)}" if parts else ""
+
+    def _score(self, ranking: Ranking, name: str) -> str:
+        row, entry = ranking.rows[name], self.entries[name]
+        metric = _listed(list(dict.fromkeys(entry.outcomes[t].metric for t in ranking.tasks)))
+        n = len(ranking.tasks)
+        over = f"the mean of {n} tasks" if n > 1 else short_name(ranking.tasks[0])
+        return f"{metric} {row.value:.3f} ± {row.half_width:.3f} on {over}"
+
+    # The answer
+
+    def _found(
+        self, name: str, sentences: Sequence[str], level: Sequence[str] = ()
+    ) -> Recommendation:
+        return Recommendation(
+            need=self.need,
+            under_ms=self.under_ms,
+            name=name,
+            sentences=tuple(sentences),
+            level=tuple(level),
+        )
+
+    def _none(self, *sentences: str) -> Recommendation:
+        return Recommendation(
+            need=self.need, under_ms=self.under_ms, name=None, sentences=sentences
+        )
+
+
+def _has(entry: Entry, kind: str) -> bool:
+    return any(outcome.kind == kind for outcome in entry.outcomes.values())
+
+
+def _task_words(need: Need) -> str:
+    return "retrieval by vectors alone" if need == "keyword-free" else _KIND_OF[need]
+
+
+def _model_of(entry: Entry) -> str:
+    """Several readings are of one model: its spec, without the reading."""
+    return parse_spec(entry.spec).model
+
+
+def _name_of(entry: Entry) -> str:
+    """What a model is called, whatever its reading."""
+    return entry.name.rsplit("@", 1)[0]
+
+
+def _about_tasks(ranking: Ranking) -> list[str]:
+    said = [
+        f"Left out of the means, as not all have it: {task} ({_listed(names)} lacks it)."
+        for task, names in ranking.left_out.items()
+    ]
+    if ranking.apart:
+        said.append(
+            f"Not ranked, for they share no task with the others: {_listed(ranking.apart)}."
+        )
+    return said
+
+
+def _signed(found: Interval) -> str:
+    value, low, high = found
+    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,1 @@
+"""What a comparison asks of a model: a file for each kind of task."""

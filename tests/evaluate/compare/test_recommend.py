@@ -1,0 +1,183 @@
+"""Which model to take, by comparisons made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from rowspace.errors import ConfigError
+from rowspace.evaluate.compare.latency import SEARCH_MS, latency, measure_search
+from rowspace.evaluate.compare.outcome import Comparison
+from rowspace.evaluate.compare.recommend import recommend
+from tests.evaluate.compare.made import comparison, entry, many
+
+
+def _retrieval(name: str, score: float, ms: float | None = None, disk: int = 10, **more: object):  # type: ignore[no-untyped-def]
+    dim = more.pop("dim", 100)
+    return entry(name, {"retrieval/a": many(score)}, query_ms=ms, disk=disk, dim=dim, **more)
+
+
+def _bm25(score: float, ms: float = 0.5):  # type: ignore[no-untyped-def]
+    return _retrieval("BM25", score, ms, era="lexical", matches_words=True, dim=None)
+
+
+def test_the_clearly_best_is_taken() -> None:
+    found = recommend(
+        comparison(_retrieval("good", 0.8, 9.0), _retrieval("bad", 0.3, 1.0), _bm25(0.4)),
+        "retrieval",
+    )
+    assert found.name == "good"
+    assert found.level == ("good",)
+    said = str(found)
+    assert "Take good: nDCG@10 0.800 ± 0.04" in said
+    assert "Clearly better than the next, BM25" in said
+    assert "BM25 alone, which needs no model, has 0.400" in said
+
+
+def test_among_those_not_clearly_worse_the_cheapest_is_taken_and_said_so() -> None:
+    found = recommend(
+        comparison(
+            _retrieval("best", 0.805, 9.0),
+            _retrieval("cheap", 0.8, 2.0),
+            _retrieval("bad", 0.3, 0.1),
+            _bm25(0.4),
+        ),
+        "retrieval",
+    )
+    assert found.name == "cheap"
+    assert found.level == ("best", "cheap")
+    assert "The best, best, is not clearly better (nDCG@10 0.805" in str(found)
+    assert "difference -0.005 [" in str(found)
+
+
+def test_equal_times_are_decided_by_the_disk_and_unknown_costs_lose() -> None:
+    same = [_retrieval("large", 0.8, 2.0, 900), _retrieval("small", 0.8, 2.0, 100)]
+    assert recommend(comparison(*same), "retrieval").name == "small"
+    unknown = _retrieval("unknown", 0.8)
+    assert recommend(comparison(unknown, *same), "retrieval").name == "small"
+    alone = recommend(comparison(unknown), "retrieval")
+    assert alone.name == "unknown"
+    assert "BM25 was not scored" in str(alone)
+
+
+def test_words_alone_are_taken_where_they_are_as_good() -> None:
+    found = recommend(comparison(_retrieval("dense", 0.6, 5.0), _bm25(0.6)), "retrieval")
+    assert found.name == "BM25"
+    assert "matching words is enough here, and no model is needed" in str(found)
+    slow = recommend(comparison(_retrieval("dense", 0.6, 5.0), _bm25(0.6, ms=50)), "retrieval")
+    assert slow.name == "dense"
+    assert "BM25 alone, which needs no model, is as good: 0.600" in str(slow)
+
+
+def test_without_keywords_neither_words_nor_what_is_fused_counts() -> None:
+    made = comparison(
+        _retrieval("dense", 0.5, 5.0),
+        _retrieval("dense + BM25", 0.9, 5.5, matches_words=True),
+        _bm25(0.8),
+    )
+    assert recommend(made, "retrieval").name == "dense + BM25"
+    found = recommend(made, "keyword-free")
+    assert found.name == "dense"
+    assert "BM25" not in str(found)
+    none = recommend(comparison(_bm25(0.8)), "keyword-free")
+    assert none.name is None
+    assert "Nothing was scored on retrieval by vectors alone" in str(none)
+
+
+def test_a_limit_counts_the_encoding_and_the_search_measured_or_computed() -> None:
+    # Computed: 100,000 vectors of 800 numbers are 320 MB, at 8 GB/s 40 ms.
+    entries = [_retrieval("wide", 0.8, 1.0, dim=800), _retrieval("narrow", 0.6, 1.0, dim=20)]
+    computed = comparison(*entries)
+    taken = latency(computed, computed.entries[0])
+    assert taken is not None
+    assert (taken.search, taken.total, taken.is_measured) == (40.0, 41.0, False)
+    found = recommend(computed, "retrieval", under_ms=30)
+    assert found.name == "narrow"
+    assert "Too slow for 30.0 ms: wide (41.0 ms a query" in str(found)
+    assert "exactly, computed)" in str(found)
+    measured = comparison(*entries, **{SEARCH_MS: {"800": 3.0, "20": 0.5}})
+    found = recommend(measured, "retrieval", under_ms=30)
+    assert found.name == "wide"
+    assert "(1.0 ms to encode it, 3.0 ms to search 100,000 vectors exactly, measured)" in str(found)
+
+
+def test_where_nothing_fits_the_nearest_is_told() -> None:
+    made = comparison(_retrieval("slow", 0.8, 90.0), _retrieval("faster", 0.6, 40.0))
+    found = recommend(made, "retrieval", under_ms=2)
+    assert found.name is None
+    assert "Nothing answers a query within 2.0 ms. The nearest is faster: 45.0 ms" in str(found)
+    unknown = recommend(comparison(_retrieval("one", 0.8)), "retrieval", under_ms=2)
+    assert unknown.name is None
+    assert "was not measured" in str(unknown)
+
+
+def test_a_limit_is_not_kept_by_what_was_not_measured() -> None:
+    made = comparison(_retrieval("unknown", 0.9), _retrieval("known", 0.3, 1.0))
+    found = recommend(made, "retrieval", under_ms=50)
+    assert found.name == "known"
+    assert "Not measured how long a query takes: unknown." in str(found)
+
+
+def test_classification_takes_its_own_tasks_and_no_search() -> None:
+    one = entry(
+        "one", {"classification/x": many(0.9), "retrieval/a": many(0.1)}, query_ms=9.0, dim=800
+    )
+    two = entry("two", {"classification/x": many(0.5), "retrieval/a": many(0.9)}, query_ms=1.0)
+    found = recommend(comparison(one, two), "classification", under_ms=10)
+    assert found.name == "one"
+    assert "9.0 ms a text" in str(found)
+    assert "search" not in str(found)
+    none = recommend(comparison(_bm25(0.5)), "classification")
+    assert none.name is None
+    assert "Nothing was scored on classification" in str(none)
+
+
+def test_only_causal_models_write_and_what_measures_it_is_said() -> None:
+    embedder = _retrieval("embedder", 0.9, 1.0)
+    none = recommend(comparison(embedder), "generation")
+    assert none.name is None
+    assert "an embedder gives vectors" in str(none)
+    gpt = [
+        _retrieval(f"gpt@{how}", 0.1, 1.0, spec=f"gpt@{how}", can_generate=True)
+        for how in ("mean", "lasttoken")
+    ]
+    one = recommend(comparison(embedder, *gpt), "generation")
+    assert one.name == "gpt"
+    assert "Nothing measured here tells how well it writes" in str(one)
+    other = _retrieval("llama", 0.2, 1.0, can_generate=True)
+    both = recommend(comparison(*gpt, other), "generation")
+    assert both.name is None
+    assert "here that is gpt, llama" in str(both)
+    assert "tells which of them writes better" in str(both)
+
+
+def test_causal_models_are_told_apart_by_next_words() -> None:
+    made = comparison(
+        entry("one", {"sequence/next": many(0.3)}, can_generate=True),
+        entry("two", {"sequence/next": many(0.6)}, can_generate=True),
+        entry("embedder", {"sequence/next": many(0.9)}),
+    )
+    found = recommend(made, "generation")
+    assert found.name == "two"
+
+
+def test_tasks_that_some_lack_are_said_to_be_left_out() -> None:
+    made = comparison(
+        entry("one", {"retrieval/a": many(0.9), "retrieval/b": many(0.1)}, query_ms=1.0),
+        entry("two", {"retrieval/a": many(0.3)}, query_ms=1.0),
+    )
+    found = recommend(made, "retrieval")
+    assert found.name == "one"
+    assert "as not all have it: retrieval/b (two lacks it)" in str(found)
+
+
+def test_needs_and_limits_that_cannot_be_say_so() -> None:
+    with pytest.raises(ConfigError, match="no need 'poetry'; give one of retrieval"):
+        recommend(Comparison(entries=[]), "poetry")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="under_ms is 0, which nothing can keep"):
+        recommend(Comparison(entries=[]), "retrieval", under_ms=0)
+
+
+def test_search_is_measured_once_for_each_length() -> None:
+    found = measure_search([8, 4, 8], n_vectors=500)
+    assert list(found) == ["4", "8"]
+    assert all(value > 0 for value in found.values())
