@@ -17,7 +17,7 @@ CUDA = re.compile(r"^(nvidia-|cuda-|triton==)")
 
 
 def main() -> None:
-    """Write base.txt, dev.txt, hnswlib.txt, torch.txt and cuda.txt."""
+    """Write base.txt, dev.txt, hnswlib.txt, torch.txt, cuda.txt and openvino.txt."""
     write("base.txt", compiled("base.in"))
     pins = compiled("dev.in")
     torch = [pin for pin in pins if pin.startswith("torch==")]
@@ -27,6 +27,8 @@ def main() -> None:
     write("hnswlib.txt", source)
     write("torch.txt", [f"{pin} \\\n    --hash=sha256:{TORCH_CPU_HASH}" for pin in torch])
     write("cuda.txt", cuda)
+    base = (HERE / "base.txt").read_text()
+    write("openvino.txt", [pin for pin in compiled("openvino.in") if pin not in base])
 
 
 def compiled(name: str) -> list[str]:

@@ -20,6 +20,12 @@ from rowspace.cli.rankers import (
 )
 from rowspace.cli.sense_tables import sense_json, sense_tables
 from rowspace.cli.sentence_tables import sentence_json, sentence_tables
+from rowspace.cli.sequences import (
+    check_alone,
+    check_not_given,
+    eval_sequences,
+    sequence_options,
+)
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.analogy import AnalogyResult, SectionResult
 from rowspace.evaluate.occurrence_encoders import (
@@ -70,6 +76,9 @@ sense's examples (centroid) or the nearest example; of word vectors by the word'
 every sentence, and by its neighbors'. The threshold of Word-in-Context is tuned on other lemmas
 than those it is tried on, in five folds. Labelled texts are told apart by a logistic regression on
 their vectors (classification), and clustered by spherical k-means, as are words (clustering).
+Sequence models (--task sequence) are a GRU and an LSTM over MODEL's vectors, and over a table drawn
+at random, that learn from few and from many labelled texts of classify/ (trec, sst2 and subj if
+--only names no others), and tell the next word of lm/wikitext*.txt where --only names it.
 """
 
 
@@ -82,8 +91,8 @@ their vectors (classification), and clustered by spherical k-means, as are words
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
-    help="Only this kind; may be repeated.  [default: all]",
+    type=click.Choice([*KINDS, "sequence"]),
+    help="Only this kind; may be repeated.  [default: all but sequence, which goes alone]",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(
@@ -164,6 +173,7 @@ their vectors (classification), and clustered by spherical k-means, as are words
     help="Of a transformer, in sense tasks: how much of the sentence's vector is added to the "
     "word's; 0 is the word's alone.",
 )
+@sequence_options
 @json_option
 def eval_command(
     model: str,
@@ -183,8 +193,13 @@ def eval_command(
     hidden: bool,
     sentence_weight: float,
     as_json: bool,
+    **sequence: Any,
 ) -> None:
     """Measure MODEL on words, their senses, sentence pairs, retrieval and labelled texts."""
+    if "sequence" in kinds:
+        check_alone(kinds)
+        return eval_sequences(model, data, only, as_json=as_json, **sequence)
+    check_not_given(sequence)
     kinds = kinds or _default_kinds(model)
     tasks, skipped = find_tasks(data, kinds)
     if only is not None:

@@ -20,7 +20,7 @@ _HOMES = (_PACKAGE / "examples", _PACKAGE.parents[1] / "examples")
 """Where they are: in an installed package, or beside the sources."""
 
 _NEXT = (
-    "build {folder}/factbook --out demo.space",
+    "build {factbook} --out demo.space",
     'search demo.space "landlocked country with a lake that shrinks" -k 3',
     "neighbors demo.space volcano",
     "explore demo.space",
@@ -44,9 +44,8 @@ def examples(folder: Path, as_json: bool) -> None:
     is_there = _has_all(folder, home, names)
     if not is_there:
         _write(folder, home, names)
-    asked = [
-        f"rowspace {command.format(folder=shlex.quote(folder.as_posix()))}" for command in _NEXT
-    ]
+    factbook = shlex.quote((folder / "factbook").as_posix())
+    asked = [f"rowspace {command.format(factbook=factbook)}" for command in _NEXT]
     if as_json:
         emit_json({"folder": str(folder), "files": names, "written": not is_there, "next": asked})
         return

@@ -196,7 +196,7 @@ def answer_questions(
         ],
         dtype=np.int64,
     ).reshape(-1, 4)  # (n_questions, 4), -1 for an unknown word
-    is_known = (asked >= 0).all(axis=1)
+    is_known = np.asarray((asked >= 0).all(axis=1))
     if not is_known.any():
         raise EvaluationError(
             f"none of {len(questions):,} questions has four words among the {len(keys):,} known; "

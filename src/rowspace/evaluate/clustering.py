@@ -219,7 +219,7 @@ def is_in_majority(groups: Labels, clusters: Labels) -> NDArray[np.bool_]:
     >>> float(is_in_majority(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1])).mean())
     0.75
     """
-    most = {c: np.bincount(groups[clusters == c]).argmax() for c in set(clusters.tolist())}
+    most = {c: int(np.bincount(groups[clusters == c]).argmax()) for c in set(clusters.tolist())}
     most[NO_CLUSTER] = -1
     said = np.array([most[c] for c in clusters.tolist()])
     return np.asarray(groups == said)

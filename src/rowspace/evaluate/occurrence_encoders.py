@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError
 from rowspace.progress import track
+from rowspace.space.encoder import Encoder
 from rowspace.space.similarity import unit_rows
 from rowspace.space.vectors import Vectors
 
@@ -201,6 +202,22 @@ class NeighborOccurrences:
     def _neighbors(self, tokens: Sequence[str], index: int) -> list[str]:
         n = len(tokens) if self.window is None else self.window
         return [*tokens[max(0, index - n) : index], *tokens[index + 1 : index + 1 + n]]
+
+
+class TextOccurrences:
+    """The vector of the whole sentence, for what gives no other: the same for each of its words.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def occurrences(self, sentences: Sentences, indices: Sequence[int]) -> NDArray[np.float32]:
+        """As `OccurrenceEncoder.occurrences`."""
+        return self.encoder.encode([" ".join(tokens) for tokens in sentences])
 
 
 def _mean_of_units(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

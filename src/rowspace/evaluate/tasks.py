@@ -37,6 +37,7 @@ from rowspace.evaluate.retrieval import RetrievalResult, evaluate_rankings
 from rowspace.evaluate.sense import SenseResult, SenseSettings
 from rowspace.evaluate.sense_tasks import HOME, find_sense_tasks, run_sense_task
 from rowspace.evaluate.sentence_data import read_sentence_task
+from rowspace.evaluate.sequence_tasks import USUAL, find_sequence_tasks
 from rowspace.evaluate.similarity import SimilarityResult, read_pairs, word_similarity
 from rowspace.evaluate.sts import STSResult, evaluate_sts_task
 from rowspace.evaluate.wic import WicResult
@@ -171,7 +172,7 @@ def find_tasks(data: Path | str, kinds: Sequence[Kind] = KINDS) -> tuple[list[Ta
     data : path
         See the module's docstring for the layout.
     kinds : sequence of str
-        Some of `KINDS`.
+        Some of `KINDS`, or "sequence", which `compare` and `sequence_curves` score.
 
     Returns
     -------
@@ -365,9 +366,21 @@ def _find_senses(data: Path) -> tuple[list[Task], list[Skipped]]:
     return tasks, skipped
 
 
+def _find_sequences(data: Path) -> tuple[list[Task], list[Skipped]]:
+    try:
+        labelled, articles = find_sequence_tasks(data)
+    except EvaluationError as error:
+        return [], [Skipped(kind="sequence", name="classify", reason=str(error))]
+    usual = {name: path for name, path in labelled.items() if name in USUAL} or labelled
+    found = {**usual, **articles}
+    return [Task(kind="sequence", name=name, path=path) for name, path in found.items()], []
+
+
 def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:
     if kind == "sense":
         return _find_senses(data)
+    if kind == "sequence":
+        return _find_sequences(data)
     paths: list[Path] = []
     skipped: list[Skipped] = []
     for where, suffixes in _HOMES[kind]:

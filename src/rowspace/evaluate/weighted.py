@@ -24,7 +24,16 @@ def score_once(statistic: Callable[..., Doubles], *columns: Column) -> float:
 
 def mean(weights: Doubles, value: Column) -> Doubles:
     """The mean of a column."""
-    return weights @ value.astype(np.float64) / weights.sum(axis=1)
+    means: Doubles = weights @ value.astype(np.float64) / weights.sum(axis=1)
+    return means
+
+
+def inverse_perplexity(weights: Doubles, loss: Column, count: Column) -> Doubles:
+    """e to minus the mean surprise of words, of which items hold several: sums in nats, counts.
+
+    The probability that the words were given, in the geometric mean; higher is better.
+    """
+    return np.exp(-(weights @ loss.astype(np.float64)) / (weights @ count.astype(np.float64)))
 
 
 def accuracy(weights: Doubles, truth: Column, said: Column) -> Doubles:
@@ -135,4 +144,5 @@ def _mean_known(scores: Doubles) -> Doubles:
 
 def _divide(above: Doubles, below: Column) -> Doubles:
     """NaN where the divisor is 0."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    ratios: Doubles = np.full(len(above), np.nan)
+    return np.divide(above, below, out=ratios, where=below > 0)

@@ -98,7 +98,7 @@ def tell_pairs(encoder: OccurrenceEncoder, pairs: Sequence[WordPair]) -> ToldPai
     thresholds = [best_threshold(cosines[folds != k], is_same[folds != k]) for k in range(N_FOLDS)]
     is_right = (cosines >= np.array(thresholds)[folds]) == is_same
     usual = np.array([is_same[folds != k].mean() >= 0.5 for k in range(N_FOLDS)])
-    has_vector = vectors.any(axis=1)
+    has_vector = np.asarray(vectors.any(axis=1))
     return ToldPairs(
         is_right=is_right,
         is_usual=usual[folds] == is_same,

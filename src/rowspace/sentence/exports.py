@@ -74,8 +74,8 @@ def exported(folder: Path, poolings: Sequence[str]) -> Export:
         return found or _export(
             folder,
             _writable(EXPORT, folder),
-            poolings,
-            lambda tracing: tracing.trace(folder, poolings),
+            _traced_as(poolings),
+            lambda tracing: tracing.trace(folder, _traced_as(poolings)),
         )
 
 
@@ -143,10 +143,17 @@ def quantized(
 
 def _found(name: str, folder: Path, poolings: Sequence[str]) -> Export | None:
     """The export of that name which is of these weights and this pooling."""
+    if name == EXPORT:
+        poolings = _traced_as(poolings)
     for home in _homes(name, folder):
         if (record := _record_of(home, folder, poolings)) is not None:
             return Export(home / GRAPH, record["n_rows"])
     return None
+
+
+def _traced_as(poolings: Sequence[str]) -> list[str]:
+    """What a graph is of: weights that are given it, but for a maximum, so one for all of them."""
+    return list(poolings) if "max" in poolings else ["mean"]
 
 
 def _homes(name: str, folder: Path) -> list[Path]:

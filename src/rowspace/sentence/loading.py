@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.sentence.calibration import calibration_texts
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.folder import Module, SentenceConfig, read_config, read_modules
+from rowspace.sentence.pooling import check_poolings
 from rowspace.sentence.reading import TokenReader
 from rowspace.sentence.runtime import Runtime
 from rowspace.sentence.runtime_choice import check_choices, choose_runtime, needs_torch
@@ -105,6 +106,56 @@ def load_encoder(
     home, config = transformer_in(folder, modules, str(model), max_length)
     if truncate_dim is not None:
         config = dataclasses.replace(config, truncate_dim=truncate_dim)
+    return _load(folder, home, config, dtype, runtime, device, threads, deterministic)
+
+
+def load_pooled(model: Path | str, poolings: Sequence[str]) -> SentenceEncoder:
+    """Read a transformer whose last states are pooled, and nothing done to them afterwards.
+
+    Parameters
+    ----------
+    model : path or str
+        As `load_encoder` takes it; of an embedder's folder, its transformer.
+    poolings : sequence of str
+        Of `POOLINGS`; several are put side by side.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such pooling, or the model is a table of vectors, which has no states.
+    FormatError, MissingExtraError
+        As `load_encoder`.
+    """
+    check_poolings(poolings)
+    folder = folder_of(model)
+    modules = read_modules(folder)
+    if modules[0].kind == "StaticEmbedding":
+        raise ConfigError(
+            f"{folder} is a table of vectors, which has no states to pool; leave the pooling out"
+        )
+    home, config = transformer_in(folder, modules, str(model))
+    bare = dataclasses.replace(
+        config,
+        poolings=tuple(poolings),
+        dense=(),
+        normalize=False,
+        truncate_dim=None,
+        ranges=None,
+    )
+    return _load(folder, home, bare, "auto", "auto", None, None, False)
+
+
+def _load(
+    folder: Path,
+    home: Path,
+    config: SentenceConfig,
+    dtype: str,
+    runtime: str,
+    device: str | None,
+    threads: int | None,
+    deterministic: bool,
+) -> SentenceEncoder:
+    """The encoder of the transformer at `home`."""
     tokenizer = load_model_tokenizer(home)
     reader = TokenReader(
         tokenizer, config.max_length, lowercase=config.lowercase, one_by_one=threads is not None

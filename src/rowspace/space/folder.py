@@ -45,7 +45,7 @@ def find(path: Path) -> Path:
     FormatError
         If neither does.
     """
-    for candidate in (path, *_models_of(path), path / "model"):
+    for candidate in (path, *models_of(path), path / "model"):
         if is_in(candidate):
             return candidate
     if (path / "space.json").exists():
@@ -56,14 +56,17 @@ def find(path: Path) -> Path:
     raise FormatError(f"the folder {str(path)!r} holds no {MATRIX}; give a folder that save wrote")
 
 
-def _models_of(space: Path) -> list[Path]:
-    """The folders of a space's models as its last write tells, the default one first."""
+def models_of(space: Path) -> list[Path]:
+    """The folders of a space's models as its last write tells, the default one first.
+
+    None where it is no space, or one that tells no models, whose only one is in `model/`.
+    """
     try:
         commit = json.loads((space / "commit.json").read_bytes())
         default, models = commit["model"], commit["models"]
         names = sorted(models, key=lambda name: name != default)
         return [space / models[name]["folder"] for name in names]
-    except (OSError, ValueError, KeyError, TypeError):  # no space, or one that tells no models
+    except (OSError, ValueError, KeyError, TypeError):
         return []
 
 

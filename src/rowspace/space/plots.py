@@ -32,6 +32,8 @@ class Curve:
     color: int
     """Of those that pages have, and so the same in all plots of a page."""
     is_dashed: bool = False
+    spread: list[tuple[float, float, float]] = field(default_factory=list)
+    """(x, top, bottom) of a bar at each point, where there is an interval."""
 
     @property
     def line(self) -> str:
@@ -263,6 +265,9 @@ class Series:
     """(x, y)"""
     color: int
     is_dashed: bool = False
+    spread: Sequence[tuple[float, float]] = ()
+    """(low, high) at each value; nothing where there are no intervals. What lies beyond the axis,
+    which follows the values alone, is cut."""
 
 
 def curves_plot(
@@ -310,6 +315,10 @@ def curves_plot(
                 label,
                 one.color,
                 one.is_dashed,
+                [
+                    (x(a), max(y(high), top), min(y(low), bottom))
+                    for (a, _), (low, high) in zip(one.values, one.spread, strict=False)
+                ],
             )
             for one, label in zip(series, labels, strict=True)
         ],

@@ -208,10 +208,16 @@ class SIFEncoder:
 
 def _word_weights(vectors: Vectors, smoothing: float) -> NDArray[np.float32]:
     """a / (a + p(word)), divided by the vector's length: (n_words,) float32."""
-    counts = vectors.counts
-    frequencies = 1.0 / np.arange(1, len(vectors) + 1) if counts is None else counts
-    shares = frequencies / frequencies.sum()
+    shares = word_shares(vectors)
     # Not vectors.norms, whose last bit may depend on the file that they were read from.
     lengths = np.maximum(row_norms(vectors.matrix), np.float32(1e-12))
     weights: NDArray[np.float32] = (smoothing / (smoothing + shares) / lengths).astype(np.float32)
     return weights
+
+
+def word_shares(vectors: Vectors) -> NDArray[np.float64]:
+    """p(word), (n_words,): by the counts, or by rank (Zipf's law) where there are none."""
+    counts = vectors.counts
+    frequencies = 1.0 / np.arange(1, len(vectors) + 1) if counts is None else counts
+    shares: NDArray[np.float64] = frequencies / frequencies.sum()
+    return shares

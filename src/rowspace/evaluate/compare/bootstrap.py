@@ -43,6 +43,7 @@ class Statistic:
 STATISTICS: Mapping[str, Statistic] = {
     "mean": Statistic(("value",), weighted.mean),
     "spearman": Statistic(("human", "model"), weighted.spearman),
+    "inverse_perplexity": Statistic(("loss", "count"), weighted.inverse_perplexity),
     "accuracy": Statistic(("truth", "said"), weighted.accuracy),
     "macro_f1": Statistic(("truth", "said"), weighted.macro_f1),
     "mean_macro_f1": Statistic(("group", "truth", "said"), weighted.mean_macro_f1),
@@ -51,7 +52,7 @@ STATISTICS: Mapping[str, Statistic] = {
 }
 """By the name that `Items.statistic` has. Purity is the mean of "is of its cluster's majority"."""
 
-_ABOUT_ITEMS = {"human", "truth", "label", "group"}
+_ABOUT_ITEMS = {"human", "truth", "label", "group", "count"}
 """Columns that say what an item is, not what a model made of it."""
 
 

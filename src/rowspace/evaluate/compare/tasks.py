@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 from rowspace.errors import EvaluationError, RowspaceError
 from rowspace.evaluate.compare.contender import Scorer
@@ -17,6 +17,7 @@ from rowspace.evaluate.compare.scorers.clustering import (
 )
 from rowspace.evaluate.compare.scorers.retrieval import RetrievalScorer
 from rowspace.evaluate.compare.scorers.sense import SenseScorer, WicScorer
+from rowspace.evaluate.compare.scorers.sequence import NextWordScorer, SequenceScorer
 from rowspace.evaluate.compare.scorers.similarity import SimilarityScorer
 from rowspace.evaluate.compare.scorers.sts import STSScorer
 from rowspace.evaluate.compare.settings import CompareSettings
@@ -45,7 +46,7 @@ def find_scorers(
     data : path
         See `rowspace.evaluate.tasks` for the layout.
     kinds : sequence of str, optional
-        Some of `KINDS`; all if not given.
+        Some of `KINDS`, or "sequence", which takes longer; all of `KINDS` if not given.
     only : sequence of str, optional
         Names of tasks, as "retrieval/scifact", or "scifact" for all of that name.
     settings : CompareSettings, optional
@@ -94,12 +95,14 @@ def _make(tasks: Sequence[Task], settings: CompareSettings) -> list[TaskScorer]:
     for family, paths in senses.items():
         of_family = WicScorer if family == "wic" else SenseScorer
         scorers.append(of_family(f"sense/{family}", paths, settings))
-    order = {kind: place for place, kind in enumerate(KINDS)}
+    order = {kind: place for place, kind in enumerate(get_args(Kind))}
     return sorted(scorers, key=lambda scorer: order[scorer.kind])
 
 
 def _scorer(task: Task, settings: CompareSettings) -> TaskScorer:
     name, path = f"{task.kind}/{task.name}", task.path
+    if task.kind == "sequence" and path.is_file():
+        return NextWordScorer(name, path, settings)
     if task.kind == "similarity":
         return SimilarityScorer(name, path)
     if task.kind == "analogy":
@@ -114,6 +117,7 @@ _WITH_SETTINGS: dict[Kind, Callable[[str, Path, CompareSettings], TaskScorer]] =
     "retrieval": RetrievalScorer,
     "classification": ClassificationScorer,
     "clustering": TextClusteringScorer,
+    "sequence": SequenceScorer,
 }
 """By kind. A new one is a file of scorers and a line here."""
 

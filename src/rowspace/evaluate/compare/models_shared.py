@@ -1,0 +1,154 @@
+"""One loaded encoder for several readings: each text goes through the model once.
+
+The vectors of the last lists of texts are kept, so that `mean`, `mean+whiten` and `cls` of one
+transformer cost one pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.space.encoder import Encoder, encode_documents, encode_queries
+
+Way = Literal["encode", "query", "document"]
+_MOST_BYTES = 1 << 28
+"""Of vectors that are kept."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a list of texts came to."""
+
+    vectors: NDArray[np.float32]
+    """(n_texts, dim)"""
+    n_truncated: int
+    """Texts that were not read to their end."""
+
+
+class SharedEncoder:
+    """An encoder that is loaded when it is first needed, and remembers.
+
+    Parameters
+    ----------
+    load : callable
+        Gives the encoder.
+    remembers : bool
+        Whether vectors are kept; it spares nothing where there is one reading.
+    """
+
+    def __init__(self, load: Callable[[], Encoder], *, remembers: bool) -> None:
+        self._load, self._remembers = load, remembers
+        self._encoder: Encoder | None = None
+        self._kept: OrderedDict[bytes, Encoded] = OrderedDict()
+
+    @property
+    def encoder(self) -> Encoder:
+        """What encodes, loaded."""
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder
+
+    def encoded(self, texts: Sequence[str], way: Way) -> Encoded:
+        """The vectors of texts, those of queries or documents where the model tells them apart."""
+        if not self._remembers:
+            return self._encode(texts, way)
+        key = _key(texts, way)
+        found = self._kept.pop(key, None) or self._encode(texts, way)
+        self._kept[key] = found  # the last one used goes last
+        while len(self._kept) > 1 and self._n_bytes() > _MOST_BYTES:
+            self._kept.popitem(last=False)
+        return found
+
+    def close(self) -> None:
+        """Let go of the encoder, and of what was kept."""
+        self._encoder = None
+        self._kept.clear()
+
+    def _n_bytes(self) -> int:
+        return sum(encoded.vectors.nbytes for encoded in self._kept.values())
+
+    def _encode(self, texts: Sequence[str], way: Way) -> Encoded:
+        encoder, texts = self.encoder, list(texts)
+        if way == "document":
+            vectors, n_truncated = encode_documents(encoder, texts)
+        else:
+            encode = encode_queries if way == "query" else encode_alike
+            vectors = encode(encoder, texts)
+            n_truncated = getattr(encoder, "n_truncated", 0)
+        vectors.flags.writeable = False
+        return Encoded(vectors, n_truncated)
+
+
+class ReadEncoder:
+    """A reading of a shared encoder: some of its numbers; satisfies the `Encoder` protocol.
+
+    Parameters
+    ----------
+    shared : SharedEncoder
+    fingerprint : str
+    place, n_places : int
+        Which part of the vectors, of how many of equal length.
+    notes : sequence of str
+        What a reader must know of the vectors.
+    """
+
+    def __init__(
+        self,
+        shared: SharedEncoder,
+        fingerprint: str,
+        place: int = 0,
+        n_places: int = 1,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._shared, self._place, self._n_places = shared, place, n_places
+        self.fingerprint, self.notes = fingerprint, tuple(notes)
+        self.n_truncated = 0
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._shared.encoder.dim // self._n_places
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts of which none is the query, (n_texts, dim)."""
+        return self._read(texts, "encode")
+
+    def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `encode`, with the prompt of queries where the model has one."""
+        return self._read(texts, "query")
+
+    def encode_document(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As `encode`, with the prompt of documents where the model has one."""
+        return self._read(texts, "document")
+
+    def _read(self, texts: Sequence[str], way: Way) -> NDArray[np.float32]:
+        encoded = self._shared.encoded(texts, way)
+        self.n_truncated = encoded.n_truncated
+        first = self._place * self.dim
+        return encoded.vectors[:, first : first + self.dim]
+
+
+def encode_alike(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors of texts that are compared with each other, under the prompt that is for that."""
+    if not isinstance(encoder, SentenceEncoder):
+        return encoder.encode(texts)
+    prompts = encoder.config.prompts
+    if prompts.default is not None or prompts.query == prompts.document:
+        return encoder.encode(texts)
+    return encoder.encode(texts, prompt=prompts.alike)
+
+
+def _key(texts: Sequence[str], way: Way) -> bytes:
+    digest = hashlib.sha256(way.encode())
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(content) + content)
+    return digest.digest()

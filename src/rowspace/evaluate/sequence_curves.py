@@ -1,0 +1,257 @@
+"""Learning curves: accuracy by labelled texts, for each kind of embedding and each cell.
+
+All kinds have the same texts, held-out texts, test texts, cells and settings. Runs go on beside
+each other, one a core, and each is kept as it ends: what was run before is not run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rowspace.errors import ConfigError
+from rowspace.evaluate.labelled_texts import TextTask
+from rowspace.evaluate.sequence import TokenVectors
+from rowspace.evaluate.sequence_config import Cell, SequenceConfig
+from rowspace.evaluate.sequence_inputs import Inputs, Kind, WordTable, contextual_inputs, word_table
+from rowspace.evaluate.sequence_results import Curves, SequenceRun
+from rowspace.evaluate.sequence_task import SequenceTask
+from rowspace.extras import require_torch
+from rowspace.files import write_json
+from rowspace.machine import n_cores
+from rowspace.progress import track
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    """One kind of embedding, over the texts of a task."""
+
+    name: str
+    kind: Kind
+    source: Inputs | WordTable
+    digest: str
+
+    def inputs(self, seed: int) -> Inputs:
+        """What the models of a seed read."""
+        return (
+            self.source if isinstance(self.source, Inputs) else self.source.inputs(self.kind, seed)
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A model to train."""
+
+    embedding: _Embedding
+    cell: Cell
+    size: int
+    seed: int
+
+
+def learning_curves(
+    readers: Mapping[str, TokenVectors],
+    task: TextTask,
+    config: SequenceConfig | None = None,
+    *,
+    out: Path | str | None = None,
+    threads: int | None = None,
+) -> Curves:
+    """Train sequence models on embeddings of every kind, from few labelled texts to many.
+
+    A table of vectors is read as it is and trained further, a transformer's states as they are;
+    tables drawn at random, of the first reader's length, stand beside them.
+
+    Parameters
+    ----------
+    readers : mapping of str to TokenVectors
+        By the name they have in the results.
+    task : TextTask
+    config : SequenceConfig, optional
+    out : path, optional
+        Folder that keeps each run's result; those that are there are taken from it.
+    threads : int, optional
+        Models that are trained beside each other; as many as there are cores if not given. The
+        results do not depend on it.
+
+    Returns
+    -------
+    Curves
+
+    Raises
+    ------
+    ConfigError
+        If there is no reader, or threads is below 1.
+    EvaluationError
+        If the task has too few texts.
+    MissingExtraError
+        If torch is not installed.
+
+    Examples
+    --------
+    >>> reader = open_token_vectors("wiki.words")
+    >>> curves = learning_curves({"wiki.words": reader}, read_text_task("data/classify/trec"))
+    >>> curves.points("wiki.words, frozen", "gru")[0].mean
+    """
+    require_torch("a sequence model")
+    if not readers:
+        raise ConfigError("there is no reader of words, so nothing to train on; give one")
+    config = config or SequenceConfig()
+    sequences = SequenceTask(task, config)
+    kept = None if out is None else Path(out) / "runs"
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+    embeddings = list(_embeddings(readers, sequences))
+    jobs = [
+        _Job(embedding, cell, size, seed)
+        for size in sequences.sizes
+        for seed in range(config.seeds)
+        for embedding in embeddings
+        for cell in config.cells
+    ]
+    return Curves(
+        task=task.name,
+        sizes=sequences.sizes,
+        n_test=len(sequences.test),
+        usual_accuracy=sequences.usual_accuracy,
+        names=tuple(embedding.name for embedding in embeddings),
+        cells=config.cells,
+        runs=_run_all(jobs, sequences, kept, threads),
+        notes=sequences.notes,
+    )
+
+
+def train_one(
+    inputs: Inputs, sequences: SequenceTask, cell: Cell, size: int, seed: int
+) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], dict[str, Any]]:
+    """Train one classifier.
+
+    Returns
+    -------
+    is_right : (n_test,) bool array
+        Whether each test text got its label.
+    about : dict
+        How it was trained.
+    """
+    from rowspace.evaluate.sequence_training import fit_classifier, predict
+
+    train, held_out = sequences.sample(size, seed)
+    fit = fit_classifier(inputs, train, held_out, sequences.n_labels, cell, sequences.config, seed)
+    said = predict(fit.model, inputs, sequences.test.texts)
+    about = {
+        "held_out_loss": fit.held_out_loss,
+        "epoch": fit.epoch,
+        "learning_rate": fit.learning_rate,
+    }
+    return said == sequences.test.labels, about
+
+
+def _embeddings(
+    readers: Mapping[str, TokenVectors], sequences: SequenceTask
+) -> Iterator[_Embedding]:
+    """Each kind of each reader; random ones first, as long as the first reader's."""
+    texts, n = sequences.texts, sequences.n_train
+    blank = word_table(_NoVectors(next(iter(readers.values())).dim), texts, n)
+    for kind in ("random", "random, frozen"):
+        yield _Embedding(kind, kind, blank, _digest(blank.rows))  # type: ignore[arg-type]
+    for name, reader in readers.items():
+        if reader.is_contextual:
+            inputs = contextual_inputs(reader, texts, n)
+            yield _Embedding(f"{name}, contextual", "contextual", inputs, _digest(inputs.table))
+            continue
+        table = word_table(reader, texts, n)
+        digest = _digest(table.rows)
+        yield _Embedding(f"{name}, frozen", "frozen", table, digest)
+        yield _Embedding(f"{name}, fine-tuned", "fine-tuned", table, digest)
+
+
+class _NoVectors:
+    """A reader that knows no word."""
+
+    is_contextual = False
+    looks_ahead = False
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def read(self, texts: Any) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+        return [np.zeros((len(words), self.dim), dtype=np.float32) for words in texts]
+
+
+def _run_all(
+    jobs: list[_Job], sequences: SequenceTask, kept: Path | None, threads: int | None
+) -> list[SequenceRun]:
+    import torch
+
+    n_threads = n_cores() if threads is None else threads
+    if n_threads < 1:
+        raise ConfigError(f"threads is {threads}; give 1 or more")
+    texts = _digest_of_texts(sequences)
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        waiting: dict[Future[SequenceRun], int] = {
+            pool.submit(_run, job, sequences, kept, texts): place for place, job in enumerate(jobs)
+        }
+        found: list[SequenceRun | None] = [None] * len(jobs)
+        with track(f"training on {sequences.name}", total=len(jobs)) as tracker:
+            for done in as_completed(waiting):
+                run = found[waiting[done]] = done.result()
+                tracker.advance(note=f"{run.name}, {run.cell}, {run.size:,}: {run.accuracy:.3f}")
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # what was set last is the default of threads to come
+    return [run for run in found if run is not None]
+
+
+def _run(job: _Job, sequences: SequenceTask, kept: Path | None, texts: str) -> SequenceRun:
+    """Train a model, or take what it gave before."""
+    path = None if kept is None else kept / f"{_key(job, sequences.config, texts)}.json"
+    if path is not None and path.exists():
+        return SequenceRun(**json.loads(path.read_text()))
+    start = time.monotonic()
+    is_right, about = train_one(
+        job.embedding.inputs(job.seed), sequences, job.cell, job.size, job.seed
+    )
+    run = SequenceRun(
+        task=sequences.name,
+        name=job.embedding.name,
+        cell=job.cell,
+        size=job.size,
+        seed=job.seed,
+        accuracy=float(is_right.mean()),
+        seconds=round(time.monotonic() - start, 3),
+        **about,
+    )
+    if path is not None:
+        write_json(path, asdict(run))
+    return run
+
+
+def _key(job: _Job, config: SequenceConfig, texts: str) -> str:
+    """Of all that decides a run's result."""
+    several = ("cells", "sizes", "seeds")  # which others there are does not matter
+    settings = {name: value for name, value in asdict(config).items() if name not in several}
+    embedding = job.embedding
+    parts = [texts, embedding.name, embedding.digest, job.cell, job.size, job.seed, settings]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def _digest(rows: np.ndarray[Any, np.dtype[np.float32]]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()
+
+
+def _digest_of_texts(sequences: SequenceTask) -> str:
+    labels = [
+        sequences.sample(sequences.sizes[-1], seed)[0].labels.tolist()
+        for seed in range(sequences.config.seeds)
+    ]
+    content = [sequences.texts, sequences.test.labels.tolist(), labels]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
