@@ -237,8 +237,7 @@ def _run(job: _Job, sequences: SequenceTask, kept: Path | None, texts: str) -> S
 
 def _key(job: _Job, config: SequenceConfig, texts: str) -> str:
     """Of all that decides a run's result."""
-    several = ("cells", "sizes", "seeds")  # which others there are does not matter
-    settings = {name: value for name, value in asdict(config).items() if name not in several}
+    settings = {name: value for name, value in asdict(config).items() if name != "cells"}
     embedding = job.embedding
     parts = [texts, embedding.name, embedding.digest, job.cell, job.size, job.seed, settings]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
