@@ -160,7 +160,7 @@ def _embeddings(
     texts, n = sequences.texts, sequences.n_train
     blank = word_table(_NoVectors(next(iter(readers.values())).dim), texts, n)
     for kind in ("random", "random, frozen"):
-        yield _Embedding(kind, kind, blank, _digest(blank.rows))  # type: ignore[arg-type]
+        yield _Embedding(kind, kind, blank, _digest(blank.rows))
     for name, reader in readers.items():
         if reader.is_contextual:
             inputs = contextual_inputs(reader, texts, n)
@@ -244,7 +244,7 @@ def _key(job: _Job, config: SequenceConfig, texts: str) -> str:
 
 
 def _digest(rows: np.ndarray[Any, np.dtype[np.float32]]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
 def _digest_of_texts(sequences: SequenceTask) -> str:
