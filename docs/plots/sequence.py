@@ -1,45 +1,46 @@
-"""Plots of chapter 9: learning curves of sequence models over each kind of embedding.
+"""Learning curves of an LSTM over embeddings of several kinds, from a recorded run.
 
-Run as `python docs/plots/sequence.py`, once `python -m benchmarks.sequence_curves` has written
-docs/plots/data/sequence.json.
+Run as `python docs/plots/sequence.py`; the numbers in `data/sequence.json` are those of
+`python -m benchmarks.sequence_curves WORDS MLM LM`.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from drawing import draw
 
 from rowspace.space.plots import Series
 
-DATA = Path(__file__).parent / "data" / "sequence.json"
+NUMBERS = Path(__file__).parent / "data" / "sequence.json"
+TASK, CELL = "trec", "lstm"
 
 
-def draw_task(task: dict[str, Any], cell: str) -> None:
-    """One task's curves of one cell."""
-    curves = [curve for curve in task["curves"] if curve["cell"] == cell]
+def main() -> None:
+    """Draw accuracy by labelled texts."""
+    task = next(one for one in json.loads(NUMBERS.read_text()) if one["task"] == TASK)
+    curves = [curve for curve in task["curves"] if curve["cell"] == CELL]
     series = [
         Series(
-            curve["name"].replace("wiki.", ""),
+            curve["name"],
             [(point["size"], point["mean"]) for point in curve["points"]],
             color,
+            "frozen" not in curve["name"] and "contextual" not in curve["name"],
+            [(point["low"], point["high"]) for point in curve["points"]],
         )
         for color, curve in enumerate(curves)
     ]
-    sizes = [point["size"] for point in curves[0]["points"]]
     draw(
-        f"sequence-{task['task']}",
+        "sequence",
         series,
-        f"{task['task']}: accuracy by labelled texts, {cell.upper()}",
-        "labelled texts (log)",
-        f"accuracy on {task['n_test']:,} texts",
-        sizes,
+        "Questions told by an LSTM",
+        "labelled questions (log)",
+        "accuracy",
+        [point["size"] for point in curves[0]["points"]],
         reference=(task["usual_accuracy"], "most frequent label"),
     )
 
 
 if __name__ == "__main__":
-    for one in json.loads(DATA.read_text()):
-        draw_task(one, "gru")
+    main()
