@@ -22,6 +22,8 @@ from safetensors.numpy import load_file, save_file  # noqa: E402
 from rowspace.errors import ConfigError, FormatError, MissingExtraError  # noqa: E402
 from rowspace.files import sha256  # noqa: E402
 from rowspace.sentence import exports, load_encoder  # noqa: E402
+from rowspace.sentence.loading import load_pooled  # noqa: E402
+from rowspace.transformer.load_encoder import load_encoder as load_contextual  # noqa: E402
 from tests.conftest import SmallDisk  # noqa: E402
 from tests.transformer.small_encoders import TEXTS, write_encoder  # noqa: E402
 
@@ -211,3 +213,16 @@ def test_a_tokenizer_of_another_model_is_refused_through_an_export(
     done = program(("torch", "transformers"), folder, tmp_path / "a.npy")
     assert "FormatError" in done.stderr
     assert "give the tokenizer that belongs to it" in done.stderr
+
+
+def test_one_export_serves_all_weighted_sums(folder: Path) -> None:
+    exports.exported(folder, ["mean"])
+    record = (folder / EXPORT / "export.json").stat().st_mtime_ns
+    found = load_pooled(folder, ["cls", "mean", "lasttoken"])
+    assert (folder / EXPORT / "export.json").stat().st_mtime_ns == record
+    states = load_contextual(folder).token_states([TEXTS[0]])[0]
+    expected = np.concatenate([states[0], states.mean(axis=0), states[-1]])
+    tolerance = 1e-4 if found.embedding.runtime.name == "openvino float32" else 0.05  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found.encode([TEXTS[0]])[0], expected, rtol=0, atol=tolerance)
+    exports.exported(folder, ["max"])
+    assert json.loads((folder / EXPORT / "export.json").read_text())["poolings"] == ["max"]

@@ -72,8 +72,8 @@ Examples
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
-    help="Only this kind; may be repeated.  [default: all]",
+    type=click.Choice([*KINDS, "sequence"]),
+    help="Only this kind; may be repeated.  [default: all but sequence, which takes longer]",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(

@@ -81,7 +81,7 @@ class Lexical:
     name = spec = kind = BM25
     era: Era = "lexical"
     can_generate = False
-    disk_bytes = None
+    disk_bytes: int | None = None
 
     def __init__(self, tasks: Sequence[RetrievalTask]) -> None:
         self._tasks = tasks

@@ -157,6 +157,10 @@ def _some(names: Sequence[str], most: int = 3) -> str:
 def _not_scored(comparison: Comparison) -> list[Row]:
     """A line for tasks of one kind that the same models lack for the same reason."""
     return [
-        (f"{one.kind}: {_some(one.tasks, 6)}", _some(one.names) or "all", one.reason)
+        (
+            ": ".join(filter(None, (one.kind, _some(one.tasks, 6)))),
+            _some(one.names) or "all",
+            one.reason,
+        )
         for one in gaps(comparison)
     ]

@@ -78,9 +78,10 @@ class Task:
     scored: list[tuple[str, str]] = field(default_factory=list)
     """(model, task), each time it is done."""
 
-    @property
-    def name(self) -> str:
-        return f"{self.kind}/{self.short}"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = f"{self.kind}/{self.short}"
 
     @property
     def fingerprint(self) -> str:
@@ -138,7 +139,8 @@ def entry(
 def many(value: float, n: int = 400) -> list[float]:
     """Items whose mean is a value: as many ones as it wants, mixed in a fixed order."""
     values = [1.0] * round(value * n) + [0.0] * (n - round(value * n))
-    return np.random.default_rng(0).permutation(values).tolist()
+    mixed: list[float] = np.random.default_rng(0).permutation(values).tolist()
+    return mixed
 
 
 def comparison(*entries: Entry, **settings: Any) -> Comparison:

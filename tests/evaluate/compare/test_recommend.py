@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from rowspace.errors import ConfigError
 from rowspace.evaluate.compare.latency import SEARCH_MS, latency, measure_search
-from rowspace.evaluate.compare.outcome import Comparison
+from rowspace.evaluate.compare.outcome import Comparison, Entry
 from rowspace.evaluate.compare.recommend import recommend
 from tests.evaluate.compare.made import comparison, entry, many
 
 
-def _retrieval(name: str, score: float, ms: float | None = None, disk: int = 10, **more: object):  # type: ignore[no-untyped-def]
-    dim = more.pop("dim", 100)
+def _retrieval(
+    name: str,
+    score: float,
+    ms: float | None = None,
+    disk: int = 10,
+    dim: int | None = 100,
+    **more: Any,
+) -> Entry:
     return entry(name, {"retrieval/a": many(score)}, query_ms=ms, disk=disk, dim=dim, **more)
 
 
-def _bm25(score: float, ms: float = 0.5):  # type: ignore[no-untyped-def]
+def _bm25(score: float, ms: float = 0.5) -> Entry:
     return _retrieval("BM25", score, ms, era="lexical", matches_words=True, dim=None)
 
 
@@ -151,13 +160,26 @@ def test_only_causal_models_write_and_what_measures_it_is_said() -> None:
 
 
 def test_causal_models_are_told_apart_by_next_words() -> None:
-    made = comparison(
-        entry("one", {"sequence/next": many(0.3)}, can_generate=True),
-        entry("two", {"sequence/next": many(0.6)}, can_generate=True),
-        entry("embedder", {"sequence/next": many(0.9)}),
+    def made(name: str, next_word: float, reading: float, **more: Any) -> Entry:
+        scores = {"sequence/next": many(next_word), "sequence/films": many(reading)}
+        found = entry(name, scores, **more)
+        task = found.outcomes["sequence/next"]
+        items = dataclasses.replace(task.items, metric="1 / perplexity")
+        told = dataclasses.replace(task, metric="1 / perplexity", items=items)
+        found.outcomes["sequence/next"] = told
+        return found
+
+    found = recommend(
+        comparison(
+            made("one", 0.1, 0.9, can_generate=True),
+            made("two", 0.3, 0.2, can_generate=True),
+            made("embedder", 0.9, 0.9),
+        ),
+        "generation",
     )
-    found = recommend(made, "generation")
     assert found.name == "two"
+    assert "1 / perplexity 0.300" in str(found)
+    assert "Only causal language models were looked at" in str(found)
 
 
 def test_tasks_that_some_lack_are_said_to_be_left_out() -> None:

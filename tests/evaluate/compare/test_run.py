@@ -15,6 +15,7 @@ from rowspace.errors import ConfigError, EvaluationError, FormatError
 from rowspace.evaluate.compare.cache import Cache, clear, folder
 from rowspace.evaluate.compare.contender import Contender, Scorer
 from rowspace.evaluate.compare.outcome import Comparison, Costs, Items, NotScored
+from rowspace.evaluate.compare.remarks import gaps
 from rowspace.evaluate.compare.run import Row, compare
 from rowspace.evaluate.compare.saving import (
     COMPARISON,
@@ -163,6 +164,22 @@ def test_readings_of_one_model_go_task_by_task_and_close_together() -> None:
     assert loaded == []
 
 
+def test_readings_are_scored_once_where_they_do_not_differ(tmp_path: Path) -> None:
+    class Reading(Model):
+        def fingerprint_on(self, kind: str) -> str:
+            return "all" if kind == "sense" else self.fingerprint
+
+    log: list[tuple[str, str]] = []
+    tasks: list[Scorer] = [Task("wic", kind="sense", scored=log), Task("films", scored=log)]
+    models: list[Contender] = [Reading("cls"), Reading("mean")]
+    for cache in (None, Cache(tmp_path), Cache(tmp_path)):
+        found = compare(models, tasks, cache=cache, together=lambda model: "one")
+        one, two = (entry.outcomes["sense/wic"] for entry in found.entries)
+        assert one.items.columns["value"] is two.items.columns["value"] or cache is not None
+        assert one.value == two.value
+    assert log == [("cls", "wic"), ("cls", "films"), ("mean", "films")] * 2
+
+
 def test_a_task_that_fails_is_in_the_table_with_its_reason() -> None:
     fails = {
         "low": EvaluationError("films has no queries.jsonl;\n give one"),
@@ -249,6 +266,22 @@ def test_costs_are_kept_by_model_and_machine(tmp_path: Path) -> None:
     assert [measured.count(name) for name in NAMES] == [2 + 3, 2 + 3, 0]
 
 
+def test_costs_that_cannot_be_measured_are_said_and_not_kept(tmp_path: Path) -> None:
+    def cost(model: Contender) -> Costs:
+        raise EvaluationError("it took too long; try again")
+
+    for _ in range(2):
+        found = compare([Model("one")], [Task("films")], cache=Cache(tmp_path), cost=cost)
+        assert found.entries[0].costs is None
+        assert found.entries[0].outcomes
+        (gap,) = gaps(found)
+        assert (gap.kind, gap.names, gap.reason) == (
+            "costs",
+            ("one",),
+            "it took too long; try again",
+        )
+
+
 def test_two_models_of_one_name_are_told_of() -> None:
     with pytest.raises(ConfigError, match="2 models are called one; give each a name"):
         compare([Model("one"), Model("one")], [])
@@ -290,12 +323,12 @@ def test_a_comparison_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_damaged_or_missing_comparison_says_so(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="there is no .*comparison.json; `rowspace compare"):
+    with pytest.raises(EvaluationError, match=r"there is no .*comparison.json; `rowspace compare"):
         read_comparison(tmp_path)
     write_comparison(comparison(entry("one", {"retrieval/a": [1.0, 0.0]})), tmp_path)
     whole = (tmp_path / ITEMS).read_bytes()
     (tmp_path / ITEMS).write_bytes(whole[:-1])
-    with pytest.raises(FormatError, match="items.npz is not the one it was written with"):
+    with pytest.raises(FormatError, match=r"items\.npz is not the one it was written with"):
         read_comparison(tmp_path)
     (tmp_path / COMPARISON).write_text('{"format": 99}')
     with pytest.raises(FormatError, match="of a newer rowspace"):

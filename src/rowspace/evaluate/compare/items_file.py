@@ -20,16 +20,19 @@ _RECORD = "record"
 
 def pack(record: Mapping[str, Any], items: Mapping[str, Items]) -> bytes:
     """The bytes of a file with a record that JSON can hold, and items by name."""
-    names, arrays = [], {}
+    names: list[dict[str, Any]] = []
+    columns_by_place: dict[str, NDArray[Any]] = {}
     for place, (name, one) in enumerate(items.items()):
         about = {field: getattr(one, field) for field in ("statistic", "metric", "coverage")}
         columns = list(one.columns)
         names.append({"name": name, "columns": columns, "notes": list(one.notes), **about})
-        arrays |= {f"{place}-{i}": np.asarray(one.columns[c]) for i, c in enumerate(columns)}
+        columns_by_place |= {
+            f"{place}-{i}": np.asarray(one.columns[c]) for i, c in enumerate(columns)
+        }
     header = json.dumps({"record": record, "items": names}).encode()
     file = io.BytesIO()
     np.savez_compressed(
-        file, allow_pickle=False, **{_RECORD: np.frombuffer(header, np.uint8), **arrays}
+        file, allow_pickle=False, **{_RECORD: np.frombuffer(header, np.uint8), **columns_by_place}
     )
     return file.getvalue()
 

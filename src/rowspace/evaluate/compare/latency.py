@@ -46,8 +46,8 @@ class Latency:
             return f"{ms(self.total)} a query"
         how = "measured" if self.is_measured else "computed"
         return (
-            f"{ms(self.total)} a query ({ms(self.encode)} to encode it, {ms(self.search)} to search "
-            f"{N_VECTORS:,} vectors exactly, {how})"
+            f"{ms(self.total)} a query ({ms(self.encode)} to encode it, {ms(self.search)} to "
+            f"search {N_VECTORS:,} vectors exactly, {how})"
         )
 
 

@@ -19,15 +19,24 @@ from rowspace.evaluate.compare.models_mapped import (
     fit_note,
 )
 from rowspace.evaluate.compare.models_shared import ReadEncoder, SharedEncoder
+from rowspace.evaluate.compare.models_texts import TransformerModel
 from rowspace.evaluate.compare.models_words import WordModel
 from rowspace.evaluate.compare.outcome import Era
 from rowspace.evaluate.compare.spec import Step
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, TextOccurrences
 from rowspace.evaluate.sequence import TokenVectors
+from rowspace.evaluate.tasks import Kind
 from rowspace.space.encoder import Encoder
 
 FORMAT = 1
 """Of fingerprints: another where the same files give other vectors."""
+
+
+_WITHOUT_TEXTS: dict[type, tuple[Kind, ...]] = {
+    WordModel: ("similarity", "analogy", "sense", "sequence"),
+    TransformerModel: ("sense", "sequence"),
+}
+"""Kinds of task that ask a model for no vectors of texts."""
 
 
 class Model(Protocol):
@@ -90,8 +99,23 @@ class ModelContender:
     def fingerprint(self) -> str:
         """Of the model's files, the reading, and the texts that a step is fitted to."""
         fitted = None if self.step is None else [self.step, self.sample.digest]
-        parts = [FORMAT, self.shared.identity(), self.read_as, fitted]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _digest(self.shared.identity(), self.read_as, fitted)
+
+    def fingerprint_on(self, kind: Kind) -> str:
+        """Of what decides its scores on a kind of task.
+
+        Readings differ in the vectors of whole texts alone, so where these are not asked for, all
+        readings of a model have the same.
+        """
+        if kind not in _WITHOUT_TEXTS.get(type(self.shared.model), ()):
+            return self.fingerprint
+        return self.model_fingerprint
+
+    @functools.cached_property
+    def model_fingerprint(self) -> str:
+        """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
+        tokens, whatever the reading."""
+        return _digest(self.shared.identity())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -138,3 +162,7 @@ class ModelContender:
         """Let go of what was loaded, unless another reading of the model may need it."""
         self.__dict__.pop("_encoder", None)
         self.shared.close(self.name)
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rowspace.errors import FormatError
 from rowspace.evaluate.compare.outcome import Era
-from rowspace.sentence.folder import MODEL2VEC, read_modules
+from rowspace.sentence.folder import read_modules
 from rowspace.sentence.kinds import (
     has_modules,
     is_text_encoder,
@@ -18,6 +18,7 @@ from rowspace.sentence.kinds import (
 )
 from rowspace.space import folder as vectors_folder
 from rowspace.space.formats import recognise
+from rowspace.space.safetensors_files import read_header
 from rowspace.transformer.model_folder import CONFIG, RECORD, folder_of, read_json
 
 Form = Literal["words", "table", "transformer", "embedder"]
@@ -131,8 +132,10 @@ def _of_transformer(home: Path) -> Identity:
 def _table_method(path: Path) -> str:
     if (path / RECORD).exists():
         return "static embedder, trained"
-    config = path / CONFIG
-    is_model2vec = config.exists() and read_json(config).get("model_type") == MODEL2VEC
+    home = read_modules(path)[0].path
+    weights = next((found for found in home.glob("*.safetensors")), None)
+    # model2vec distils its tables, and calls them so; sentence-transformers does not.
+    is_model2vec = weights is not None and "embeddings" in read_header(weights)[0]
     return "distilled static" if is_model2vec else "static embedder"
 
 

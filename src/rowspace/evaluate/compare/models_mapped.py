@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.errors import ConfigError
 from rowspace.evaluate.compare.outcome import LackingError
 from rowspace.evaluate.compare.spec import Step
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
@@ -107,7 +108,7 @@ def fit_map(encoder: Encoder, step: Step, sample: FitSample, name: str) -> Affin
     Raises
     ------
     LackingError
-        If fewer than two texts have a vector.
+        If fewer than two texts have a vector, or all have the same.
     """
     texts = sample.texts
     vectors, _ = encode_documents(encoder, texts) if texts else (np.zeros((0, 1), np.float32), 0)
@@ -117,7 +118,10 @@ def fit_map(encoder: Encoder, step: Step, sample: FitSample, name: str) -> Affin
             f"{name} is {STEP_NAMES[step]} by the vectors of texts, and {len(vectors)} of the "
             f"{len(texts):,} texts given has one; give more texts, or leave +{step} out"
         )
-    return _FITS[step](vectors)
+    try:
+        return _FITS[step](vectors)
+    except ConfigError as error:
+        raise LackingError(f"{name} cannot be {STEP_NAMES[step]}: {error}") from error
 
 
 def fit_note(step: Step, sample: FitSample) -> str:

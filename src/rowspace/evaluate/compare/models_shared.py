@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, Sentences
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
 
@@ -33,6 +34,28 @@ class Encoded:
     """Texts that were not read to their end."""
 
 
+class Memory:
+    """What was made last, by what it was made of; the oldest goes where it takes too much room."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Encoded] = OrderedDict()
+
+    def get(self, key: bytes, make: Callable[[], Encoded]) -> Encoded:
+        """What is kept under the key; made and kept if there is nothing."""
+        found = self._kept.pop(key, None) or make()
+        self._kept[key] = found  # the one that was used last goes last
+        while len(self._kept) > 1 and self._n_bytes() > _MOST_BYTES:
+            self._kept.popitem(last=False)
+        return found
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+
+    def _n_bytes(self) -> int:
+        return sum(encoded.vectors.nbytes for encoded in self._kept.values())
+
+
 class SharedEncoder:
     """An encoder that is loaded when it is first needed, and remembers.
 
@@ -47,7 +70,7 @@ class SharedEncoder:
     def __init__(self, load: Callable[[], Encoder], *, remembers: bool) -> None:
         self._load, self._remembers = load, remembers
         self._encoder: Encoder | None = None
-        self._kept: OrderedDict[bytes, Encoded] = OrderedDict()
+        self._memory = Memory()
 
     @property
     def encoder(self) -> Encoder:
@@ -60,20 +83,12 @@ class SharedEncoder:
         """The vectors of texts, those of queries or documents where the model tells them apart."""
         if not self._remembers:
             return self._encode(texts, way)
-        key = _key(texts, way)
-        found = self._kept.pop(key, None) or self._encode(texts, way)
-        self._kept[key] = found  # the last one used goes last
-        while len(self._kept) > 1 and self._n_bytes() > _MOST_BYTES:
-            self._kept.popitem(last=False)
-        return found
+        return self._memory.get(_key(way, texts), lambda: self._encode(texts, way))
 
     def close(self) -> None:
         """Let go of the encoder, and of what was kept."""
         self._encoder = None
-        self._kept.clear()
-
-    def _n_bytes(self) -> int:
-        return sum(encoded.vectors.nbytes for encoded in self._kept.values())
+        self._memory.clear()
 
     def _encode(self, texts: Sequence[str], way: Way) -> Encoded:
         encoder, texts = self.encoder, list(texts)
@@ -146,7 +161,28 @@ def encode_alike(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
     return encoder.encode(texts, prompt=prompts.alike)
 
 
-def _key(texts: Sequence[str], way: Way) -> bytes:
+class RememberedOccurrences:
+    """What another gives of words in their sentences, made once for several readings.
+
+    Parameters
+    ----------
+    occurrences : OccurrenceEncoder
+    """
+
+    def __init__(self, occurrences: OccurrenceEncoder) -> None:
+        self._occurrences, self._memory = occurrences, Memory()
+
+    def occurrences(self, sentences: Sentences, indices: Sequence[int]) -> NDArray[np.float32]:
+        """As `OccurrenceEncoder.occurrences`."""
+        parts = ["\0".join([*tokens, str(i)]) for tokens, i in zip(sentences, indices, strict=True)]
+
+        def make() -> Encoded:
+            return Encoded(self._occurrences.occurrences(sentences, indices), 0)
+
+        return self._memory.get(_key("occurrences", parts), make).vectors
+
+
+def _key(way: str, texts: Sequence[str]) -> bytes:
     digest = hashlib.sha256(way.encode())
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowspace.errors import MissingExtraError
+from rowspace.evaluate.compare.models_shared import RememberedOccurrences
 from rowspace.evaluate.compare.outcome import LackingError
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, TransformerOccurrences
 from rowspace.evaluate.sequence_tokens import ContextualTokens, SubwordTokens
@@ -58,9 +59,13 @@ class TransformerModel:
         return load_contextual(read_modules(self.path)[0].path)
 
     def occurrences(self) -> OccurrenceEncoder:
-        """A word's states in the sentence, and the sentence's."""
+        """A word's states in the sentence, and the sentence's: the same for all readings."""
+        return self._occurrences
+
+    @functools.cached_property
+    def _occurrences(self) -> RememberedOccurrences:
         try:
-            return TransformerOccurrences(self._contextual)
+            return RememberedOccurrences(TransformerOccurrences(self._contextual))
         except MissingExtraError as error:
             raise LackingError(str(error)) from error
 
@@ -71,7 +76,8 @@ class TransformerModel:
 
     def close(self) -> None:
         """Let go of the weights."""
-        self.__dict__.pop("_contextual", None)
+        for name in ("_contextual", "_occurrences"):
+            self.__dict__.pop(name, None)
 
 
 class TableModel:

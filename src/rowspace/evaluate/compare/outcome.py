@@ -107,6 +107,8 @@ class Entry:
     """Whether the words of a query are looked for: BM25, alone or beside the vectors."""
     fingerprint: str = ""
     costs: Costs | None = None
+    no_costs: str = ""
+    """Why they were not measured, where they were to be."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     """By task, as "retrieval/scifact"."""
     not_scored: list[NotScored] = field(default_factory=list)

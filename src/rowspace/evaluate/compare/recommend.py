@@ -28,6 +28,9 @@ _KIND_OF: dict[Need, str] = {
     "generation": "sequence",
 }
 
+_NEXT_WORD = "1 / perplexity"
+"""What tasks of the next word are scored by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
@@ -77,18 +80,22 @@ class _Advice:
     def __init__(self, comparison: Comparison, need: Need, under_ms: float | None) -> None:
         self.comparison, self.need, self.under_ms = comparison, need, under_ms
         self.kind = _KIND_OF[need]
+        self.metric = _NEXT_WORD if need == "generation" else None
         self.entries = {entry.name: entry for entry in comparison.entries}
 
     def give(self) -> Recommendation:
         able = [entry for entry in self.comparison.entries if self._is_able(entry)]
         if not able:
             return self._none(self._nobody())
-        ranking = rank_kind(self.comparison, self.kind, [entry.name for entry in able])
+        ranking = self._rank([entry.name for entry in able])
         if ranking is None:
             return self._unmeasured(able)
         if self.under_ms is None:
             return self._choose(ranking, ())
         return self._within(ranking, self.under_ms)
+
+    def _rank(self, names: Sequence[str]) -> Ranking | None:
+        return rank_kind(self.comparison, self.kind, names, self.metric)
 
     # Who counts
 
@@ -123,16 +130,14 @@ class _Advice:
         unknown = [name for name, taken in took.items() if math.isinf(taken)]
         said = [f"Not measured how long a query takes: {_listed(unknown)}."] if unknown else []
         if fits:
-            within = rank_kind(self.comparison, self.kind, fits)
+            within = self._rank(fits)
             assert within is not None
             slow = [name for name in ranking.rows if most < took[name] < math.inf]
             if slow:
                 said.insert(0, self._price(ranking, within, slow[0], most))
             return self._choose(within, said)
         if len(unknown) == len(took):
-            return self._none(
-                f"How long a query takes was not measured, so nothing fits {ms(most)}."
-            )
+            return self._none(f"A query's time was not measured, so nothing fits {ms(most)}.")
         nearest = min(took, key=lambda name: took[name])
         return self._none(
             f"Nothing answers a query within {ms(most)}. The nearest is {nearest}: "
@@ -158,6 +163,8 @@ class _Advice:
         beaten = next((name for name, row in ranking.rows.items() if row.is_clearly_worse), None)
         if beaten is not None and len(level) == 1:
             said.append(f"Clearly better than the next, {self._next(ranking, beaten)}.")
+        if self.need == "generation":
+            said.append("Only causal language models were looked at, for embedders write no text.")
         said += [*self._about_words(ranking, level, taken), *_about_tasks(ranking), *more]
         return self._found(taken, said, level)
 
@@ -172,7 +179,8 @@ class _Advice:
         return f"{said}{_signed(row.behind)}) and not cheaper{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
-        return f"{name} ({self._score(ranking, name)}; difference {_signed(ranking.rows[name].behind)})"
+        lag = _signed(ranking.rows[name].behind)
+        return f"{name} ({self._score(ranking, name)}; difference {lag})"
 
     def _about_words(self, ranking: Ranking, level: Sequence[str], taken: str) -> list[str]:
         """Whether words alone do as well, which needs no model."""

@@ -15,7 +15,7 @@ class Gap:
 
     kind: str
     tasks: tuple[str, ...]
-    """Without their kind."""
+    """Without their kind; nothing where it is the costs."""
     names: tuple[str, ...]
     """Of the models; nothing where it is all of them."""
     reason: str
@@ -30,8 +30,15 @@ def gaps(comparison: Comparison) -> list[Gap]:
     for (kind, task, reason), found in of_task.items():
         together.setdefault((kind, reason, tuple(found)), []).append(short_name(task))
     return [
-        Gap(kind=kind, tasks=tuple(tasks), names=names, reason=reason)
-        for (kind, reason, names), tasks in together.items()
+        *(
+            Gap(kind=kind, tasks=tuple(tasks), names=names, reason=reason)
+            for (kind, reason, names), tasks in together.items()
+        ),
+        *(
+            Gap(kind="costs", tasks=(), names=(entry.name,), reason=entry.no_costs)
+            for entry in comparison.entries
+            if entry.no_costs
+        ),
     ]
 
 

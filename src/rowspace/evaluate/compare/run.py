@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rowspace.errors import ConfigError, EvaluationError, RowspaceError
@@ -22,10 +22,10 @@ from rowspace.evaluate.compare.outcome import (
     Comparison,
     Costs,
     Entry,
-    LackingError,
     NotScored,
     Outcome,
 )
+from rowspace.evaluate.tasks import Kind
 from rowspace.progress import Tracker, track
 
 SEED = 0
@@ -96,28 +96,34 @@ def compare(
     KeyboardInterrupt
         After Ctrl-C; what was scored is in the cache.
     """
-    rows = [
+    every = [
         (together(one), row)
         for one in contenders
         for row in (Row(contender=one, scorers=scorers, cost=cost, machine=machine), *beside(one))
     ]
-    rows += [(row.contender.name, row) for row in references]
-    groups: dict[Hashable, list[Row]] = {}
-    for key, row in rows:
-        groups.setdefault(key, []).append(row)
-    _check_names([row.contender.name for _, row in rows])
-    entries = {row.contender.name: _new_entry(row) for _, row in rows}
-    n_jobs = sum(len(row.scorers) + (row.cost is not None) for _, row in rows)
+    every += [(row.contender.name, row) for row in references]
+    rows = [row for _, row in every]
+    _check_names([row.contender.name for row in rows])
+    entries = {row.contender.name: _new_entry(row) for row in rows}
+    n_jobs = sum(len(row.scorers) + (row.cost is not None) for row in rows)
     with track("comparing", total=n_jobs) as progress:
         runner = _Runner(cache, progress)
         try:
-            for group in groups.values():
+            for group in _grouped(every):
                 runner.run(group, entries)
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(_interrupted(runner, n_jobs)) from error
     return Comparison(
         entries=list(entries.values()), skipped=list(skipped), settings=dict(settings or {})
     )
+
+
+def _grouped(rows: Iterable[tuple[Hashable, Row]]) -> list[list[Row]]:
+    """Those of one key together, where the first of them is."""
+    groups: dict[Hashable, list[Row]] = {}
+    for key, row in rows:
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -154,9 +160,12 @@ class _Runner:
     cache: Cache | None
     progress: Tracker
     n_done: int = 0
+    of_group: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    """What was scored of the model at hand, by the fingerprints of model and task."""
 
     def run(self, group: Sequence[Row], entries: Mapping[str, Entry]) -> None:
         """The rows of one model, task by task."""
+        self.of_group.clear()
         try:
             for row in group:
                 entries[row.contender.name].fingerprint = row.contender.fingerprint
@@ -187,16 +196,24 @@ class _Runner:
 
     def _score(self, row: Row, scorer: Scorer) -> Outcome | NotScored:
         try:
-            model, task = row.contender.fingerprint, scorer.fingerprint
-            kept = self.cache.find(model, task) if self.cache is not None else None
+            model, task = _fingerprint(row.contender, scorer.kind), scorer.fingerprint
+            kept = self._kept(model, task)
             if kept is not None:
                 return kept
             outcome = _score(row.contender, scorer)
+            self.of_group[model, task] = outcome
             if self.cache is not None:
                 self.cache.store(model, task, outcome)
             return outcome
         except Exception as error:  # whatever a model or a file does, the other scores are wanted
             return NotScored(kind=scorer.kind, task=scorer.name, reason=_reason(error))
+
+    def _kept(self, model: str, task: str) -> Outcome | None:
+        """What another reading of the same model has, or the cache."""
+        found = self.of_group.get((model, task))
+        if found is None and self.cache is not None:
+            return self.cache.find(model, task)
+        return found
 
     def _measure(self, row: Row, entry: Entry) -> None:
         assert row.cost is not None
@@ -205,13 +222,20 @@ class _Runner:
         if costs is None:
             try:
                 costs = row.cost(row.contender)
-            except LackingError:
+            except Exception as error:  # as for scores
+                entry.no_costs = _reason(error)
                 self._done()
                 return
             if self.cache is not None:
                 self.cache.store_costs(model, row.machine, costs)
         entry.costs = costs
         self._done()
+
+
+def _fingerprint(model: Contender, kind: Kind) -> str:
+    """A contender's; some are the same as other readings of their model on some kinds of task."""
+    found: str = getattr(model, "fingerprint_on", lambda kind: model.fingerprint)(kind)
+    return found
 
 
 def _by_task(group: Sequence[Row]) -> Iterable[tuple[Row, Scorer]]:
@@ -231,6 +255,7 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
     if not math.isfinite(value):
         raise EvaluationError("no score: nothing of it has a vector, or all vectors are the same")
     said = [" ".join(str(one.message).split()) for one in warned]
+    about = getattr(model, "notes", ())
     return Outcome(
         kind=scorer.kind,
         task=scorer.name,
@@ -242,7 +267,7 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
         coverage=float(items.coverage),
         seconds=time.monotonic() - started,
         items=items,
-        notes=tuple(dict.fromkeys([*items.notes, *said])),
+        notes=tuple(dict.fromkeys([*about, *items.notes, *said])),
     )
 
 

@@ -69,7 +69,10 @@ def rank_task(comparison: Comparison, task: str) -> Ranking:
 
 
 def rank_kind(
-    comparison: Comparison, kind: str, names: Sequence[str] | None = None
+    comparison: Comparison,
+    kind: str,
+    names: Sequence[str] | None = None,
+    metric: str | None = None,
 ) -> Ranking | None:
     """Models by the mean of a kind's tasks, best first.
 
@@ -80,6 +83,8 @@ def rank_kind(
         As "retrieval".
     names : sequence of str, optional
         Of the models that are ranked; all that have such a task if not given.
+    metric : str, optional
+        Only tasks that are scored so.
 
     Returns
     -------
@@ -87,7 +92,11 @@ def rank_kind(
         None where none of them has such a task.
     """
     tasks_of = {
-        entry.name: {task for task, outcome in entry.outcomes.items() if outcome.kind == kind}
+        entry.name: {
+            task
+            for task, outcome in entry.outcomes.items()
+            if outcome.kind == kind and metric in (None, outcome.metric)
+        }
         for entry in comparison.entries
         if names is None or entry.name in names
     }
