@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -26,10 +26,11 @@ from rowspace.evaluate.compare.saving import as_dict, write_comparison
 from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.evaluate.compare.tasks import find_scorers
 from rowspace.evaluate.compare.texts import Texts, sample_texts
-from rowspace.evaluate.tasks import KINDS, Kind
+from rowspace.evaluate.tasks import Kind
 from rowspace.machine import describe
 
 PAGE = "compare.html"
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 EPILOG = """\b
 A MODEL is written [NAME=]MODEL[@READING].
@@ -72,7 +73,7 @@ Examples
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice(KINDS),
+    type=click.Choice(_KINDS),
     help="Only this kind; may be repeated.  [default: all]",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
@@ -106,7 +107,7 @@ def compare(
 ) -> None:
     """Compare MODELs of any era on the same tasks: how good, how sure, at what cost."""
     specs = [parse_spec(model) for model in models]
-    scorers, skipped = find_scorers(data, kinds or None, only)
+    scorers, skipped = find_scorers(data, kinds or _KINDS, only)
     texts = sample_texts(data)
     contenders = open_contenders(specs, texts.documents)
     comparison = run_all(
