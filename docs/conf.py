@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx_click.ext import ClickDirective
 
-import rowspace
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+import rowspace  # noqa: E402
 
 project = "Rowspace"
 copyright = "the authors of Rowspace; Apache-2.0"
@@ -125,5 +127,5 @@ class _Options(ClickDirective):
         sections = super().run()
         for section in sections:
             section[0].replace_self(nodes.title(text="All options"))
-            section["ids"], section["names"] = ["all-options"], ["all options"]
+            section["ids"], section["names"] = ["all-options"], []  # the same on every page
         return sections

@@ -81,6 +81,13 @@ def test_every_task_has_a_line_in_the_tables(model: str, data: Path) -> None:
     assert row[:4] == ["oslo", "2", "6", "0.333"]
     assert row[4:] == ["1.000", "±", "0.000"] * 4 + ["1.000"]
     assert ["dev,", "neighbors"] in [line[:2] for line in lines]
+    # Its test texts are one of each label and one without a vector.
+    title = "classification: sif accuracy macro-F1 most frequent labels learned from scored"
+    start = lines.index(title.split())
+    assert [lines[start + 1][0], *lines[start + 1][-3:]] == ["places", "2", "4", "3"]
+    assert ["clustering:", "words", "V-measure", "purity", "clusters", "scored"] in lines
+    assert "places, sif: test texts without a vector, all given one label: 1" in result.stdout
+    assert "cities: empty, left out: 1" in result.stdout
     assert (
         "coarsewsd20/oslo: senses with fewer than 30 examples, all taken: France 3, Peru 3"
         in result.stdout
@@ -111,6 +118,8 @@ def test_json_holds_the_same_numbers(model: str, data: Path) -> None:
     assert sense["scores"]["nearest"][0]["n_examples"] == 1
     assert sense["scores"]["nearest"][0]["macro_f1"] == sense["most_frequent_f1"]
     assert found["wic"]["neighbors"]["wic/dev"]["n_pairs"] == 10
+    assert found["classification"]["sif"]["places"]["n_test"] == 3
+    assert found["clustering"]["words"]["cities"]["n_clusters"] == 2
     assert found["skipped"] == []
 
 

@@ -130,7 +130,14 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     home = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
-    install = [sys.executable, "-m", "pip", "--python", home / "bin/python", "install"]
+    install: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        home / "bin/python",
+        "install",
+    ]
     subprocess.run([*install, "--quiet", "--no-deps", "--no-index", built.wheel], check=True)
     (packages,) = home.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))

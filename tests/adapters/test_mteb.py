@@ -38,6 +38,7 @@ from rowspace.static.sif import SIFEncoder
 from tests.adapters.mteb_tasks import SPLIT, LocalRetrieval, LocalSTS, metadata
 from tests.data import shared_data
 from tests.minilm import minilm_folder
+from tests.sentence.server import embed, serve
 from tests.sentence.small_folders import write_sentence_encoder
 
 PAIRS: list[SentencePair] = [
@@ -237,6 +238,10 @@ def test_models_are_opened_by_their_path(tmp_path: Path) -> None:
     vectors().save(tmp_path / "words")
     assert isinstance(as_mteb(tmp_path / "words").encoder, SIFEncoder)
     assert as_mteb(tmp_path / "words").mteb_model_meta.name == "rowspace/words"
+    mean = as_mteb(f"{tmp_path / 'words'}@mean")  # as `rowspace compare` writes it
+    texts = ["a deep lake", "a cat"]
+    np.testing.assert_array_equal(mean.encoder.encode(texts), MeanEncoder(vectors()).encode(texts))
+    assert mean.mteb_model_meta.name == "rowspace/words@mean"
     write_sentence_encoder(tmp_path / "sentence")
     assert isinstance(open_encoder(str(tmp_path / "sentence")), SentenceEncoder)
 
@@ -246,3 +251,17 @@ def test_a_missing_mteb_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delitem(sys.modules, "rowspace.adapters.mteb")
     with pytest.raises(MissingExtraError, match=r"rowspace\[mteb\]"):
         importlib.import_module("rowspace.adapters.mteb")
+
+
+def test_a_model_behind_an_api_is_one_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where vectors that were paid for stay
+    with serve(embed) as server:
+        model = as_mteb(f"{server.url}#small-embedder")
+        task = metadata("LocalTask", "Retrieval", "ndcg_at_10")
+        inputs: Any = [{"text": ["a lake", "a law"]}]
+        found = model.encode(inputs, task_metadata=task, prompt_type=PromptType.query)
+        assert (found.shape, server.texts[-2:]) == (
+            (2, model.mteb_model_meta.embed_dim),
+            ["a lake", "a law"],
+        )
+    assert model.mteb_model_meta.name == "rowspace/small-embedder"

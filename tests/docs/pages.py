@@ -5,7 +5,7 @@ Notes are HTML comments, which no reader sees:
 - `<!-- needs: minilm, data -->` in a page's first lines: see `needs.py`.
 - `<!-- run: --epochs 1 -->` adds these options to those commands of the next block that have them;
   `<!-- run: fails -->` says that the commands of the next block are meant to fail.
-- `<!-- setup`, lines of Python, `-->`: run at its place in the page, unseen.
+- `<!-- setup`, lines of Python, or of a console, `-->`: run at its place in the page, unseen.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ class Block:
     code: str
     run: str = ""
     """What the comment before it says."""
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether no reader sees it."""
+        return self.language == "setup"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ may hold are described in `pages.py` and `needs.py`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import select
@@ -50,10 +51,10 @@ class Session:
     def run(self) -> None:
         """Run all blocks; the first that fails raises."""
         for block in self.page.blocks:
-            if block.language in ("python", "setup"):
-                self._run_python(block)
-            elif block.language == "console":
+            if block.language == "console" or (block.is_setup and block.code.startswith("$ ")):
                 self._run_console(block)
+            elif block.language == "python" or block.is_setup:
+                self._run_python(block)
 
     def end(self) -> None:
         """End the servers."""
@@ -134,8 +135,7 @@ class _Added:
         starts = [i for i, word in enumerate(words) if word.startswith("--")]
         if text and starts[:1] != [0]:
             raise PageError(f"<!-- run: {text} --> is neither options nor `fails`")
-        ends = [*starts[1:], len(words)]
-        self.options = [words[i:j] for i, j in zip(starts, ends, strict=True)]
+        self.options = [words[i:j] for i, j in itertools.pairwise([*starts, len(words)])]
         self.unused = {option[0] for option in self.options}
 
     def to(self, arguments: list[str]) -> list[str]:
@@ -152,12 +152,14 @@ class _Added:
 def _options_of(arguments: list[str]) -> set[str]:
     from rowspace.cli import cli
 
-    command: click.Command | None = cli
-    for word in arguments:
-        if not isinstance(command, click.Group):
-            break
-        command = command.get_command(click.Context(command), word)
-    return {name for each in command.params for name in each.opts} if command else set()
+    context = cli.make_context("rowspace", [], resilient_parsing=True)
+    words = iter(arguments)
+    while isinstance(context.command, click.Group):
+        command = context.command.get_command(context, next(words, ""))
+        if command is None:
+            return set()
+        context = command.make_context(None, list(arguments), resilient_parsing=True)
+    return {name for each in context.command.params for name in each.opts}
 
 
 def _run_program(arguments: list[str]) -> int:

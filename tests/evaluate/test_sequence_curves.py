@@ -20,7 +20,7 @@ from rowspace.evaluate.sequence_tokens import WordTokens
 from rowspace.space.vectors import Vectors
 
 WORDS = [f"w{i}" for i in range(400)]
-CONFIG = SequenceConfig(cells=("lstm",), sizes=(20, 40), seeds=2, hidden=8, epochs=3)
+CONFIG = SequenceConfig(cells=("lstm",), sizes=(20, 40), seeds=2, hidden=8, epochs=2)
 
 
 def _texts(n: int, seed: int) -> LabelledTexts:

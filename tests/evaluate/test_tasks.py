@@ -35,6 +35,7 @@ def write_data(folder: Path) -> Path:
     write_task(folder / "retrieval" / "drinks")
     write_sentences(folder / "sentence")
     write_senses(folder / "context")
+    write_labelled(folder)
     return folder
 
 
@@ -49,6 +50,17 @@ def write_sentences(folder: Path) -> None:
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+
+
+def write_labelled(folder: Path) -> None:
+    """Texts of two labels, of which one has no vector, and words of two categories."""
+    texts, words = folder / "classify" / "places", folder / "word" / "categorization"
+    texts.mkdir(parents=True)
+    words.mkdir(parents=True)
+    header = "label\ttext\n"
+    (texts / "train.tsv").write_text(f"{header}city\tParis\ncity\tOslo\nland\tPeru\nland\tItaly\n")
+    (texts / "test.tsv").write_text(f"{header}city\tRome\nland\tSpain\nland\t?\n")
+    (words / "cities.tsv").write_text("Paris\tcity\nRome\tcity\nPeru\tland\n\tland\nx\tland\n")
 
 
 class OneWord:
@@ -93,6 +105,9 @@ def test_tasks_are_found_by_kind(tmp_path: Path) -> None:
         ("retrieval", "drinks"),
         ("sense", "coarsewsd20/oslo"),
         ("sense", "wic/dev"),
+        ("classification", "places"),
+        ("clustering", "cities"),
+        ("clustering", "places"),
     ]
     assert skipped == []
 
@@ -112,6 +127,9 @@ def test_a_missing_folder_is_skipped_with_the_reason(tmp_path: Path) -> None:
         ("sts", "sentence"),
         ("retrieval", "retrieval"),
         ("sense", "context"),
+        ("classification", "classify"),
+        ("clustering", "word/categorization"),
+        ("clustering", "classify"),
     ]
     assert skipped[3].reason == f"{tmp_path} has no folder retrieval"
 
@@ -160,6 +178,14 @@ def test_every_task_is_in_the_report(tmp_path: Path) -> None:
     (score,) = report.senses["neighbors"]["coarsewsd20/oslo"].scores["centroid"]
     assert (score.n_examples, score.accuracy) == (2, 1.0)
     assert report.wic["neighbors"]["wic/dev"].n_pairs == 10
+    told = report.classification["word"]["places"]
+    assert (told.n_train, told.n_test, told.n_labels, told.n_zero) == (4, 3, 2, 1)
+    cities, places = report.clustering["words"]["cities"], report.clustering["word"]["places"]
+    assert (cities.n_items, cities.n_clusters, cities.n_without_vector) == (4, 2, 1)
+    assert cities.notes == ("empty, left out: 1",)
+    assert (places.n_items, places.n_without_vector) == (3, 1)
+    completeness = 1 - 2 / 3 * np.log(2) / np.log(3)  # each alone, so homogeneity is 1
+    assert places.v_measure == pytest.approx(2 * completeness / (1 + completeness))
     assert report.skipped == []
 
 
@@ -176,6 +202,7 @@ def test_a_task_that_cannot_be_read_is_skipped_and_the_rest_goes_on(tmp_path: Pa
     assert "damaged or cut short" in reasons["cut"]
     assert "has no queries.jsonl" in reasons["drinks"]
     assert reasons["trips"] == "nothing was given that gives texts their vectors"
+    assert reasons["places"] == "nothing was given that gives texts their vectors"
     assert reasons["wic/dev"] == "nothing was given that gives words in sentences their vectors"
 
 

@@ -20,10 +20,14 @@ def open_encoder(model: Path | str | Encoder) -> Encoder:
     ----------
     model : path, str or Encoder
         A space, whose own encoder it gives; a sentence encoder or a transformer; word vectors in
-        any format, which are averaged by SIF's weights; or an encoder, which is given back.
+        any format, which are averaged by SIF's weights; what `rowspace compare` takes, as
+        "models/bert@cls", "words.vec@mean" or "http://HOST/v1#MODEL"; or an encoder, which is given
+        back.
 
     Raises
     ------
+    ConfigError
+        If the model cannot be read as is asked for.
     FormatError
         If there is no such model, or it is damaged.
     MissingExtraError
@@ -31,6 +35,15 @@ def open_encoder(model: Path | str | Encoder) -> Encoder:
     """
     if not isinstance(model, Path | str):
         return model
+    from rowspace.evaluate.compare.models import open_contenders
+    from rowspace.evaluate.compare.spec import parse_spec
+
+    if isinstance(model, str):
+        spec = parse_spec(model)
+        if spec.remote is not None or str(spec.reading):
+            (contender,) = open_contenders([spec])
+            return contender.encoder()
+        model = spec.model
     from rowspace.search.manifest import is_space
 
     if is_space(Path(model)):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rowspace.adapters.models import encode_as, open_encoder
 from rowspace.errors import ConfigError
+from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.extras import need
 from rowspace.sentence.encoder import SentenceEncoder, pair_similarities, similarities
 from rowspace.space.encoder import Encoder
@@ -113,11 +114,14 @@ def as_mteb(model: Encoder | Path | str, name: str | None = None) -> MtebEncoder
     >>> mteb.evaluate(as_mteb("models/minilm"), mteb.get_tasks(["STSBenchmark", "SciFact"]))
     """
     encoder = open_encoder(model)
-    folder = model if isinstance(model, Path | str) else getattr(encoder, "folder", None)
-    return MtebEncoder(encoder, name or f"rowspace/{_short_name(folder, encoder)}")
+    return MtebEncoder(encoder, name or f"rowspace/{_short_name(model, encoder)}")
 
 
-def _short_name(folder: Path | str | None, encoder: Encoder) -> str:
+def _short_name(model: Encoder | Path | str, encoder: Encoder) -> str:
+    if isinstance(model, Path | str):
+        spec = parse_spec(str(model))
+        return spec.name or "@".join(filter(None, [spec.short, str(spec.reading)]))
+    folder = getattr(encoder, "folder", None)
     return type(encoder).__name__ if folder is None else Path(folder).resolve().name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -26,11 +26,10 @@ from rowspace.evaluate.compare.saving import as_dict, write_comparison
 from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.evaluate.compare.tasks import find_scorers
 from rowspace.evaluate.compare.texts import Texts, sample_texts
-from rowspace.evaluate.tasks import Kind
+from rowspace.evaluate.tasks import KINDS, Kind
 from rowspace.machine import describe
 
 PAGE = "compare.html"
-_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 EPILOG = """\b
 A MODEL is written [NAME=]MODEL[@READING].
@@ -73,8 +72,8 @@ Examples
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice(_KINDS),
-    help="Only this kind; may be repeated.  [default: all]",
+    type=click.Choice([*KINDS, "sequence"]),
+    help="Only this kind; may be repeated.  [default: all but sequence, which takes longer]",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(
@@ -107,7 +106,7 @@ def compare(
 ) -> None:
     """Compare MODELs of any era on the same tasks: how good, how sure, at what cost."""
     specs = [parse_spec(model) for model in models]
-    scorers, skipped = find_scorers(data, kinds or _KINDS, only)
+    scorers, skipped = find_scorers(data, kinds or None, only)
     texts = sample_texts(data)
     contenders = open_contenders(specs, texts.documents)
     comparison = run_all(

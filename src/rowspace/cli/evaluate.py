@@ -198,7 +198,8 @@ def eval_command(
     """Measure MODEL on words, their senses, sentence pairs, retrieval and labelled texts."""
     if "sequence" in kinds:
         check_alone(kinds)
-        return eval_sequences(model, data, only, as_json=as_json, **sequence)
+        eval_sequences(model, data, only, as_json=as_json, **sequence)
+        return
     check_not_given(sequence)
     kinds = kinds or _default_kinds(model)
     tasks, skipped = find_tasks(data, kinds)

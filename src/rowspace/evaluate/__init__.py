@@ -1,4 +1,4 @@
-"""Measuring vectors and search: similarity, analogies, retrieval, senses of words."""
+"""Measuring vectors and search: words, sentence pairs, retrieval, senses, labelled texts."""
 
 from rowspace.evaluate.analogy import AnalogyResult as AnalogyResult
 from rowspace.evaluate.analogy import AnalogySection as AnalogySection
@@ -7,6 +7,17 @@ from rowspace.evaluate.analogy import read_analogies as read_analogies
 from rowspace.evaluate.beir import RetrievalTask as RetrievalTask
 from rowspace.evaluate.beir import read_qrels as read_qrels
 from rowspace.evaluate.beir import read_retrieval_task as read_retrieval_task
+from rowspace.evaluate.classification import ClassificationResult as ClassificationResult
+from rowspace.evaluate.classification import ClassificationSettings as ClassificationSettings
+from rowspace.evaluate.classification import evaluate_classification as evaluate_classification
+from rowspace.evaluate.clustering import ClusteringResult as ClusteringResult
+from rowspace.evaluate.clustering import ClusteringSettings as ClusteringSettings
+from rowspace.evaluate.clustering import evaluate_text_clustering as evaluate_text_clustering
+from rowspace.evaluate.clustering import evaluate_word_clustering as evaluate_word_clustering
+from rowspace.evaluate.clustering import read_categories as read_categories
+from rowspace.evaluate.labelled_texts import LabelledTexts as LabelledTexts
+from rowspace.evaluate.labelled_texts import TextTask as TextTask
+from rowspace.evaluate.labelled_texts import read_text_task as read_text_task
 from rowspace.evaluate.occurrence_encoders import NeighborOccurrences as NeighborOccurrences
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder as OccurrenceEncoder
 from rowspace.evaluate.occurrence_encoders import StaticOccurrences as StaticOccurrences

@@ -202,8 +202,8 @@ def _check_labels(name: str, train: LabelledTexts, test: LabelledTexts) -> None:
     n_labels = len(set(train.labels))
     if n_labels < 2:
         raise EvaluationError(
-            f"{name} has {n_labels} label in its {len(train):,} training texts, so there is "
-            "nothing to tell apart; give texts of two or more"
+            f"{name} has {n_labels} label in its training part, so there is nothing to tell "
+            "apart; give texts of two or more"
         )
     if not test.texts:
         raise EvaluationError(

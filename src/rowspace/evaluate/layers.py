@@ -173,10 +173,11 @@ def measure_layers(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert").words
-    >>> found = measure_layers(encoder, sentences)
-    >>> found.layers[12].raw.contextuality.self_similarity
-    0.62
+    ::
+
+        encoder = rowspace.load_encoder("models/bert").words
+        found = measure_layers(encoder, sentences)
+        found.layers[12].raw.contextuality.self_similarity  # 0.62
     """
     asked = range(encoder.n_layers + 1) if layers is None else layers
     chosen = sorted(set(LayerMix.of(tuple(asked), "none", encoder.n_layers).layers))

@@ -203,7 +203,7 @@ def evaluate_rankings(
     """
     if k < 1:
         raise EvaluationError(f"k is {k}, so no result counts; give 1 or more")
-    judged = task.judged_queries
+    judged = check_judged(task)
     _check_rankings(task.name, judged, rankings)
     per_query = {
         query: {
@@ -228,14 +228,26 @@ def evaluate_rankings(
     )
 
 
+def check_judged(task: RetrievalTask) -> list[str]:
+    """The queries that can be scored.
+
+    Raises
+    ------
+    EvaluationError
+        If there is none.
+    """
+    judged = task.judged_queries
+    if not judged:
+        raise EvaluationError(
+            f"no query of {task.name} has a relevant document; "
+            "check that qrels and queries use the same ids"
+        )
+    return judged
+
+
 def _check_rankings(
     name: str, judged: Sequence[str], rankings: Mapping[str, Sequence[str]]
 ) -> None:
-    if not judged:
-        raise EvaluationError(
-            f"no query of {name} has a relevant document; "
-            "check that qrels and queries use the same ids"
-        )
     missing = [query for query in judged if query not in rankings]
     if missing:
         raise EvaluationError(

@@ -12,6 +12,8 @@ from rowspace.space.pages import page_template
 from rowspace.space.plots import Plot, Series, curves_plot
 from rowspace.version import __version__
 
+_CELLS = {"gru": "a GRU", "lstm": "an LSTM", "mean": "the mean of the words"}
+
 
 def render_sequence_page(
     name: str,

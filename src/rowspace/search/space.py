@@ -276,8 +276,10 @@ class Space:
 
         Examples
         --------
-        >>> found = space.retrieve("Which lakes shrink?", max_tokens=500)
-        >>> prompt = f"{found.text}\n\nAnswer from these, with their numbers: Which lakes shrink?"
+        ::
+
+            found = space.retrieve("Which lakes shrink?", max_tokens=500)
+            prompt = found.text + "Answer from these, with their numbers: which lakes shrink?"
         """
         hits = self.search(
             query,

@@ -87,8 +87,10 @@ def tune_dense_weight(
 
     Examples
     --------
-    >>> tuned = tune_dense_weight(space, queries, judgements)
-    >>> space.set_dense_weight(tuned.best)
+    ::
+
+        tuned = tune_dense_weight(space, queries, judgements)
+        space.set_dense_weight(tuned.best)
     """
     current = space.dense_weight
     tried = _to_try(weights, current)

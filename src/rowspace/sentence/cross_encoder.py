@@ -100,9 +100,10 @@ class CrossEncoder:
 
         Examples
         --------
-        >>> encoder = rowspace.load_cross_encoder("models/ms-marco-minilm")
-        >>> encoder.predict([("Which lakes shrink?", "Lake Chad has shrunk since 1963.")]).shape
-        (1,)
+        ::
+
+            encoder = rowspace.load_cross_encoder("models/ms-marco-minilm")
+            encoder.predict([("Which lakes shrink?", "Lake Chad has shrunk.")]).shape  # (1,)
         """
         total = len(pairs) if isinstance(pairs, Sized) else None
         left, parts = iter(pairs), [np.zeros(0, np.float32)]
@@ -234,9 +235,10 @@ def load_cross_encoder(
 
     Examples
     --------
-    >>> encoder = rowspace.load_cross_encoder("models/ms-marco-minilm")
-    >>> encoder.rank("Which lakes shrink?", ["A recipe.", "Lake Chad has shrunk."])[0][0]
-    1
+    ::
+
+        encoder = rowspace.load_cross_encoder("models/ms-marco-minilm")
+        encoder.rank("Which lakes shrink?", ["A recipe.", "Lake Chad has shrunk."])[0][0]  # 1
     """
     check_choices(dtype, runtime, threads)
     if dtype == "int8":

@@ -103,10 +103,11 @@ def distill_embedder(
 
     Examples
     --------
-    >>> teacher = rowspace.load_encoder("models/minilm")
-    >>> report = distill_embedder(teacher, "models/fast", "corpus.txt", max_words=10_000)
-    >>> rowspace.load_encoder("models/fast").encode(["a text"]).shape
-    (1, 256)
+    ::
+
+        teacher = rowspace.load_encoder("models/minilm")
+        report = distill_embedder(teacher, "models/fast", "corpus.txt", max_words=10_000)
+        rowspace.load_encoder("models/fast").encode(["a text"]).shape  # (1, 256)
     """
     started = time.monotonic()
     if config is not None and settings:

@@ -63,10 +63,12 @@ class SentenceTrainer:
 
     Examples
     --------
-    >>> from rowspace.sentence import SentenceModel, SentenceTrainer, read_pairs
-    >>> trainer = SentenceTrainer(epochs=2)
-    >>> report = trainer.fit(SentenceModel.load("models/minilm"), read_pairs("pairs.jsonl"),
-    ...                      "mine")
+    ::
+
+        from rowspace.sentence import SentenceModel, SentenceTrainer, read_pairs
+        trainer = SentenceTrainer(epochs=2)
+        report = trainer.fit(SentenceModel.load("models/minilm"), read_pairs("pairs.jsonl"),
+                             "mine")
     """
 
     def __init__(self, config: FinetuneConfig | None = None, **settings: Any) -> None:

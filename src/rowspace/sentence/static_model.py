@@ -65,9 +65,10 @@ class StaticModel(nn.Module):
 
     Examples
     --------
-    >>> model = StaticModel.from_vectors(rowspace.load("word2vec.bin"))
+    >>> vectors = rowspace.Vectors(["a", "text", "another"], np.eye(3, 8, dtype=np.float32))
+    >>> model = StaticModel.from_vectors(vectors)
     >>> model(model.read(["a text", "another"])).shape
-    torch.Size([2, 300])
+    torch.Size([2, 8])
     """
 
     def __init__(

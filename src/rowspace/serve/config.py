@@ -19,12 +19,12 @@ class ServeConfig:
     port: int = 8000
     """0 takes a free one."""
     token: str | None = field(default=None, repr=False)
-    """What clients must send as `Authorization: Bearer TOKEN`; None asks for none."""
+    """What clients must send in `Authorization`, after `Bearer`; None asks for none."""
     hosts: tuple[str, ...] = ()
     """Names by which the server may be called beside its address and localhost, as
     `example.org` with any port or `example.org:8000` with that alone."""
     origins: tuple[str, ...] = ()
-    """Other sites, as `https://example.org`, whose pages may call it."""
+    """Other sites whose pages may call it, as "https://example.org"."""
     max_body: int = 16 << 20
     """Bytes of a request's body."""
     max_head: int = 1 << 15

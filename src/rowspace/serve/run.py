@@ -81,10 +81,10 @@ def running(served: Served, config: ServeConfig | None = None) -> Iterator[str]:
 
     Examples
     --------
-    ```
-    with running(load_served("docs.space")) as address:
-        httpx.get(f"{address}/health")
-    ```
+    ::
+
+        with running(load_served("docs.space")) as address:
+            httpx.get(f"{address}/health")
     """
     config = config or ServeConfig(port=0)
     server, listener = _prepare(served, config, None)

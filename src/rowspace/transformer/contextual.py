@@ -161,9 +161,9 @@ class ContextualEncoder:
 
         Examples
         --------
-        >>> encoder = rowspace.load_encoder("models/bert")
+        >>> encoder = rowspace.load_encoder("models/minilm")
         >>> encoder.contextual(["a river bank", "a bank loan"], "bank").vectors.shape
-        (2, 768)
+        (2, 384)
         """
         texts = listed("texts", texts)
         found = occurrences_of(texts, words, spans)

@@ -104,9 +104,11 @@ def distill_static(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert").words
-    >>> vectors = distill_static(encoder, "corpus.txt", max_words=10_000, remove_top=2)
-    >>> vectors.most_similar("bank", topn=3)
+    ::
+
+        encoder = rowspace.load_encoder("models/bert").words
+        vectors = distill_static(encoder, "corpus.txt", max_words=10_000, remove_top=2)
+        vectors.most_similar("bank", topn=3)
     """
     config = _config_of(config, settings)
     dim = encoder.dim * LayerMix.of(config.layers, config.mix, encoder.n_layers).n_vectors

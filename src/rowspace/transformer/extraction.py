@@ -154,9 +154,10 @@ def extract(
 
     Examples
     --------
-    >>> found = extract(encoder, Corpus("text.txt", "lines"), "bank.occurrences", ["bank"])
-    >>> found.vectors[found.rows_of("bank")].shape
-    (12, 768)
+    ::
+
+        found = extract(encoder, Corpus("text.txt", "lines"), "bank.occurrences", ["bank"])
+        found.vectors[found.rows_of("bank")].shape  # (12, 768)
     """
     started = time.monotonic()
     wanted = WantedWords(words, limit)

@@ -69,9 +69,9 @@ def load_encoder(
 
     Examples
     --------
-    >>> encoder = load_encoder("models/bert")
+    >>> encoder = load_encoder("models/minilm")
     >>> encoder.encode(["a text"]).shape
-    (1, 768)
+    (1, 384)
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}; give one of {', '.join(DTYPES)}")

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from rowspace.errors import ConfigError, FormatError
 from rowspace.evaluate.compare.models import open_contenders
 from rowspace.evaluate.compare.models_contender import ModelContender
 from rowspace.evaluate.compare.outcome import LackingError
+from rowspace.evaluate.tasks import Kind
 from rowspace.sentence import encoder as sentence_encoder
 from rowspace.space.subword import SubwordVectors
 from rowspace.space.vectors import Vectors
@@ -322,7 +324,6 @@ def test_a_text_without_a_vector_has_none_afterwards(home: Path) -> None:
 def test_the_texts_that_a_map_is_fitted_to_are_in_notes_and_fingerprint(home: Path) -> None:
     one, same, other = (only(home, "words@whiten", fit) for fit in (FIT, list(FIT), FIT[1:]))
     assert one.fingerprint == same.fingerprint != other.fingerprint
-    assert one.model_fingerprint == other.model_fingerprint
     assert one.notes == (f"whitened, fitted without labels to {len(FIT)} of the tasks' texts",)
     assert one.encoder().fingerprint == one.fingerprint
     plain = only(home, "words", FIT), only(home, "words", FIT[1:])
@@ -362,6 +363,27 @@ def test_a_fingerprint_changes_with_the_files_and_the_reading(home: Path, tmp_pa
     weights = tmp_path / "bert" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     assert only(tmp_path, "bert@mean").fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("model", "same"),
+    [
+        ("words", ["similarity", "analogy", "sense", "sequence"]),
+        ("bert", ["sense", "sequence"]),
+        ("table", ["sequence"]),
+    ],
+)
+def test_readings_differ_only_for_tasks_that_see_them(
+    home: Path, model: str, same: list[str]
+) -> None:
+    first, second = open_contenders([f"{home}/{model}@abtt", f"{home}/{model}@whiten"], FIT)
+    found = [
+        kind
+        for kind in get_args(Kind)
+        if first.fingerprint_on(kind) == second.fingerprint_for(kind)
+    ]
+    assert found == same
+    assert first.fingerprint_on("retrieval") == first.fingerprint
 
 
 # Words in their sentences

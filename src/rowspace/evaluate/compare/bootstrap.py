@@ -64,7 +64,8 @@ def score(items: Items) -> float:
     EvaluationError
         If there is no item, or not the columns that the statistic takes.
     """
-    return score_once(STATISTICS[items.statistic].of, *_columns(items))
+    columns = _columns(items)
+    return score_once(STATISTICS[items.statistic].of, *columns)
 
 
 def interval(

@@ -99,8 +99,7 @@ class ModelContender:
     def fingerprint(self) -> str:
         """Of the model's files, the reading, and the texts that a step is fitted to."""
         fitted = None if self.step is None else [self.step, self.sample.digest]
-        parts = [FORMAT, self.shared.identity(), self.read_as, fitted]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _digest(self.shared.identity(), self.read_as, fitted)
 
     def fingerprint_on(self, kind: Kind) -> str:
         """Of what decides its scores on a kind of task.
@@ -116,8 +115,7 @@ class ModelContender:
     def model_fingerprint(self) -> str:
         """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
         tokens, whatever the reading."""
-        parts = [FORMAT, self.shared.identity()]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return _digest(self.shared.identity())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -164,3 +162,7 @@ class ModelContender:
         """Let go of what was loaded, unless another reading of the model may need it."""
         self.__dict__.pop("_encoder", None)
         self.shared.close(self.name)
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()

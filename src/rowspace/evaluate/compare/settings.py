@@ -25,11 +25,11 @@ class CompareSettings:
     n_train: int | None = 1_000
     """Texts that a classifier learns from."""
 
-    n_test: int | None = 500
+    n_test: int | None = 1_000
     """Texts that it is tried on."""
 
-    n_clustered: int | None = 500
-    """Texts that are clustered."""
+    n_clustered: int | None = 1_000
+    """Texts that are clustered: of those that a classifier is tried on."""
 
     n_examples: int = 10
     """Labelled examples of each sense of a word."""

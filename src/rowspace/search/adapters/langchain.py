@@ -59,9 +59,11 @@ def to_langchain(space: Space, **options: Any) -> RowspaceRetriever:
 
     Examples
     --------
-    >>> retriever = to_langchain(open_space("docs.space"), k=5, where="year >= 1990")
-    >>> documents = retriever.invoke("which lakes shrink?")
-    >>> documents[0].metadata["source"], documents[0].metadata["score"]
+    ::
+
+        retriever = to_langchain(open_space("docs.space"), k=5, where="year >= 1990")
+        documents = retriever.invoke("which lakes shrink?")
+        documents[0].metadata["source"], documents[0].metadata["score"]
     """
     return RowspaceRetriever(space=space, options=options)
 

@@ -59,9 +59,11 @@ def to_llama_index(space: Space, **options: Any) -> RowspaceRetriever:
 
     Examples
     --------
-    >>> retriever = to_llama_index(open_space("docs.space"), k=5, where="year >= 1990")
-    >>> nodes = retriever.retrieve("which lakes shrink?")
-    >>> nodes[0].score, nodes[0].node.metadata["source"]
+    ::
+
+        retriever = to_llama_index(open_space("docs.space"), k=5, where="year >= 1990")
+        nodes = retriever.retrieve("which lakes shrink?")
+        nodes[0].score, nodes[0].node.metadata["source"]
     """
     return RowspaceRetriever(space, **options)
 

@@ -184,9 +184,11 @@ def find_senses(
 
     Examples
     --------
-    >>> encoder = rowspace.load_encoder("models/bert").words
-    >>> senses = find_senses(encoder, "bank", open("sentences.txt"))
-    >>> [(sense.share, sense.near[:3]) for sense in senses.senses]
+    ::
+
+        encoder = rowspace.load_encoder("models/bert").words
+        senses = find_senses(encoder, "bank", open("sentences.txt"))
+        [(sense.share, sense.near[:3]) for sense in senses.senses]
     """
     if by not in BY:
         raise ConfigError(f"by is {by!r}; give one of {', '.join(BY)}")

@@ -10,7 +10,7 @@ from rowspace.evaluate.classification import ClassificationSettings, tell_labels
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.compare.scorers.scoring import (
-    cut_texts,
+    NotedEncoder,
     digest,
     files_below,
     share_known,
@@ -51,13 +51,9 @@ class ClassificationScorer:
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
-        s, task, encoder = self.settings, self.task, model.encoder()
-        with cut_texts() as cut:
-            told = tell_labels(
-                encoder,
-                task,
-                ClassificationSettings(n_train=s.n_train, n_test=s.n_test, seed=s.seed),
-            )
+        s, encoder = self.settings, NotedEncoder(model.encoder())
+        settings = ClassificationSettings(n_train=s.n_train, n_test=s.n_test, seed=s.seed)
+        told = tell_labels(encoder, self.task, settings)
         n_zero = int(told.is_zero.sum())
         note = f"test texts without a vector, all given one label: {n_zero:,}"
         return Items(
@@ -65,5 +61,5 @@ class ClassificationScorer:
             columns={"truth": told.truth, "said": told.said},
             metric="accuracy",
             coverage=share_known(told.is_zero),
-            notes=(*told.notes, *([note] if n_zero else []), *cut),
+            notes=(*told.notes, *([note] if n_zero else []), *encoder.notes),
         )

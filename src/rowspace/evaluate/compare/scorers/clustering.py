@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rowspace.errors import EvaluationError
 from rowspace.evaluate.clustering import (
     NO_CLUSTER,
     Clustered,
@@ -20,7 +21,7 @@ from rowspace.evaluate.clustering import (
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.compare.scorers.scoring import (
-    cut_texts,
+    NotedEncoder,
     digest,
     files_below,
     share_known,
@@ -30,6 +31,7 @@ from rowspace.evaluate.labelled_texts import LabelledTexts, TextTask, read_text_
 from rowspace.evaluate.tasks import Kind
 
 _VERSION = 1
+_LEAST_LABELS = 3
 
 
 @dataclass
@@ -82,7 +84,8 @@ class WordClusteringScorer:
 class TextClusteringScorer:
     """V-measure of texts clustered into as many groups as they have labels.
 
-    Clusters stay as they are in the bootstrap.
+    Clusters stay as they are in the bootstrap. Texts of two labels, as praise and blame, are not
+    clustered: what parts texts most is rarely what two labels name, so all models would be near 0.
     """
 
     name: str
@@ -103,22 +106,28 @@ class TextClusteringScorer:
         Raises
         ------
         EvaluationError
-            If it cannot be.
+            If it cannot be, or has too few labels.
         """
-        return read_text_task(self.path, self.settings.seed)
+        task = read_text_task(self.path, self.settings.seed)
+        n_labels = len(set(task.test.labels))
+        if n_labels < _LEAST_LABELS:
+            raise EvaluationError(
+                f"{task.name} has {n_labels} labels, and what parts texts most is rarely what so "
+                f"few name; texts of {_LEAST_LABELS} labels or more are clustered"
+            )
+        return task
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
-        task, encoder = self.task, model.encoder()
+        encoder = NotedEncoder(model.encoder())
         settings = ClusteringSettings(n_texts=self.settings.n_clustered, seed=self.settings.seed)
-        with cut_texts() as cut:
-            found = cluster_texts(encoder, task, settings)
+        found = cluster_texts(encoder, self.task, settings)
         return Items(
             statistic="v_measure",
             columns={"group": found.groups, "cluster": found.clusters},
             metric="V-measure",
             coverage=share_known(found.clusters == NO_CLUSTER),
-            notes=(*_notes(found), *cut),
+            notes=(*_notes(found), *encoder.notes),
         )
 
 

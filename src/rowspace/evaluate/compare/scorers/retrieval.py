@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from rowspace.evaluate.beir import RetrievalTask, read_retrieval_task
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
-from rowspace.evaluate.compare.scorers.scoring import cut_texts, digest, files_below
+from rowspace.evaluate.compare.scorers.scoring import NotedEncoder, digest, files_below
 from rowspace.evaluate.compare.settings import CompareSettings
-from rowspace.evaluate.retrieval import evaluate_rankings, retrieve_dense
+from rowspace.evaluate.retrieval import check_judged, evaluate_rankings, retrieve_dense
 from rowspace.evaluate.tasks import Kind, Ranker
 
 _VERSION = 1
@@ -41,15 +41,14 @@ def ranker_items(task: RetrievalTask, ranker: Ranker, k: int = 10) -> Items:
     EvaluationError
         As `evaluate_rankings`.
     """
-    with cut_texts() as cut:
-        result = evaluate_rankings(task, ranker(task, k), k)
+    result = evaluate_rankings(task, ranker(task, k), k)
     scores = [of_query["ndcg_at_k"] for of_query in result.per_query.values()]
     return Items(
         statistic="mean",
         columns={"value": np.array(scores)},
         metric=f"nDCG@{k}",
         coverage=1 - result.n_empty / result.n_queries,
-        notes=(*result.task_notes, *result.notes, *cut),
+        notes=(*result.task_notes, *result.notes),
     )
 
 
@@ -74,13 +73,15 @@ class RetrievalScorer:
         Raises
         ------
         EvaluationError
-            If it cannot be.
+            If it cannot be, or no query has a relevant document.
         """
-        return read_retrieval_task(self.path)
+        task = read_retrieval_task(self.path)
+        check_judged(task)
+        return task
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
-        task = self.task
-        return ranker_items(
-            task, functools.partial(retrieve_dense, model.encoder()), self.settings.k
-        )
+        encoder = NotedEncoder(model.encoder())
+        ranker = functools.partial(retrieve_dense, encoder)
+        items = ranker_items(self.task, ranker, self.settings.k)
+        return replace(items, notes=(*items.notes, *encoder.notes))

@@ -1,4 +1,4 @@
-"""What all scorers share: a fingerprint of files and settings, and warnings that become notes."""
+"""What all scorers share: a fingerprint of files and settings, and notes on what was encoded."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.bootstrap import score
 from rowspace.evaluate.compare.outcome import Items
+from rowspace.evaluate.sts import encode_alike
 from rowspace.files import sha256
+from rowspace.space.encoder import Encoder, encode_documents, encode_queries
 
-_CUT = re.compile("the rest was not read")
+_CUT = ".*the rest was not read"
 
 
 def digest(kind: str, version: int, paths: Sequence[Path], **settings: Any) -> str:
@@ -33,16 +36,74 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+class NotedEncoder:
+    """A model's encoder that keeps what a reader must know of the vectors it gave.
+
+    Satisfies the `Encoder` protocol. No warning tells of cut texts; the notes do.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.n_texts = self.n_truncated = 0
+        self._prompts: dict[str, None] = {}
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self.encoder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The encoder's."""
+        return self.encoder.fingerprint
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which prompt was taken, where there was a choice, and how many texts were cut."""
+        note = f"{self.n_truncated:,} of {self.n_texts:,} texts were not read to their end"
+        return (*self._prompts, note) if self.n_truncated else tuple(self._prompts)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts of which none is a query."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_CUT)
+            vectors, notes = encode_alike(self.encoder, texts)
+        self._prompts.update(dict.fromkeys(notes))
+        self._count(len(texts), getattr(self.encoder, "n_truncated", 0))
+        return vectors
+
+    def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of queries."""
+        return encode_queries(self.encoder, texts)
+
+    def encode_document(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of documents."""
+        vectors, n_truncated = encode_documents(self.encoder, texts)
+        self._count(len(texts), n_truncated)
+        return vectors
+
+    def _count(self, n_texts: int, n_truncated: int) -> None:
+        self.n_texts += n_texts
+        self.n_truncated += n_truncated
+
+
 @contextlib.contextmanager
 def cut_texts() -> Iterator[list[str]]:
-    """Yields a list that holds, when the block ends, what was warned of texts that were cut."""
+    """Yields a list that holds, when the block ends, what was warned of texts that were cut.
+
+    For readers of tokens; `NotedEncoder` does so for encoders of texts.
+    """
     notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield notes
     for warning in caught:
         message = str(warning.message)
-        if not _CUT.search(message):
+        if not re.search(_CUT, message):
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )

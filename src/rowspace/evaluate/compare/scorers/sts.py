@@ -11,8 +11,8 @@ import numpy as np
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.compare.scorers.scoring import (
+    NotedEncoder,
     checked,
-    cut_texts,
     digest,
     files_below,
     share_known,
@@ -67,9 +67,8 @@ class STSScorer:
             rows = stratified_rows(keys, labels, self.settings.n_labelled_pairs, self.settings.seed)
             notes += [f"{len(rows):,} of {len(pairs):,} pairs"] * (len(rows) < len(pairs))
             pairs = [pairs[row] for row in rows]
-        encoder = model.encoder()
-        with cut_texts() as cut:
-            found = pair_cosines(encoder, pairs)
+        encoder = NotedEncoder(model.encoder())
+        found = pair_cosines(encoder, pairs)
         n_zero = int(found.is_zero.sum())
         if n_zero:
             notes.append(f"pairs with a text without a vector, counted with cosine 0: {n_zero:,}")
@@ -82,6 +81,6 @@ class STSScorer:
                 },
                 metric="average precision" if is_labelled else "Spearman",
                 coverage=share_known(found.is_zero),
-                notes=(*notes, *found.notes, *cut),
+                notes=(*notes, *encoder.notes),
             )
         )

@@ -1,0 +1,91 @@
+"""Plot of chapter 9: how alike the vectors of unrelated texts are, layer by layer.
+
+Run as `python docs/plots/anisotropy.py DATA MODEL …`, of folders of transformers; DATA holds
+sentence/stsb/dev.tsv. Prints a table, and draws the curves.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from drawing import draw
+from numpy.typing import NDArray
+
+from rowspace.evaluate.correlation import correlations
+from rowspace.evaluate.sentence_data import read_sentence_pairs
+from rowspace.position import torch
+from rowspace.sentence import SentenceModel
+from rowspace.space.plots import Series
+
+Vectors = NDArray[np.float64]
+BATCH = 64
+
+
+def pooled(model: SentenceModel, texts: list[str]) -> tuple[Vectors, Vectors]:
+    """Mean and last word of each text after each layer: (layers, texts, dim) twice."""
+    means, lasts = [], []
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for start in range(0, len(texts), BATCH):
+        inputs = model.read([texts[i] for i in order[start : start + BATCH]])
+        mask = inputs.mask
+        if mask is None:
+            mask = torch.ones_like(inputs.token_ids, dtype=torch.bool)
+        layers = list(range(model.states.n_layers + 1))
+        with torch.no_grad():
+            states = torch.stack(model.states.read(inputs.token_ids, mask, layers)).double()
+        weights = mask.double()[None, :, :, None]
+        means.append((states * weights).sum(2) / weights.sum(2))
+        ends = mask.sum(1) - 2  # the last is the token that ends a text
+        lasts.append(states[:, torch.arange(len(ends)), ends])
+    back = torch.tensor(order).argsort()
+    return torch.cat(means, 1)[:, back].numpy(), torch.cat(lasts, 1)[:, back].numpy()
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Rows of length 1."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
+
+
+def mean_cosine(vectors: Vectors) -> float:
+    """Of two different rows."""
+    total = unit(vectors).sum(axis=0)
+    n = len(vectors)
+    return float((total @ total - n) / (n * (n - 1)))
+
+
+def main(data: Path, folders: list[Path]) -> None:
+    """Measure and draw."""
+    pairs = read_sentence_pairs(data / "sentence" / "stsb" / "dev.tsv")
+    texts = [pair[side].rstrip(" .?!") for side in (0, 1) for pair in pairs]
+    gold, n = np.array([pair[2] for pair in pairs]), len(pairs)
+    curves = []
+    print(f"{2 * n:,} sentences, {n:,} judged pairs")
+    print(f"{'':18} {'pooling':9} mean cosine  centered  Spearman  centered")
+    for color, folder in enumerate(folders):
+        means, lasts = pooled(SentenceModel.load(folder), texts)
+        for pooling, vectors in (("mean", means), ("last word", lasts)):
+            whole = vectors[-1]
+            found = []
+            for one in (whole, whole - whole.mean(axis=0)):
+                rows = unit(one)
+                cosines = (rows[:n] * rows[n:]).sum(1)
+                found += [mean_cosine(one), correlations(gold, cosines)[0]]
+            print(
+                f"{folder.name:18} {pooling:9} {found[0]:11.3f} {found[2]:9.3f}"
+                f" {found[1]:9.3f} {found[3]:9.3f}"
+            )
+            values = [(layer, mean_cosine(one)) for layer, one in enumerate(vectors)]
+            curves.append(
+                Series(f"{folder.name}, {pooling}", values, color, pooling == "last word")
+            )
+    n_layers = int(max(one.values[-1][0] for one in curves))
+    draw(
+        "anisotropy", curves, "Unrelated texts, layer by layer", "layer", "mean cosine",
+        range(n_layers + 1), x_is_log=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]])
