@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from rowspace.evaluate.compare.outcome import Items
 from rowspace.evaluate.sts import encode_alike
 from rowspace.files import sha256
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
+
+_CUT = ".*the rest was not read"
 
 
 def digest(kind: str, version: int, paths: Sequence[Path], **settings: Any) -> str:
@@ -66,7 +70,7 @@ class NotedEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts of which none is a query."""
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*the rest was not read")
+            warnings.filterwarnings("ignore", message=_CUT)
             vectors, notes = encode_alike(self.encoder, texts)
         self._prompts.update(dict.fromkeys(notes))
         self._count(len(texts), getattr(self.encoder, "n_truncated", 0))
@@ -85,6 +89,26 @@ class NotedEncoder:
     def _count(self, n_texts: int, n_truncated: int) -> None:
         self.n_texts += n_texts
         self.n_truncated += n_truncated
+
+
+@contextlib.contextmanager
+def cut_texts() -> Iterator[list[str]]:
+    """Yields a list that holds, when the block ends, what was warned of texts that were cut.
+
+    For readers of tokens; `NotedEncoder` does so for encoders of texts.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield notes
+    for warning in caught:
+        message = str(warning.message)
+        if not re.search(_CUT, message):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        elif (note := message.split(";")[0]) not in notes:
+            notes.append(note)
 
 
 def checked(items: Items) -> Items:
