@@ -178,6 +178,8 @@ def test_retrieve_prints_a_block_of_limited_tokens(space: str) -> None:
     assert found["passages"][0]["is_cut"]
     assert found["passages"][0]["passage_ids"] == ["heat#0"]
     assert _run("retrieve", space, "zebra", "--mode", "lexical").stdout == "nothing found\n"
+    told = _run("retrieve", space, "heat", "--mode", "lexical", "--max-tokens", "3").stdout
+    assert told == "no passage fits 3 tokens; give --max-tokens more\n"
     piped = _run("retrieve", space, "-", "--mode", "lexical", stdin="zebra\nwing\n").stdout
     assert piped.splitlines()[:4] == ["> zebra", "nothing found", "", "> wing"]
     assert "max_tokens is 0" in str(_run("retrieve", space, "x", "--max-tokens", "0").exception)

@@ -74,7 +74,7 @@ def test_the_penalty_and_the_labels_are_those_of_a_grid_search(spread: float) ->
 
 def test_length_and_place_of_the_vectors_do_not_matter() -> None:
     encoder, task = clouds(1.0)
-    moved = Numbered(100 * encoder.matrix + np.arange(DIM, dtype=np.float32))
+    moved = Numbered((100 * encoder.matrix + np.arange(DIM)).astype(np.float32))
     first, second = tell_labels(encoder, task), tell_labels(moved, task)
     assert first.said.tolist() == second.said.tolist()
     assert first.penalty == second.penalty

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("torch")
 
@@ -14,7 +17,7 @@ from rowspace.evaluate.labelled_texts import LabelledTexts, TextTask
 from rowspace.evaluate.sequence_config import CELLS, Cell, SequenceConfig
 from rowspace.evaluate.sequence_curves import train_one
 from rowspace.evaluate.sequence_inputs import contextual_inputs, scaled, word_table
-from rowspace.evaluate.sequence_models import PADDING, Adam, Classifier, Rows, padded
+from rowspace.evaluate.sequence_models import PADDING, Adam, Classifier, Rows, SequenceModel, padded
 from rowspace.evaluate.sequence_task import SequenceTask
 from rowspace.evaluate.sequence_tokens import WordTokens
 from rowspace.evaluate.sequence_training import fit_classifier
@@ -47,6 +50,7 @@ def test_padding_changes_no_result(cell: Cell) -> None:
 def test_states_are_those_of_torchs_own_gru() -> None:
     model = _classifier("gru")
     gru = torch.nn.GRU(DIM, 5, batch_first=True)
+    assert isinstance(model.model, SequenceModel)
     gru.load_state_dict(model.model.cell.state_dict())
     ids = torch.tensor([[3, 1, 4]])
     expected = gru(_table()[ids])[0].amax(dim=1)
@@ -113,7 +117,7 @@ class _Contextual:
 
     dim, is_contextual, looks_ahead = 2, True, True
 
-    def read(self, texts: list[list[str]]) -> list[np.ndarray]:
+    def read(self, texts: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
         return [
             np.array([[i, len(words)] for i in range(len(words))], dtype=np.float32).reshape(-1, 2)
             for words in texts
@@ -130,7 +134,8 @@ def test_contextual_rows_are_one_a_word_in_its_text() -> None:
 def _toy(n: int, *, ordered: bool, seed: int = 0) -> LabelledTexts:
     """Texts of six words with one `a` and one `b`: which comes first; or whether there is a `c`."""
     draw = np.random.default_rng(seed)
-    texts, labels = [], []
+    texts: list[str] = []
+    labels: list[str] = []
     while len(texts) < n:
         words = draw.choice(["u", "v", "w", "x", "y"], size=8).astype(object)
         first, second = sorted(draw.choice(8, size=2, replace=False))

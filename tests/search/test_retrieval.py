@@ -103,7 +103,7 @@ def test_a_cut_passage_is_not_joined_with_what_comes_after_its_missing_end() -> 
 
 
 def test_where_nothing_fits_or_is_found_the_block_is_empty() -> None:
-    assert fit("wing", LONG, 3, _words) == Retrieved("wing", "", (), 0)
+    assert fit("wing", LONG, 3, _words) == Retrieved("wing", "", (), 0, len(LONG))
     assert fit("wing", [], 100, _words) == Retrieved("wing", "", (), 0)
     with pytest.raises(ConfigError, match="max_tokens is 0; give 1 or more"):
         fit("wing", LONG, 0, _words)

@@ -17,6 +17,7 @@ from rowspace.cli.search import (
     where_option,
 )
 from rowspace.search.request import MODES
+from rowspace.search.retrieval import Retrieved
 from rowspace.search.space import open_space
 
 
@@ -51,4 +52,10 @@ def retrieve(path: str, query: str, rerank: str | None, as_json: bool, **asked: 
             emit_json(found.as_dict())
         else:
             asked_for = ("\n" if place else "") + f"> {text}\n" if query == "-" else ""
-            click.echo(shown(asked_for + (found.text or "nothing found")))
+            click.echo(shown(asked_for + (found.text or _nothing(found, asked["max_tokens"]))))
+
+
+def _nothing(found: Retrieved, max_tokens: int) -> str:
+    if not found.n_found:
+        return "nothing found"
+    return f"no passage fits {max_tokens:,} tokens; give --max-tokens more"

@@ -197,10 +197,11 @@ def bigram(task: NextWordTask) -> NextWordResult:
 
 
 def _unigram_shares(task: NextWordTask) -> NDArray[np.float64]:
-    counts = np.ones(len(task.vocabulary))
+    counts: NDArray[np.float64] = np.ones(len(task.vocabulary))
     for ids in task.ids[: task.n_train]:
         np.add.at(counts, ids[1:], 1)
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def _pair_shares(task: NextWordTask) -> dict[tuple[int, int], float]:

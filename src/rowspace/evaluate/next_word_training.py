@@ -56,7 +56,8 @@ class NextWordModel(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T, n_words) logits of (B, T) rows."""
-        logits: Tensor = self.head(dropped(self.model(ids), self.dropout, self))
+        states = dropped(self.model(ids), self.dropout, self.generator, is_training=self.training)
+        logits: Tensor = self.head(states)
         return logits
 
 

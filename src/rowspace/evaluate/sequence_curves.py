@@ -160,7 +160,7 @@ def _embeddings(
     texts, n = sequences.texts, sequences.n_train
     blank = word_table(_NoVectors(next(iter(readers.values())).dim), texts, n)
     for kind in ("random", "random, frozen"):
-        yield _Embedding(kind, kind, blank, _digest(blank.rows))  # type: ignore[arg-type]
+        yield _Embedding(kind, kind, blank, _digest(blank.rows))
     for name, reader in readers.items():
         if reader.is_contextual:
             inputs = contextual_inputs(reader, texts, n)
@@ -237,15 +237,14 @@ def _run(job: _Job, sequences: SequenceTask, kept: Path | None, texts: str) -> S
 
 def _key(job: _Job, config: SequenceConfig, texts: str) -> str:
     """Of all that decides a run's result."""
-    several = ("cells", "sizes", "seeds")  # which others there are does not matter
-    settings = {name: value for name, value in asdict(config).items() if name not in several}
+    settings = {name: value for name, value in asdict(config).items() if name != "cells"}
     embedding = job.embedding
     parts = [texts, embedding.name, embedding.digest, job.cell, job.size, job.seed, settings]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
 def _digest(rows: np.ndarray[Any, np.dtype[np.float32]]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
 def _digest_of_texts(sequences: SequenceTask) -> str:

@@ -49,7 +49,7 @@ class WordTable:
     @property
     def is_known(self) -> NDArray[np.bool_]:
         """(1 + n_words,) whether a row is a word's that has a vector."""
-        return self.rows.any(axis=1)
+        return np.asarray(self.rows.any(axis=1))
 
     def inputs(self, kind: Kind, seed: int) -> Inputs:
         """Of one of the kinds that are tables; what is drawn at random is drawn by the seed."""

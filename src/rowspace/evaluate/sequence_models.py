@@ -80,7 +80,7 @@ class SequenceModel(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T, H) states of (B, T) ids; those on padding mean nothing."""
-        vectors = dropped(self.rows(ids), self.dropout, self)
+        vectors = dropped(self.rows(ids), self.dropout, self.generator, is_training=self.training)
         states: Tensor = self.cell(vectors)[0]
         return states
 
@@ -104,7 +104,7 @@ class MeanModel(nn.Module):
 
     def summary(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, D): padding adds zeros to the sum."""
-        vectors = dropped(self.rows(ids), self.dropout, self)
+        vectors = dropped(self.rows(ids), self.dropout, self.generator, is_training=self.training)
         return vectors.sum(dim=1) / lengths[:, None]
 
 
@@ -173,7 +173,10 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """(B, n_labels) logits of (B, T) ids and (B,) lengths."""
-        logits: Tensor = self.head(dropped(self.model.summary(ids, lengths), self.dropout, self))
+        summary = self.model.summary(ids, lengths)
+        logits: Tensor = self.head(
+            dropped(summary, self.dropout, self.generator, is_training=self.training)
+        )
         return logits
 
 
@@ -184,11 +187,13 @@ def draw_uniform(module: nn.Module, width: int, generator: torch.Generator) -> N
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
-def dropped(values: Tensor, share: float, module: SequenceModel | MeanModel | Classifier) -> Tensor:
+def dropped(
+    values: Tensor, share: float, generator: torch.Generator, *, is_training: bool
+) -> Tensor:
     """Some of the values at 0 in training and the others larger (Srivastava et al. 2014)."""
-    if not module.training or not share:
+    if not is_training or not share:
         return values
-    kept = torch.empty_like(values).bernoulli_(1 - share, generator=module.generator)
+    kept = torch.empty_like(values).bernoulli_(1 - share, generator=generator)
     return values * kept / (1 - share)
 
 

@@ -48,6 +48,8 @@ class Retrieved:
     passages: tuple[Citation, ...]
     n_tokens: int
     """Of `text`, as they were counted."""
+    n_found: int = 0
+    """Passages that there was a choice of, whether they fit or not."""
 
     def __str__(self) -> str:
         return self.text
@@ -91,7 +93,7 @@ def fit(query: str, hits: Sequence[Hit], max_tokens: int, count_tokens: CountTok
         chosen += _cut(pieces[n], lambda piece: fits([*pieces[:n], piece]))
     citations = _join(chosen)
     text = _block(citations)
-    return Retrieved(query, text, tuple(citations), count_tokens(text) if text else 0)
+    return Retrieved(query, text, tuple(citations), count_tokens(text) if text else 0, len(hits))
 
 
 @dataclass(frozen=True)

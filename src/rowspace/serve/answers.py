@@ -103,6 +103,7 @@ class RetrieveAnswer(BaseModel):
     text: str = Field(description="The block to paste into a prompt.")
     passages: list[Cited]
     n_tokens: int = Field(description="Of `text`, by the encoder's tokenizer, or estimated.")
+    n_found: int = Field(description="Passages found, whether they fit or not.")
     model: str
     usage: Usage
 

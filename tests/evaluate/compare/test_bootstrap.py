@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from rowspace.errors import EvaluationError
@@ -14,7 +16,7 @@ from rowspace.evaluate.compare.bootstrap import STATISTICS, difference, interval
 from rowspace.evaluate.compare.outcome import Items
 
 
-def items(statistic: str, metric: str = "m", **columns: ArrayLike) -> Items:
+def items(statistic: str, *, metric: str = "m", **columns: ArrayLike) -> Items:
     arrays = {name: np.asarray(column) for name, column in columns.items()}
     return Items(statistic=statistic, columns=arrays, metric=metric)
 
@@ -49,11 +51,12 @@ def test_ends_are_those_of_scipy(name: str) -> None:
     rng = np.random.default_rng(2)
     human = rng.normal(size=300)
     model = human + rng.normal(size=300)
-    if name == "mean":
-        ours, columns, statistic = items("mean", value=human), (human,), np.mean
-    else:
-        ours, columns = items("spearman", human=human, model=model), (human, model)
+    columns: tuple[NDArray[np.float64], ...] = (human,) if name == "mean" else (human, model)
+    statistic: Callable[..., Any] = np.mean
+    if name == "spearman":
         statistic = lambda a, b: stats.spearmanr(a, b).statistic  # noqa: E731
+    named: dict[str, Any] = dict(zip(STATISTICS[name].columns, columns, strict=True))
+    ours = items(name, **named)
     theirs = stats.bootstrap(
         columns,
         statistic,
@@ -117,7 +120,7 @@ def test_differences_are_of_the_same_items() -> None:
     with pytest.raises(EvaluationError, match="one score is mean, the other spearman"):
         difference(items("mean", value=[1, 2]), one)
     with pytest.raises(EvaluationError, match="one score is a, the other b"):
-        difference(items("mean", "a", value=[1]), items("mean", "b", value=[1]))
+        difference(items("mean", metric="a", value=[1]), items("mean", metric="b", value=[1]))
 
 
 def test_without_a_score_there_is_no_interval() -> None:
@@ -147,7 +150,7 @@ def test_many_items_are_drawn_in_parts_with_the_same_result() -> None:
     # 100 resamples at a time here.
     rng = np.random.default_rng(0)
     n = 20_000
-    columns = {
+    columns: dict[str, Any] = {
         "value": rng.normal(size=n),
         "human": rng.normal(size=n),
         "model": rng.normal(size=n),
@@ -157,6 +160,8 @@ def test_many_items_are_drawn_in_parts_with_the_same_result() -> None:
         "cluster": rng.integers(3, size=n),
         "label": rng.integers(2, size=n),
         "cosine": rng.normal(size=n),
+        "loss": rng.uniform(1, 9, size=n),
+        "count": rng.integers(1, 9, size=n),
     }
     for name in STATISTICS:
         value, low, high = interval(items(name, **columns), n_resamples=150)

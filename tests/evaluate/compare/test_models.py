@@ -380,7 +380,7 @@ def test_readings_differ_only_for_tasks_that_see_them(
     found = [
         kind
         for kind in get_args(Kind)
-        if first.fingerprint_on(kind) == second.fingerprint_for(kind)
+        if first.fingerprint_on(kind) == second.fingerprint_on(kind)
     ]
     assert found == same
     assert first.fingerprint_on("retrieval") == first.fingerprint

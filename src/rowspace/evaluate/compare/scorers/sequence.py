@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.contender import Contender
 from rowspace.evaluate.compare.outcome import Items, LackingError
-from rowspace.evaluate.compare.scorers.scoring import cut_texts, digest, files_below
+from rowspace.evaluate.compare.scorers.scoring import digest, files_below
 from rowspace.evaluate.compare.settings import CompareSettings
 from rowspace.evaluate.labelled_texts import TextTask, read_text_task
 from rowspace.evaluate.next_word import (
@@ -77,8 +77,7 @@ class SequenceScorer:
         from rowspace.evaluate.sequence_curves import train_one
 
         sequences = SequenceTask(self.task, self.config)
-        with cut_texts() as cut:
-            inputs = _frozen(model.token_vectors(), sequences.texts, sequences.n_train)
+        inputs = _frozen(model.token_vectors(), sequences.texts, sequences.n_train)
         is_right, _ = train_one(inputs, sequences, "gru", sequences.sizes[0], self.settings.seed)
         tested = [inputs.ids[text] for text in sequences.test.texts]
         return Items(
@@ -86,7 +85,7 @@ class SequenceScorer:
             columns={"value": is_right},
             metric="accuracy",
             coverage=_share_of_known(inputs, tested),
-            notes=(*sequences.notes, *cut),
+            notes=sequences.notes,
         )
 
 
@@ -136,13 +135,12 @@ class NextWordScorer:
             check_sees_no_answer(reader)
         except EvaluationError as error:
             raise LackingError(str(error)) from error
-        with cut_texts() as cut:
-            result = next_word(reader, self.task, self.config)
+        result = next_word(reader, self.task, self.config)
         return Items(
             statistic="inverse_perplexity",
             columns={"loss": result.losses, "count": result.counts},
             metric="1 / perplexity",
-            notes=(f"perplexity {result.perplexity:.1f}", *cut),
+            notes=(f"perplexity {result.perplexity:.1f}",),
         )
 
 
@@ -154,5 +152,5 @@ def _frozen(reader: TokenVectors, texts: Sequence[Sequence[str]], n_scaled: int)
 
 def _share_of_known(inputs: Inputs, texts: Sequence[NDArray[np.int64]]) -> float:
     """The share of texts of which some word has a vector."""
-    is_known = inputs.table.any(axis=1)
+    is_known = np.asarray(inputs.table.any(axis=1))
     return float(np.mean([is_known[ids].any() for ids in texts]))
