@@ -11,7 +11,7 @@ from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "commands"
 PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
-_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^```.*?^```|<!--.*?-->", re.MULTILINE | re.DOTALL)
 
 
 def _commands() -> dict[str, click.Command]:

@@ -17,6 +17,7 @@ import pytest
 from tests.browser import axe_findings, launched, screenshot, watched
 from tests.docs.pages import ROOT
 
+OPTIONS = ("-m", "sphinx", "-W", "--keep-going", "-n", "-q")
 pytestmark = pytest.mark.slow
 
 _LOADED = re.compile(r"<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href)=\"([^\"]+)\"")
@@ -28,8 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as for readers, a warning being an error; unchanged pages come from the cache."""
     out = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q"]
-        + ["-d", ROOT / ".cache/doctrees", ROOT / "docs", out],
+        [sys.executable, *OPTIONS, "-d", ROOT / ".cache/doctrees", ROOT / "docs", out],
         capture_output=True,
         text=True,
         check=False,
@@ -54,7 +54,9 @@ def address(site: Path) -> Iterator[str]:
 
 
 def test_every_page_is_there(site: Path) -> None:
-    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
+    pages = {
+        path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")
+    }
     built = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}
     assert pages <= built
 
