@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from rowspace.cli import cli
 from rowspace.cli.compare_rows import BM25
 from rowspace.errors import ConfigError, EvaluationError
+from rowspace.evaluate.compare.contender import Contender
+from rowspace.evaluate.compare.outcome import Costs
 from rowspace.evaluate.compare.saving import as_dict, read_comparison
 from rowspace.evaluate.compare.scorers.retrieval import RetrievalScorer
 from rowspace.evaluate.compare.scorers.similarity import SimilarityScorer
@@ -37,6 +39,20 @@ def models(tmp_path: Path) -> list[str]:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return write_data(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring is tested where it is, and takes a process a model."""
+
+    def measured(model: Contender, texts: list[str], queries: list[str]) -> Costs:
+        assert texts
+        assert queries
+        return Costs(
+            texts_per_second=50.0, query_ms=2.0, memory_bytes=10**6, disk_bytes=10**5, dim=20
+        )
+
+    monkeypatch.setattr("rowspace.cli.compare.measure_costs", measured)
 
 
 def _run(models: list[str], data: Path, *more: str) -> Result:
@@ -101,6 +117,7 @@ def test_the_same_command_scores_nothing_again(
     models: list[str], data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _run(models[:1], data).stdout
+    assert "50 2.0 1MB 100kB 20" in " ".join(first.split())
     assert cache.is_dir()
     calls: list[str] = []
     score = RetrievalScorer.score

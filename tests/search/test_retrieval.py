@@ -102,6 +102,15 @@ def test_a_cut_passage_is_not_joined_with_what_comes_after_its_missing_end() -> 
     assert LONG[1].text.startswith(cut.passages[1].text)
 
 
+def test_where_no_sentence_fits_the_best_passage_is_cut_after_a_word() -> None:
+    first_sentence = LONG[0].text.split(".")[0]
+    n_heading = _words(fit("wing", LONG[:1], 1000, _words).text) - _words(LONG[0].text)
+    found = fit("wing", LONG, n_heading + 2, _words)
+    assert found.n_tokens == n_heading + 2
+    assert found.passages[0].text == " ".join(first_sentence.split()[:2])
+    assert found.passages[0].is_cut
+
+
 def test_where_nothing_fits_or_is_found_the_block_is_empty() -> None:
     assert fit("wing", LONG, 3, _words) == Retrieved("wing", "", (), 0, len(LONG))
     assert fit("wing", [], 100, _words) == Retrieved("wing", "", (), 0)

@@ -78,7 +78,8 @@ class Hybrid:
 class Lexical:
     """BM25: a row of no model."""
 
-    name = spec = kind = BM25
+    name = spec = BM25
+    kind = "words alone"
     era: Era = "lexical"
     can_generate = False
     disk_bytes: int | None = None

@@ -40,15 +40,18 @@ def many_models() -> Comparison:
     entries = []
     for name, era, one, two, ms, size in MODELS:
         scores = {
-            "retrieval/scifact": many(one),
-            "retrieval/cranfield": many(two),
-            "sts/stsb": many(min(1.0, one + 0.2)),
+            "retrieval/scifact": many(one, 100),
+            "retrieval/cranfield": many(two, 100),
+            "sts/stsb": many(min(1.0, one + 0.2), 100),
         }
         made = entry(name, scores, query_ms=ms, disk=size * 10**6, dim=384, era=era)
         made.can_generate = name.startswith("gpt@")
         entries.append(made)
         if era != "contextual":
-            fused = {"retrieval/scifact": many(one + 0.1), "retrieval/cranfield": many(two + 0.05)}
+            fused = {
+                "retrieval/scifact": many(one + 0.1, 100),
+                "retrieval/cranfield": many(two + 0.05, 100),
+            }
             entries.append(
                 entry(
                     f"{name} + BM25",
@@ -60,7 +63,7 @@ def many_models() -> Comparison:
                     matches_words=True,
                 )
             )
-    words = {"retrieval/scifact": many(0.66), "retrieval/cranfield": many(0.38)}
+    words = {"retrieval/scifact": many(0.66, 100), "retrieval/cranfield": many(0.38, 100)}
     entries.append(entry("BM25", words, query_ms=0.5, era="lexical", matches_words=True))
     entries[0].not_scored.append(NotScored(kind="sense", task="wic", reason="<no> senses"))
     found = comparison(*entries, **{SEARCH_MS: {"384": 4.0}, "data": "DATA"})

@@ -103,6 +103,8 @@ def test_a_limit_counts_the_encoding_and_the_search_measured_or_computed() -> No
     assert found.name == "narrow"
     assert "Too slow for 30.0 ms: wide (41.0 ms a query" in str(found)
     assert "exactly, computed)" in str(found)
+    fused = comparison(_retrieval("wide + BM25", 0.8, 1.5, dim=800, matches_words=True))
+    assert "(1.5 ms to encode it and match words, 40.0 ms to" in str(recommend(fused, "retrieval"))
     measured = comparison(*entries, **{SEARCH_MS: {"800": 3.0, "20": 0.5}})
     found = recommend(measured, "retrieval", under_ms=30)
     assert found.name == "wide"
@@ -178,7 +180,7 @@ def test_causal_models_are_told_apart_by_next_words() -> None:
         "generation",
     )
     assert found.name == "two"
-    assert "1 / perplexity 0.300" in str(found)
+    assert "Take two: perplexity 3.3 on next" in str(found)
     assert "Only causal language models were looked at" in str(found)
 
 

@@ -30,7 +30,8 @@ class Latency:
     """Of one query, in milliseconds."""
 
     encode: float
-    """To encode it; to search by words, where nothing is encoded."""
+    """To encode it; where words are matched, to search by them too, or that alone."""
+    matches_words: bool = False
     search: float
     """To compare its vector with 100,000; 0 where there is none."""
     is_measured: bool
@@ -44,10 +45,11 @@ class Latency:
     def __str__(self) -> str:
         if not self.search:
             return f"{ms(self.total)} a query"
+        words = " and match words" if self.matches_words else ""
         how = "measured" if self.is_measured else "computed"
         return (
-            f"{ms(self.total)} a query ({ms(self.encode)} to encode it, {ms(self.search)} to "
-            f"search {N_VECTORS:,} vectors exactly, {how})"
+            f"{ms(self.total)} a query ({ms(self.encode)} to encode it{words}, {ms(self.search)} "
+            f"to search {N_VECTORS:,} vectors exactly, {how})"
         )
 
 
@@ -66,6 +68,7 @@ def latency(comparison: Comparison, entry: Entry) -> Latency | None:
     computed = (dim or 0) * 4 * N_VECTORS / _BYTES_A_MS
     return Latency(
         encode=entry.costs.query_ms,
+        matches_words=entry.matches_words,
         search=computed if measured is None else measured,
         is_measured=measured is not None,
     )

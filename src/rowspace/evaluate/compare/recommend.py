@@ -84,7 +84,7 @@ class _Advice:
         self.entries = {entry.name: entry for entry in comparison.entries}
 
     def give(self) -> Recommendation:
-        able = [entry for entry in self.comparison.entries if self._is_able(entry)]
+        able = self._able()
         if not able:
             return self._none(self._nobody())
         ranking = self._rank([entry.name for entry in able])
@@ -98,6 +98,15 @@ class _Advice:
         return rank_kind(self.comparison, self.kind, names, self.metric)
 
     # Who counts
+
+    def _able(self) -> list[Entry]:
+        """For generation one of each model, since its readings write the same."""
+        able = [entry for entry in self.comparison.entries if self._is_able(entry)]
+        if self.need != "generation":
+            return able
+        return [
+            one for one in able if one is next(e for e in able if _model_of(e) == _model_of(one))
+        ]
 
     def _is_able(self, entry: Entry) -> bool:
         if self.need == "generation":
@@ -154,19 +163,23 @@ class _Advice:
     def _choose(self, ranking: Ranking, more: Sequence[str]) -> Recommendation:
         level = [name for name, row in ranking.rows.items() if not row.is_clearly_worse]
         taken = min(level, key=self._price_of)
-        said = [f"Take {taken}: {self._score(ranking, taken)}{self._costs_of(taken)}."]
+        said = [
+            f"Take {self._called(taken)}: {self._score(ranking, taken)}{self._costs_of(taken)}."
+        ]
         if taken != ranking.best:
             said.append(self._why_not_the_best(ranking, taken))
         others = [name for name in level if name not in (taken, ranking.best)]
         if others:
-            said.append(f"Not clearly worse either: {_listed(others)}.")
+            said.append(
+                f"Not clearly worse either: {_listed([self._called(name) for name in others])}."
+            )
         beaten = next((name for name, row in ranking.rows.items() if row.is_clearly_worse), None)
         if beaten is not None and len(level) == 1:
             said.append(f"Clearly better than the next, {self._next(ranking, beaten)}.")
         if self.need == "generation":
             said.append("Only causal language models were looked at, for embedders write no text.")
         said += [*self._about_words(ranking, level, taken), *_about_tasks(ranking), *more]
-        return self._found(taken, said, level)
+        return self._found(self._called(taken), said, [self._called(name) for name in level])
 
     def _price_of(self, name: str) -> tuple[float, float]:
         costs = self.entries[name].costs
@@ -175,12 +188,13 @@ class _Advice:
 
     def _why_not_the_best(self, ranking: Ranking, taken: str) -> str:
         best, row = ranking.best, ranking.rows[taken]
-        said = f"The best, {best}, is not clearly better ({self._score(ranking, best)}; difference "
-        return f"{said}{_signed(row.behind)}) and not cheaper{self._costs_of(best)}."
+        score, lag = self._score(ranking, best), _signed(row.behind)
+        said = f"The best, {self._called(best)}, is not clearly better ({score}; difference {lag})"
+        return f"{said} and not cheaper{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
         lag = _signed(ranking.rows[name].behind)
-        return f"{name} ({self._score(ranking, name)}; difference {lag})"
+        return f"{self._called(name)} ({self._score(ranking, name)}; difference {lag})"
 
     def _about_words(self, ranking: Ranking, level: Sequence[str], taken: str) -> list[str]:
         """Whether words alone do as well, which needs no model."""
@@ -197,6 +211,10 @@ class _Advice:
         return [f"{alone} alone, which needs no model, has {row.value:.3f}."]
 
     # The numbers
+
+    def _called(self, name: str) -> str:
+        """What a row is called; of a model that writes, whatever its reading."""
+        return _name_of(self.entries[name]) if self.need == "generation" else name
 
     def _ms(self, name: str) -> float:
         found = latency(self.comparison, self.entries[name])
@@ -219,6 +237,12 @@ class _Advice:
 
     def _score(self, ranking: Ranking, name: str) -> str:
         row, entry = ranking.rows[name], self.entries[name]
+        if self.metric == _NEXT_WORD:
+            tasks = _listed([short_name(task) for task in ranking.tasks])
+            return (
+                f"perplexity {1 / row.value:.1f} on {tasks}, of a small network that tells the "
+                "next word by its states"
+            )
         metric = _listed(list(dict.fromkeys(entry.outcomes[t].metric for t in ranking.tasks)))
         n = len(ranking.tasks)
         over = f"the mean of {n} tasks" if n > 1 else short_name(ranking.tasks[0])
