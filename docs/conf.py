@@ -31,9 +31,12 @@ extensions = [
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]
 default_role = "literal"  # docstrings write `name`, as Markdown does
-nitpick_ignore_regex = [(r"py:.*", r"(?!rowspace\b).*")]  # other libraries' names have no page here
+suppress_warnings = [
+    "ref.python",  # `Encoder` and `dim` are names of several
+    "misc.highlighting_failure",  # commands with JSON of several lines
+]
+nitpick_ignore_regex = [(r"py:.*", r".*")]  # types in signatures: most have no page of their own
 
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
@@ -56,7 +59,7 @@ html_show_sphinx = False
 copybutton_prompt_text = "$ "
 
 PAGES_OF_FILES = {
-    "benchmarks/results.md": "measurements.md",
+    "benchmarks/results.md": "results.md",
     "CHANGELOG.md": "changelog.md",
     "README.md": "index.md",
 }
@@ -69,6 +72,7 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.add_directive("click-options", _Options)
     app.connect("source-read", _prepare)
+    app.connect("sphinx-click-process-epilog", _keep_lines)
     app.connect("include-read", _prepare_included)
 
 
@@ -118,6 +122,12 @@ def _options_of(command: str) -> str:
    :prog: rowspace {command}
 ```
 """
+
+
+def _keep_lines(app: Sphinx, context: Any, lines: list[str]) -> None:
+    """An epilog is set in columns."""
+    if lines:
+        lines[:] = ["::", "", *(f"   {line}" for line in lines)]
 
 
 class _Options(ClickDirective):

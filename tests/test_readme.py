@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -19,76 +16,8 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples/README.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
 
-GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
-
-
-def _blocks(language: str, page: str = README) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
-
-
-SESSIONS = [page for page in (ROOT / "README.md", *GUIDES) if _blocks("console", page.read_text())]
-
-
 def _page_name(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", SESSIONS, ids=_page_name)
-def test_the_console_session_runs(page: Path, tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    blocks = _blocks("console", page.read_text())
-    lines = [line for block in blocks for line in block.splitlines() if line]
-    assert lines
-    for line in lines:
-        assert line.startswith("$ rowspace ")
-        arguments = shlex.split(line.removeprefix("$ rowspace "), comments=True)
-        if arguments[0] in ("build", "train"):  # as shown they take a minute
-            arguments += ["--epochs", "1"]
-        done = subprocess.run(
-            [sys.executable, "-m", "rowspace", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done
-        assert done.stdout
-
-
-@pytest.mark.slow
-def test_the_python_session_runs(tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    blocks = _blocks("python")
-    assert blocks
-    for block in blocks:
-        code = block.replace('out="factbook.space"', 'out="factbook.space", word2vec={"epochs": 1}')
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        in_loops = 2 * code.count("for hit in")  # three hits
-        assert len(done.stdout.splitlines()) == code.count("print(") + in_loops
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", GUIDES, ids=_page_name)
-def test_the_python_of_a_guide_runs(page: Path, tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for block in _blocks("python", page.read_text()):
-        done = subprocess.run(
-            [sys.executable, "-c", block.replace("epochs=3", "epochs=1")],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert len(done.stdout.splitlines()) >= block.count("print(")
 
 
 def _commands() -> dict[str, click.Command]:

@@ -4,7 +4,8 @@ Notes are HTML comments, which no reader sees:
 
 - `<!-- needs: minilm, data -->` in a page's first lines: see `needs.py`.
 - `<!-- run: --epochs 1 -->` adds these options to those commands of the next block that have them;
-  `<!-- run: fails -->` says that the commands of the next block are meant to fail.
+  `<!-- run: fails -->` says that the commands of the next block are meant to fail,
+  `<!-- run: not here -->` that a `text` block shows commands which cannot be run here.
 - `<!-- setup`, lines of Python, or of a console, `-->`: run at its place in the page, unseen.
 """
 

@@ -28,11 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
 from tests.docs.needs import prepare
 from tests.docs.pages import Block, Page, PageError, commands_of, read_page
 
 SERVERS = ("serve", "explore")
+SKIPPED = 5
 _START_SECONDS = 60
 _DEFAULT_PORT = "8000"
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"$`\\]|\\.)*\"", re.DOTALL)
@@ -188,23 +190,20 @@ def _environment(tools: Path) -> dict[str, str]:
     return os.environ | {"PATH": path, "CURL_HOME": str(tools)}
 
 
-@contextlib.contextmanager
-def _folder(given: list[str], page: Page) -> Iterator[Path]:
-    if given:
-        yield Path(given[0])
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary, "page")
-            folder.mkdir()
+def run_page(path: Path) -> int:
+    """Run a page in a folder of its own; its exit status, `SKIPPED` if it lacks what it needs."""
+    page = read_page(path.resolve())
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, tools = Path(temporary, "page"), Path(temporary, "tools")
+        folder.mkdir()
+        tools.mkdir()
+        try:
             prepare(page, folder)
-            yield folder
-
-
-def _main(path: str, *given: str) -> int:
-    page = read_page(Path(path).resolve())
-    with _folder(list(given), page) as folder, tempfile.TemporaryDirectory() as tools:
+        except pytest.skip.Exception as skipped:
+            print(f"--- {page.name} is skipped: {skipped}")
+            return SKIPPED
         os.chdir(folder)
-        session = Session(page, Path(tools))
+        session = Session(page, tools)
         try:
             session.run()
         except BaseException:
@@ -216,5 +215,10 @@ def _main(path: str, *given: str) -> int:
     return 0
 
 
+def _main(paths: list[Path]) -> int:
+    codes = {run_page(path) for path in [path.resolve() for path in paths]}
+    return 1 if 1 in codes else min(codes, default=0)
+
+
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(_main([Path(path) for path in sys.argv[1:]]))

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rowspace.errors import EvaluationError
-from rowspace.evaluate.sentence_data import SentencePair, SentenceTask, read_sentence_task
+from rowspace.evaluate.sentence_data import SentencePair, SentenceTask
 from rowspace.evaluate.sts import evaluate_sts, evaluate_sts_task
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.sentence.folder import SentenceConfig
 from rowspace.sentence.prompts import Prompts
-from tests.data import shared_data
-from tests.minilm import minilm_folder
 
 
 class TableEncoder:
@@ -184,18 +182,3 @@ def test_correlations_equal_those_of_sentence_transformers() -> None:
 class _NoCard:
     def set_evaluation_metrics(self, *arguments: object) -> None:
         """Nothing is kept."""
-
-
-@pytest.mark.slow
-def test_a_real_encoder_scores_as_with_sentence_transformers() -> None:
-    peer = pytest.importorskip("sentence_transformers")
-    loading = pytest.importorskip("rowspace.sentence.loading")
-    pytest.importorskip("torch")
-    folder = minilm_folder()
-    pairs = read_sentence_task(shared_data("sentence", "stsb"), "dev").pairs[::10]
-    result = evaluate_sts(loading.load_encoder(folder, dtype="float32"), pairs)
-    first, second, human = zip(*pairs, strict=True)
-    model = peer.SentenceTransformer(str(folder), device="cpu")
-    cosines = model.similarity_pairwise(model.encode(list(first)), model.encode(list(second)))
-    expected = stats.spearmanr(human, cosines.numpy()).statistic
-    assert result.spearman == pytest.approx(expected, abs=1e-3)

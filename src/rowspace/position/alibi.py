@@ -14,7 +14,7 @@ from rowspace.position.base import Placement, Position
 
 
 class ALiBi(Position):
-    """Bias -slope * |i - j|, with a slope of its own for each head.
+    """Bias `-slope * |i - j|`, with a slope of its own for each head.
 
     Parameters
     ----------

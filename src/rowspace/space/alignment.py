@@ -34,7 +34,7 @@ class Alignment:
     anchors: list[str]
     """The words it was fitted on."""
     residual: float
-    """`|mapped - other|² / |other|²` over the anchors; 0 where the spaces are the same but turned."""
+    """`|mapped - other|² / |other|²` over the anchors; 0 where the spaces are only turned."""
 
 
 @dataclass(frozen=True)

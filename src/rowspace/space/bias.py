@@ -161,7 +161,7 @@ def equalize(vectors: Vectors, direction: Doubles, sets: Iterable[Sequence[str]]
     """Make the words of each set differ along the direction only (Bolukbasi et al. 2016, step 2b).
 
     With μ the mean of a set and ν the part of μ orthogonal to the direction, each word becomes
-    ν + √(1 - |ν|²) (w_B - μ_B) / |w_B - μ_B|, B being the direction. So every neutralised word is
+    `ν + √(1 - |ν|²) (w_B - μ_B) / |w_B - μ_B|`, B being the direction. So every neutralised word is
     as near to one word of a set as to another.
 
     Raises

@@ -98,7 +98,7 @@ class SubwordTokenizer:
         lowercase : bool or None
             None is True for `wordpiece` and False for the others.
         special_tokens : sequence of str or None
-            They get the first ids. None is <|endoftext|>, for `wordpiece` BERT's five.
+            They get the first ids. None is `<|endoftext|>`, for `wordpiece` BERT's five.
 
         Raises
         ------
@@ -384,7 +384,7 @@ class SubwordTokenizer:
 
     @property
     def end_id(self) -> int | None:
-        """The token that ends a text: <|endoftext|>, </s> or [SEP]."""
+        """The token that ends a text: `<|endoftext|>`, `</s>` or `[SEP]`."""
         return self._first_of(END_TOKENS)
 
     @property

@@ -55,7 +55,8 @@ def test_ends_are_those_of_scipy(name: str) -> None:
     statistic: Callable[..., Any] = np.mean
     if name == "spearman":
         statistic = lambda a, b: stats.spearmanr(a, b).statistic  # noqa: E731
-    ours = items(name, **dict(zip(STATISTICS[name].columns, columns, strict=True)))
+    named: dict[str, Any] = dict(zip(STATISTICS[name].columns, columns, strict=True))
+    ours = items(name, **named)
     theirs = stats.bootstrap(
         columns,
         statistic,

@@ -50,7 +50,7 @@ def info_nce(
     negative_keys : (B, N) int, optional
         With `positive_keys`: a negative whose text is an anchor's positive is none for it.
     false_negative_margin : float, optional
-        Leave out a candidate whose cosine is above s - margin · |s|, where s is the positive's.
+        Leave out a candidate whose cosine is above `s - margin · |s|`, where s is the positive's.
         Below 0 it spares all that are not clearly nearer than the positive.
 
     Returns

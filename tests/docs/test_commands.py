@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+
+from rowspace.cli import cli
+from rowspace.cli.distill_embedder import embedder as distill_embedder
+from tests.docs.pages import ROOT
+
+FOLDER = ROOT / "docs" / "commands"
+PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
+_FENCED = re.compile(r"^```.*?^```|<!--.*?-->", re.MULTILINE | re.DOTALL)
+
+
+def _commands() -> dict[str, click.Command]:
+    context = click.Context(cli)
+    found: dict[str, click.Command] = {}
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name}-{sub}": child for sub, child in command.commands.items()}
+    return found
+
+
+COMMANDS = _commands()
+
+
+def _options(page: str) -> set[str]:
+    commands = [COMMANDS[page], *([distill_embedder] if page == "distill" else [])]
+    parameters = [parameter for command in commands for parameter in command.params]
+    return {"--help"} | {name for one in parameters for name in (*one.opts, *one.secondary_opts)}
+
+
+def test_every_command_has_a_page_and_every_page_a_command() -> None:
+    assert set(COMMANDS) == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_options_that_a_page_names_are_there(page: str) -> None:
+    text = (FOLDER / f"{page}.md").read_text()
+    linked = re.findall(r"\]\(([\w-]+)\.md", text)
+    known = _options(page).union(*(_options(one) for one in linked if one in COMMANDS))
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", _FENCED.sub("", text)))
+    assert named <= known, named - known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_with_its_command(page: str) -> None:
+    text = (FOLDER / f"{page}.md").read_text()
+    titles = re.findall(r"^# (.*)", _FENCED.sub("", text), re.MULTILINE)
+    assert titles == [f"rowspace {page.replace('-', ' ')}"]
+
+
+def test_the_overview_lists_every_page_once() -> None:
+    listed = re.findall(r"^commands/(\S+)$", (ROOT / "docs/commands.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == PAGES
