@@ -43,7 +43,7 @@ A MODEL is written [NAME=]MODEL[@READING].
               fitted without labels on texts of DATA
 A transformer without a reading has several rows: lasttoken (causal) or cls (masked), mean,
 mean+whiten. For retrieval there are also BM25, which needs no model, and each embedder fused with
-it. DATA is laid out as `rowspace eval --help` says, with classify/*/ besides.
+it. DATA is laid out as `rowspace eval --help` says.
 
 \b
 Scores and costs are kept in $XDG_CACHE_HOME/rowspace/compare (~/.cache): after an interrupt the

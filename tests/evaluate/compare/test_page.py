@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -181,8 +181,10 @@ def test_the_page_is_readable_in_light_and_dark_and_on_a_phone(
 ) -> None:
     path = tmp_path / "compare.html"
     path.write_text(render_page("Nine models", many_models(), MADE), encoding="utf-8")
+    wide: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
     for scheme in ("light", "dark"):
-        with watched(browser, color_scheme=scheme, viewport={"width": 1280, "height": 900}) as page:
+        # Without motion, so that pictures are of where it was scrolled to.
+        with watched(browser, color_scheme=scheme, reduced_motion="reduce", **wide) as page:
             page.goto(path.as_uri())
             page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
             assert axe_findings(page) == []
