@@ -13,8 +13,10 @@ import argparse
 import subprocess
 import sys
 import time
+from typing import get_args
 
 from benchmarks.common import data_folder, record
+from rowspace.evaluate.tasks import Kind
 from rowspace.space.plots import duration
 
 MOST_SECONDS = 30 * 60
@@ -45,7 +47,17 @@ def main() -> None:
 def compared(models: list[str], out: str | None, keep: bool) -> list[str]:
     """What the command prints, up to the tables of single tasks."""
     command = [sys.executable, "-m", "rowspace", "compare", *models, "--data", str(data_folder())]
-    command += ["--need", "retrieval", "--need", "keyword-free", "--need", "classification"]
+    command += [part for kind in get_args(Kind) for part in ("--task", kind)]
+    command += [
+        "--need",
+        "generation",
+        "--need",
+        "retrieval",
+        "--need",
+        "keyword-free",
+        "--need",
+        "classification",
+    ]
     command += [*([] if out is None else ["--out", out]), *([] if keep else ["--no-cache"])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     parts = done.stdout.strip().split("\n\n")

@@ -81,7 +81,8 @@ def test_the_whole_block_never_has_more_tokens_than_there_is_room(max_tokens: in
     if found.text != whole.text:
         assert found.n_tokens > max_tokens - 24  # a sentence and the longest heading
     for one in found.passages:
-        assert re.search(r"w\d+\.$", one.text)
+        is_alone = one.is_cut and len(found.passages) == 1  # then after a word, if need be
+        assert re.search(r"w\d+\.$", one.text) or is_alone
         assert one.is_cut == (one.text != "\n".join(_text_of(one.passage_ids)))
     assert sum(one.is_cut for one in found.passages) <= 1
     taken = {passage_id for one in found.passages for passage_id in one.passage_ids}
@@ -100,6 +101,15 @@ def test_a_cut_passage_is_not_joined_with_what_comes_after_its_missing_end() -> 
     assert [one.passage_ids for one in cut.passages] == [("long#2",), ("long#1",)]
     assert [one.is_cut for one in cut.passages] == [False, True]
     assert LONG[1].text.startswith(cut.passages[1].text)
+
+
+def test_where_no_sentence_fits_the_best_passage_is_cut_after_a_word() -> None:
+    first_sentence = LONG[0].text.split(".")[0]
+    n_heading = _words(fit("wing", LONG[:1], 1000, _words).text) - _words(LONG[0].text)
+    found = fit("wing", LONG, n_heading + 2, _words)
+    assert found.n_tokens == n_heading + 2
+    assert found.passages[0].text == " ".join(first_sentence.split()[:2])
+    assert found.passages[0].is_cut
 
 
 def test_where_nothing_fits_or_is_found_the_block_is_empty() -> None:

@@ -64,3 +64,14 @@ def test_an_axis_of_layers_is_even_and_begins_at_zero() -> None:
     plot = curves_plot([one], "t", "x", "y", x_ticks=ticks, x_is_log=False)
     left, _, right, _ = CURVES_BOX
     assert [x for x, _, _ in plot.curves[0].points] == [left, (left + right) / 2, right]
+
+
+def test_intervals_stand_around_their_values_and_within_the_axes() -> None:
+    values = [(128, 50), (512, 60), (2048, 70)]
+    one = Series("a", values, 0, spread=[(-500, 900), (55, 65), (68, 69)])
+    curve = curves_plot([one], "t", "x", "y", x_ticks=TICKS).curves[0]
+    assert curve.spread[0] == pytest.approx((LEFT, TOP, BOTTOM))
+    x, high, low = curve.spread[1]
+    assert x == pytest.approx(curve.points[1][0])
+    assert curve.points[1][1] - high == pytest.approx(low - curve.points[1][1])
+    assert high < low

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -26,7 +26,7 @@ from rowspace.evaluate.compare.saving import as_dict, write_comparison
 from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.evaluate.compare.tasks import find_scorers
 from rowspace.evaluate.compare.texts import Texts, sample_texts
-from rowspace.evaluate.tasks import KINDS, Kind
+from rowspace.evaluate.tasks import Kind
 from rowspace.machine import describe
 
 PAGE = "compare.html"
@@ -72,8 +72,8 @@ Examples
     "--task",
     "kinds",
     multiple=True,
-    type=click.Choice([*KINDS, "sequence"]),
-    help="Only this kind; may be repeated.  [default: all but sequence, which takes longer]",
+    type=click.Choice(get_args(Kind)),
+    help="Only this kind; may be repeated.",
 )
 @click.option("--only", callback=names, help="Only the tasks of these names.", metavar="NAME,…")
 @click.option(

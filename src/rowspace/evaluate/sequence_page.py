@@ -40,9 +40,7 @@ def render_sequence_page(
     return page_template("rowspace.evaluate", "sequence.html").render(
         name=name,
         curves=curves,
-        cells=[
-            cell.upper() if cell != "mean" else "the mean of the words" for cell in config.cells
-        ],
+        cells=[_CELLS[cell] for cell in config.cells],
         plots={
             one.task: [accuracy_plot(one, cell) for cell in one.cells if len(one.sizes) > 1]
             for one in curves

@@ -103,7 +103,7 @@ def evaluate_sequences(
         config=config, next_word_config=next_word_config, curves=curves, next_words=next_words
     )
     if out is not None:
-        _write(report, Path(out), " and ".join(readers))
+        _write(report, Path(out), ", ".join(readers))
     return report
 
 

@@ -63,7 +63,8 @@ def fit(query: str, hits: Sequence[Hit], max_tokens: int, count_tokens: CountTok
     """As many of the hits, the best first, as a prompt has room for.
 
     Pieces stand in the order of their best hit. The first hit that does not fit is cut at the end
-    of a sentence, or left out, with all after it.
+    of a sentence, or left out, with all after it. If that leaves nothing, the best hit is cut after
+    a word.
 
     Parameters
     ----------
@@ -90,7 +91,9 @@ def fit(query: str, hits: Sequence[Hit], max_tokens: int, count_tokens: CountTok
     n = _most(len(pieces), lambda n: fits(pieces[:n]))
     chosen = pieces[:n]
     if n < len(pieces):
-        chosen += _cut(pieces[n], lambda piece: fits([*pieces[:n], piece]))
+        cut_at = (_sentence_ends, _word_ends) if n == 0 else (_sentence_ends,)
+        cuts = (_cut(pieces[n], ends, lambda one: fits([*pieces[:n], one])) for ends in cut_at)
+        chosen += next(filter(None, cuts), [])
     citations = _join(chosen)
     text = _block(citations)
     return Retrieved(query, text, tuple(citations), count_tokens(text) if text else 0, len(hits))
@@ -113,12 +116,21 @@ def _most(n: int, holds: Callable[[int], bool]) -> int:
     return bisect.bisect_left(range(1, n + 1), True, key=lambda one: not holds(one))
 
 
-def _cut(piece: _Piece, fits: Callable[[_Piece], bool]) -> list[_Piece]:
-    """The piece with as many of its sentences as fit; nothing if the first does not."""
-    ends = [end for _, end in sentence_spans(piece.hit.text)][:-1]
-    shorter = [replace(piece, text=piece.hit.text[:end]) for end in ends]
+def _cut(
+    piece: _Piece, ends_in: Callable[[str], list[int]], fits: Callable[[_Piece], bool]
+) -> list[_Piece]:
+    """The piece to the last of these places that fits; nothing if the first does not."""
+    shorter = [replace(piece, text=piece.hit.text[:end]) for end in ends_in(piece.hit.text)]
     n = _most(len(shorter), lambda n: fits(shorter[n - 1]))
     return [shorter[n - 1]] if n else []
+
+
+def _sentence_ends(text: str) -> list[int]:
+    return [end for _, end in sentence_spans(text)][:-1]
+
+
+def _word_ends(text: str) -> list[int]:
+    return [match.end() for match in re.finditer(r"\S+", text)][:-1]
 
 
 def _join(pieces: Sequence[_Piece]) -> list[Citation]:

@@ -18,6 +18,7 @@ _CURVE_POINTS = 400
 _CURVES_WIDTH, _CURVES_HEIGHT = 700.0, 400.0
 CURVES_BOX: Box = (62.0, 16.0, 540.0, 346.0)
 _LINE_HEIGHT = 16.0
+_BAR_STEP = 3.0
 
 
 @dataclass(frozen=True)
@@ -316,11 +317,12 @@ def curves_plot(
                 one.color,
                 one.is_dashed,
                 [
-                    (x(a), max(y(high), top), min(y(low), bottom))
+                    # Beside each other, so that bars of like values can be told apart.
+                    (x(a) + _BAR_STEP * place, max(y(high), top), min(y(low), bottom))
                     for (a, _), (low, high) in zip(one.values, one.spread, strict=False)
                 ],
             )
-            for one, label in zip(series, labels, strict=True)
+            for place, (one, label) in enumerate(zip(series, labels, strict=True))
         ],
         reference=[(left, y(reference[0])), (right, y(reference[0]))] if reference else [],
         reference_label=reference[1] if reference else "",

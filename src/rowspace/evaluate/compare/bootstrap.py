@@ -99,12 +99,34 @@ def interval(
     >>> interval(Items(statistic="mean", columns={"value": right}, metric="accuracy"))
     (0.75, 0.25, 1.0)
     """
+    return interval_of(items, draws(items, n_resamples=n_resamples, seed=seed))
+
+
+def draws(items: Items, *, n_resamples: int = N_RESAMPLES, seed: int = 0) -> Doubles:
+    """The score of each resample; those of two models on the same items belong together.
+
+    Returns
+    -------
+    (n_resamples,) float64
+        NaN where a resample has no score.
+
+    Raises
+    ------
+    EvaluationError
+        As `score`.
+    """
+    columns = _columns(items)
+    statistic = STATISTICS[items.statistic]
+    parts = _resamples(len(columns[0]), n_resamples, seed)
+    return np.concatenate([statistic.of(part, *columns) for part in parts])
+
+
+def interval_of(items: Items, drawn: Doubles) -> tuple[float, float, float]:
+    """As `interval`, of `draws` that are there."""
     value = score(items)
-    statistic, columns = STATISTICS[items.statistic], _columns(items)
-    drawn = _resamples(len(columns[0]), n_resamples, seed)
-    scores = np.concatenate([statistic.of(part, *columns) for part in drawn])
-    low, high = _ends(scores, value if statistic.is_centered else None)
-    return value, max(low, 0.0) if statistic.is_centered else low, high
+    is_centered = STATISTICS[items.statistic].is_centered
+    low, high = _ends(drawn, value if is_centered else None)
+    return value, max(low, 0.0) if is_centered else low, high
 
 
 def difference(
@@ -130,15 +152,19 @@ def difference(
     EvaluationError
         If they are not of the same items, or as `score`.
     """
-    value = score(first) - score(second)
     check_same(first, second)
-    statistic = STATISTICS[first.statistic]
-    ours, theirs = _columns(first), _columns(second)
-    found = [
-        statistic.of(part, *ours) - statistic.of(part, *theirs)
-        for part in _resamples(len(ours[0]), n_resamples, seed)
-    ]
-    return value, *_ends(np.concatenate(found), value if statistic.is_centered else None)
+    ours, theirs = (draws(one, n_resamples=n_resamples, seed=seed) for one in (first, second))
+    return difference_of(first, second, ours, theirs)
+
+
+def difference_of(
+    first: Items, second: Items, ours: Doubles, theirs: Doubles
+) -> tuple[float, float, float]:
+    """As `difference`, of the `draws` of both."""
+    check_same(first, second)
+    value = score(first) - score(second)
+    is_centered = STATISTICS[first.statistic].is_centered
+    return value, *_ends(ours - theirs, value if is_centered else None)
 
 
 def check_same(first: Items, second: Items) -> None:

@@ -58,9 +58,9 @@ class Cache:
 
     def store(self, model: str, task: str, outcome: Outcome) -> None:
         """Keep an outcome; warns where it cannot be."""
-        record = dataclasses.asdict(dataclasses.replace(outcome, items=_EMPTY))
-        del record["items"]
-        content = pack(record, {"": outcome.items})
+        drawn = {} if outcome.draws is None else {"value": outcome.draws}
+        arrays = {_ITEMS: outcome.items, _DRAWS: dataclasses.replace(_EMPTY, columns=drawn)}
+        content = pack(fields_of(outcome), arrays)
         self._write(
             self._path(model, "score", task, ".npz"), lambda path: _write_bytes(path, content)
         )
@@ -90,6 +90,7 @@ class Cache:
             warnings.warn(f"not stored in the cache: {error}", stacklevel=3)
 
 
+_ITEMS, _DRAWS = "items", "draws"
 _EMPTY = Items(statistic="", columns={}, metric="")
 
 
@@ -110,8 +111,15 @@ def _read(path: Path, parse: Callable[[bytes], T]) -> T | None:
 
 
 def _read_outcome(content: bytes) -> Outcome:
-    record, items = unpack(content)
-    return outcome_from(record, items[""])
+    record, arrays = unpack(content)
+    outcome = outcome_from(record, arrays[_ITEMS])
+    return dataclasses.replace(outcome, draws=arrays[_DRAWS].columns.get("value"))
+
+
+def fields_of(outcome: Outcome) -> dict[str, Any]:
+    """What JSON can hold of an outcome: all but its items and resamples."""
+    names = [f.name for f in dataclasses.fields(outcome) if f.name not in (_ITEMS, _DRAWS)]
+    return {name: getattr(outcome, name) for name in names}
 
 
 def outcome_from(record: dict[str, Any], items: Items) -> Outcome:

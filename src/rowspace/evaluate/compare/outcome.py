@@ -63,6 +63,8 @@ class Outcome:
     """It took, with loading what was loaded for it."""
     items: Items
     notes: tuple[str, ...] = ()
+    draws: NDArray[Any] | None = field(default=None, compare=False, repr=False)
+    """(n_resamples,) the score of each resample of the bootstrap; None where not kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowspace.errors import ConfigError, EvaluationError, RowspaceError
-from rowspace.evaluate.compare.bootstrap import interval
+from rowspace.evaluate.compare.bootstrap import draws, interval_of
 from rowspace.evaluate.compare.cache import Cache
 from rowspace.evaluate.compare.contender import Contender, Scorer
 from rowspace.evaluate.compare.outcome import (
@@ -251,7 +251,8 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         items = scorer.score(model)
-    value, low, high = interval(items, seed=SEED)
+    drawn = draws(items, seed=SEED)
+    value, low, high = interval_of(items, drawn)
     if not math.isfinite(value):
         raise EvaluationError("no score: nothing of it has a vector, or all vectors are the same")
     said = [" ".join(str(one.message).split()) for one in warned]
@@ -267,6 +268,7 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
         coverage=float(items.coverage),
         seconds=time.monotonic() - started,
         items=items,
+        draws=drawn,
         notes=tuple(dict.fromkeys([*about, *items.notes, *said])),
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import EvaluationError, FormatError
-from rowspace.evaluate.compare.cache import outcome_from
+from rowspace.evaluate.compare.cache import fields_of, outcome_from
 from rowspace.evaluate.compare.items_file import pack, unpack
 from rowspace.evaluate.compare.outcome import (
     Comparison,
@@ -21,7 +21,6 @@ from rowspace.evaluate.compare.outcome import (
     Entry,
     Items,
     NotScored,
-    Outcome,
 )
 from rowspace.files import sha256, write_atomically, write_json
 from rowspace.version import __version__
@@ -96,14 +95,9 @@ def _entry_dict(entry: Entry) -> dict[str, Any]:
     return {
         **fields,
         "costs": None if entry.costs is None else dataclasses.asdict(entry.costs),
-        "outcomes": {task: _outcome_dict(outcome) for task, outcome in entry.outcomes.items()},
+        "outcomes": {task: fields_of(outcome) for task, outcome in entry.outcomes.items()},
         "not_scored": [dataclasses.asdict(one) for one in entry.not_scored],
     }
-
-
-def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
-    names = [f.name for f in dataclasses.fields(outcome) if f.name != "items"]
-    return {name: getattr(outcome, name) for name in names}
 
 
 def _items(comparison: Comparison) -> dict[str, Items]:

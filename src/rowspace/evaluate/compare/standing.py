@@ -12,9 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rowspace.evaluate.compare.bootstrap import difference
-from rowspace.evaluate.compare.outcome import Comparison, Entry
+from numpy.typing import NDArray
+
+from rowspace.evaluate.compare.bootstrap import difference_of, draws
+from rowspace.evaluate.compare.outcome import Comparison, Entry, Outcome
 from rowspace.evaluate.compare.run import SEED
 
 Interval = tuple[float, float, float]
@@ -200,10 +203,15 @@ def _difference(comparison: Comparison, task: str, name: str, other: str) -> Int
         return 0.0, 0.0, 0.0
     key = task, name, other
     if key not in comparison.differences:
-        one, two = (_named(comparison, n).outcomes[task].items for n in (name, other))
-        value, low, high = difference(one, two, seed=SEED)
+        one, two = (_named(comparison, n).outcomes[task] for n in (name, other))
+        drawn = _draws(one), _draws(two)
+        value, low, high = difference_of(one.items, two.items, *drawn)
         comparison.differences[key] = float(value), float(low), float(high)
     return comparison.differences[key]
+
+
+def _draws(outcome: Outcome) -> NDArray[Any]:
+    return draws(outcome.items, seed=SEED) if outcome.draws is None else outcome.draws
 
 
 def _named(comparison: Comparison, name: str) -> Entry:

@@ -21,7 +21,7 @@ from rowspace.evaluate.compare.scorers.sequence import NextWordScorer, SequenceS
 from rowspace.evaluate.compare.scorers.similarity import SimilarityScorer
 from rowspace.evaluate.compare.scorers.sts import STSScorer
 from rowspace.evaluate.compare.settings import CompareSettings
-from rowspace.evaluate.tasks import KINDS, Kind, Task, find_tasks
+from rowspace.evaluate.tasks import Kind, Task, find_tasks
 from rowspace.progress import track
 
 
@@ -46,7 +46,7 @@ def find_scorers(
     data : path
         See `rowspace.evaluate.tasks` for the layout.
     kinds : sequence of str, optional
-        Some of `KINDS`, or "sequence", which takes longer; all of `KINDS` if not given.
+        All if not given; of these "sequence" takes longest.
     only : sequence of str, optional
         Names of tasks, as "retrieval/scifact", or "scifact" for all of that name.
     settings : CompareSettings, optional
@@ -64,7 +64,7 @@ def find_scorers(
         If there is no folder `data`, or a name of `only` is no task's.
     """
     settings = settings or CompareSettings()
-    tasks, skipped = find_tasks(data, kinds or KINDS)
+    tasks, skipped = find_tasks(data, kinds or get_args(Kind))
     not_scored = [
         NotScored(kind=entry.kind, task=f"{entry.kind}/{entry.name}", reason=entry.reason)
         for entry in skipped
