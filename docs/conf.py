@@ -52,6 +52,7 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "Rowspace"
+html_favicon = "static/icon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
