@@ -13,10 +13,9 @@ import argparse
 import subprocess
 import sys
 import time
-from typing import get_args
 
 from benchmarks.common import data_folder, record
-from rowspace.evaluate.tasks import Kind
+from rowspace.evaluate.compare.recommend import NEEDS
 from rowspace.space.plots import duration
 
 MOST_SECONDS = 30 * 60
@@ -47,23 +46,12 @@ def main() -> None:
 def compared(models: list[str], out: str | None, keep: bool) -> list[str]:
     """What the command prints, up to the tables of single tasks."""
     command = [sys.executable, "-m", "rowspace", "compare", *models, "--data", str(data_folder())]
-    command += [part for kind in get_args(Kind) for part in ("--task", kind)]
-    command += [
-        "--need",
-        "generation",
-        "--need",
-        "retrieval",
-        "--need",
-        "keyword-free",
-        "--need",
-        "classification",
-    ]
+    command += [part for need in NEEDS for part in ("--need", need)]
     command += [*([] if out is None else ["--out", out]), *([] if keep else ["--no-cache"])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     parts = done.stdout.strip().split("\n\n")
-    return "\n\n".join([*parts[:2], *(part for part in parts if part.startswith("for "))]).split(
-        "\n"
-    )
+    advice = [part for part in parts if part.startswith("for ")]
+    return "\n\n".join([*parts[:2], *advice]).split("\n")
 
 
 if __name__ == "__main__":

@@ -378,10 +378,12 @@ def test_readings_differ_only_for_tasks_that_see_them(
 ) -> None:
     first, second = open_contenders([f"{home}/{model}@abtt", f"{home}/{model}@whiten"], FIT)
     found = [
-        kind for kind in get_args(Kind) if first.fingerprint_on(kind) == second.fingerprint_on(kind)
+        kind
+        for kind in get_args(Kind)
+        if first.fingerprint_for(kind) == second.fingerprint_for(kind)
     ]
     assert found == same
-    assert first.fingerprint_on("retrieval") == first.fingerprint
+    assert first.fingerprint_for("retrieval") == first.fingerprint
 
 
 # Words in their sentences

@@ -166,7 +166,7 @@ def test_readings_of_one_model_go_task_by_task_and_close_together() -> None:
 
 def test_readings_are_scored_once_where_they_do_not_differ(tmp_path: Path) -> None:
     class Reading(Model):
-        def fingerprint_on(self, kind: str) -> str:
+        def fingerprint_for(self, kind: str) -> str:
             return "all" if kind == "sense" else self.fingerprint
 
     log: list[tuple[str, str]] = []

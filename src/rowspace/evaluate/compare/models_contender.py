@@ -32,13 +32,6 @@ FORMAT = 1
 """Of fingerprints: another where the same files give other vectors."""
 
 
-_WITHOUT_TEXTS: dict[type, tuple[Kind, ...]] = {
-    WordModel: ("similarity", "analogy", "sense", "sequence"),
-    TransformerModel: ("sense", "sequence"),
-}
-"""Kinds of task that ask a model for no vectors of texts."""
-
-
 class Model(Protocol):
     """What a model can give, besides the vectors of texts."""
 
@@ -99,23 +92,27 @@ class ModelContender:
     def fingerprint(self) -> str:
         """Of the model's files, the reading, and the texts that a step is fitted to."""
         fitted = None if self.step is None else [self.step, self.sample.digest]
-        return _digest(self.shared.identity(), self.read_as, fitted)
+        return self._fingerprint_of(self.read_as, fitted)
 
-    def fingerprint_on(self, kind: Kind) -> str:
-        """Of what decides its scores on a kind of task.
+    def fingerprint_for(self, kind: Kind) -> str:
+        """Of what decides the scores of a kind of task: equal where two readings cannot differ.
 
-        Readings differ in the vectors of whole texts alone, so where these are not asked for, all
-        readings of a model have the same.
+        A sequence model reads tokens, and word vectors and transformers give words their vectors,
+        whatever is made of whole texts.
         """
-        if kind not in _WITHOUT_TEXTS.get(type(self.shared.model), ()):
-            return self.fingerprint
-        return self.model_fingerprint
+        is_of_words = isinstance(self.shared.model, WordModel)
+        has_occurrences = is_of_words or isinstance(self.shared.model, TransformerModel)
+        if (
+            kind == "sequence"
+            or (kind == "sense" and has_occurrences)
+            or (kind in ("similarity", "analogy") and is_of_words)
+        ):
+            return self._fingerprint_of()
+        return self.fingerprint
 
-    @functools.cached_property
-    def model_fingerprint(self) -> str:
-        """Of the model's files alone, which decide `occurrences` of a transformer, and what reads
-        tokens, whatever the reading."""
-        return _digest(self.shared.identity())
+    def _fingerprint_of(self, *reading: Any) -> str:
+        parts = [FORMAT, self.shared.identity(), *reading]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -162,7 +159,3 @@ class ModelContender:
         """Let go of what was loaded, unless another reading of the model may need it."""
         self.__dict__.pop("_encoder", None)
         self.shared.close(self.name)
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()

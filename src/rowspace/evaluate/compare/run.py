@@ -234,7 +234,7 @@ class _Runner:
 
 def _fingerprint(model: Contender, kind: Kind) -> str:
     """A contender's; some are the same as other readings of their model on some kinds of task."""
-    found: str = getattr(model, "fingerprint_on", lambda kind: model.fingerprint)(kind)
+    found: str = getattr(model, "fingerprint_for", lambda kind: model.fingerprint)(kind)
     return found
 
 
