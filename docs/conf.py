@@ -52,6 +52,7 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "Rowspace"
+html_favicon = "static/icon.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
@@ -73,6 +74,7 @@ def setup(app: Sphinx) -> None:
     app.add_directive("click-options", _Options)
     app.connect("source-read", _prepare)
     app.connect("sphinx-click-process-epilog", _keep_lines)
+    app.connect("html-page-context", _reach_by_keyboard)
     app.connect("include-read", _prepare_included)
 
 
@@ -122,6 +124,12 @@ def _options_of(command: str) -> str:
    :prog: rowspace {command}
 ```
 """
+
+
+def _reach_by_keyboard(app: Sphinx, name: str, template: str, context: Any, tree: Any) -> None:
+    """Code that is wider than the page is scrolled by keys too."""
+    if "body" in context:
+        context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">')
 
 
 def _keep_lines(app: Sphinx, context: Any, lines: list[str]) -> None:

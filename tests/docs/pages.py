@@ -142,10 +142,13 @@ def commands_of(block: Block) -> list[tuple[int, str]]:
 
 
 def _goes_on(command: str) -> bool:
-    open_quote = ""
-    for mark in re.findall(r"\\.|'|\"", command, re.DOTALL):
-        if mark == open_quote:
-            open_quote = ""
-        elif not open_quote and mark in "'\"":
-            open_quote = mark
-    return bool(open_quote) or command.endswith("\\")
+    quote, before = "", " "
+    for mark in command:
+        if quote:
+            quote = "" if mark == quote and before != "\\" else quote
+        elif mark == "#" and before.isspace():
+            return False  # a comment, to the end
+        elif mark in "'\"" and before != "\\":
+            quote = mark
+        before = mark
+    return bool(quote) or command.endswith("\\")
