@@ -3,23 +3,26 @@
     python -m benchmarks.compare_six [--out DIR] [--keep] MODEL MODEL MODEL MODEL MODEL MODEL [...]
 
 MODEL is written as for `rowspace compare`. Everything is scored anew unless --keep is given, which
-takes from the cache what an interrupted run has scored; such a run does not tell how long it takes,
-and is not recorded. It fails if it took longer than half an hour.
+takes what an earlier or interrupted run has scored; such a run does not tell how long it takes, and
+is not recorded. It fails if it took longer than half an hour.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 import time
 
-from benchmarks.common import data_folder, record
+from benchmarks.common import CACHE, data_folder, record
 from rowspace.evaluate.compare.recommend import NEEDS
 from rowspace.space.plots import duration
 
 MOST_SECONDS = 30 * 60
 FEWEST = 6
+KEPT = CACHE / "compare"
 
 
 def main() -> None:
@@ -47,8 +50,11 @@ def compared(models: list[str], out: str | None, keep: bool) -> list[str]:
     """What the command prints, up to the tables of single tasks."""
     command = [sys.executable, "-m", "rowspace", "compare", *models, "--data", str(data_folder())]
     command += [part for need in NEEDS for part in ("--need", need)]
-    command += [*([] if out is None else ["--out", out]), *([] if keep else ["--no-cache"])]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    command += [*([] if out is None else ["--out", out])]
+    if not keep:
+        shutil.rmtree(KEPT, ignore_errors=True)
+    environment = {**os.environ, "XDG_CACHE_HOME": str(KEPT)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     parts = done.stdout.strip().split("\n\n")
     advice = [part for part in parts if part.startswith("for ")]
     return "\n\n".join([*parts[:2], *advice]).split("\n")
