@@ -17,7 +17,9 @@ from rowspace.evaluate.correlation import correlations
 from rowspace.evaluate.sentence_data import read_sentence_pairs
 from rowspace.position import torch
 from rowspace.sentence import SentenceModel
+from rowspace.space.isotropy import mean_cosine
 from rowspace.space.plots import Series
+from rowspace.space.similarity import unit_rows
 
 Vectors = NDArray[np.float64]
 BATCH = 64
@@ -44,18 +46,6 @@ def pooled(model: SentenceModel, texts: list[str]) -> dict[str, Vectors]:
     return {name: torch.cat(rows, 1)[:, back].numpy() for name, rows in parts.items()}
 
 
-def unit(vectors: Vectors) -> Vectors:
-    """Rows of length 1."""
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))
-
-
-def mean_cosine(vectors: Vectors) -> float:
-    """Of two different rows."""
-    total = unit(vectors).sum(axis=0)
-    n = len(vectors)
-    return float((total @ total - n) / (n * (n - 1)))
-
-
 def main(data: Path, models: dict[str, Path]) -> None:
     """Measure and draw."""
     pairs = read_sentence_pairs(data / "sentence" / "stsb" / "dev.tsv")
@@ -69,7 +59,7 @@ def main(data: Path, models: dict[str, Path]) -> None:
             whole = vectors[-1]
             found = []
             for one in (whole, whole - whole.mean(axis=0)):
-                rows = unit(one)
+                rows = unit_rows(one)
                 cosines = (rows[:n] * rows[n:]).sum(1)
                 found += [mean_cosine(one), correlations(gold, cosines)[0]]
             print(
