@@ -75,6 +75,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", _prepare)
     app.connect("sphinx-click-process-epilog", _keep_lines)
     app.connect("html-page-context", _reach_by_keyboard)
+    app.connect("html-page-context", _tell_levels, priority=900)  # after the theme
     app.connect("include-read", _prepare_included)
 
 
@@ -130,6 +131,14 @@ def _reach_by_keyboard(app: Sphinx, name: str, template: str, context: Any, tree
     """Code that is wider than the page is scrolled by keys too."""
     if "body" in context:
         context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">')
+
+
+def _tell_levels(app: Sphinx, name: str, template: str, context: Any, tree: Any) -> None:
+    """Sphinx calls the captions of the navigation headings, and does not say of which level."""
+    found = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = found.replace(
+        'role="heading"', 'role="heading" aria-level="2"'
+    )
 
 
 def _keep_lines(app: Sphinx, context: Any, lines: list[str]) -> None:
