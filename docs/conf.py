@@ -31,6 +31,7 @@ extensions = [
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
+smartquotes = False  # they would make a dash of `--resume` in a help text
 default_role = "literal"  # docstrings write `name`, as Markdown does
 suppress_warnings = [
     "ref.python",  # `Encoder` and `dim` are names of several
