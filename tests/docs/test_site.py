@@ -61,6 +61,12 @@ def test_every_page_is_there(site: Path) -> None:
     assert pages <= built
 
 
+def test_options_keep_their_two_dashes(site: Path) -> None:
+    for page in site.glob("commands/*.html"):
+        dashed = re.search(r"[–—][a-z]+", page.read_text())
+        assert dashed is None, f"{page.name}: {dashed}"
+
+
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         for target in _LOADED.findall(page.read_text()):
