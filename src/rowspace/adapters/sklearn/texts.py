@@ -45,7 +45,7 @@ class TextEmbedder(OfTexts):
         rather than an encoder where it is to be cloned, as by a grid search, or pickled.
     prompt_name : str, optional
         "query" or "document", or the name of another prompt that the model has; by default texts
-        are read as neither, see `Prompts.alike`.
+        are read as neither, see `encode_alike`.
 
     Attributes
     ----------
