@@ -45,7 +45,7 @@ def test_the_clearly_best_is_taken() -> None:
 def test_among_those_not_clearly_worse_the_cheapest_is_taken_and_said_so() -> None:
     found = recommend(
         comparison(
-            _retrieval("best", 0.805, 9.0),
+            _retrieval("best", 0.805, 19.0),
             _retrieval("cheap", 0.8, 2.0),
             _retrieval("bad", 0.3, 0.1),
             _bm25(0.4),
@@ -82,6 +82,13 @@ def test_a_moment_does_not_outweigh_the_disk_and_a_multiple_does() -> None:
     assert "and larger; 0.10 ms a query, 2GB on disk" in str(found)
     slow = _retrieval("best", 0.805, 30.0, 10, dim=None)
     assert "and slower; 30.0 ms" in str(recommend(comparison(slow, small), "retrieval"))
+
+
+def test_what_costs_about_the_same_is_decided_by_the_score() -> None:
+    better = _retrieval("better", 0.805, 9.0, 91 * 10**6, dim=None)
+    for disk, taken in ((90 * 10**6, "better"), (80 * 10**6, "other")):
+        other = _retrieval("other", 0.8, 6.0, disk, dim=None)
+        assert recommend(comparison(other, better), "retrieval").name == taken
 
 
 def test_without_costs_the_score_decides_and_it_is_said() -> None:

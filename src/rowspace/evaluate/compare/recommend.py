@@ -1,7 +1,8 @@
 """Which of the models to take for a need, in plain words with the numbers that decide.
 
 The best is the one of the highest mean. Among those that are not clearly worse than it, the
-cheapest is taken: of those that answer about as fast as the fastest, the smallest on the disk.
+cheapest is taken: of those that answer about as fast as the fastest, the smallest on the disk; the
+better score decides between two of about the same size.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _KIND_OF: dict[Need, str] = {
 
 _TIMES, _MORE_MS = 2.0, 1.0
 """A query takes about as long as another where it takes at most twice the time, or 1 ms more."""
+
+_SIZES = 1.1
+"""Two are of about the same size where one has at most a tenth more bytes."""
 
 _NEXT_WORD = "1 / perplexity"
 """What tasks of the next word are scored by."""
@@ -185,7 +189,7 @@ class _Advice:
             f"Take {self._called(taken)}: {self._score(ranking, taken)}{self._costs_of(taken)}."
         ]
         if taken != ranking.best:
-            said.append(self._why_not_the_best(ranking, taken))
+            said.append(self._why_not_the_best(ranking, taken, level))
         elif len(level) > 1 and math.isinf(self._ms(taken)):
             said.append("Costs were not measured, so the score decides.")
         others = [name for name in level if name not in (taken, ranking.best)]
@@ -202,13 +206,15 @@ class _Advice:
         return self._found(self._called(taken), said, [self._called(name) for name in level])
 
     def _cheapest(self, names: Sequence[str]) -> str:
-        """The smallest of those that take about as long as the fastest."""
-        fastest = min(self._ms(name) for name in names)
-        quick = [name for name in names if self._is_quick(name, fastest)]
-        return min(quick, key=lambda name: (self._disk(name), self._ms(name)))
+        """The smallest of those that take about as long as the fastest; `names` best first."""
+        quick = self._quick(names)
+        smallest = min(self._disk(name) for name in quick)
+        return next(name for name in quick if self._disk(name) <= _SIZES * smallest)
 
-    def _is_quick(self, name: str, fastest: float) -> bool:
-        return self._ms(name) <= max(_TIMES * fastest, fastest + _MORE_MS)
+    def _quick(self, names: Sequence[str]) -> list[str]:
+        fastest = min(self._ms(name) for name in names)
+        most = max(_TIMES * fastest, fastest + _MORE_MS)
+        return [name for name in names if self._ms(name) <= most]
 
     def _disk(self, name: str) -> float:
         entry = self.entries[name]
@@ -217,15 +223,13 @@ class _Advice:
         known = None if entry.costs is None else entry.costs.disk_bytes
         return math.inf if known is None else known
 
-    def _why_not_the_best(self, ranking: Ranking, taken: str) -> str:
+    def _why_not_the_best(self, ranking: Ranking, taken: str, level: Sequence[str]) -> str:
         best, row = ranking.best, ranking.rows[taken]
         score, lag = self._score(ranking, best), _signed(row.behind)
         said = f"The best, {self._called(best)}, is not clearly better ({score}; difference {lag})"
         if math.isinf(self._ms(best)):
             return f"{said}, and its costs are not known."
-        is_slower = not self._is_quick(best, self._ms(taken))
-        is_larger = self._disk(best) > self._disk(taken)
-        how = "slower" if is_slower else "larger" if is_larger else "not cheaper"
+        how = "larger" if best in self._quick(level) else "slower"
         return f"{said} and {how}{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
