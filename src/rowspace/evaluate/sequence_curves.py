@@ -112,7 +112,7 @@ def learning_curves(
     jobs = [
         _Job(embedding, cell, size, seed)
         for size in sequences.sizes
-        for seed in range(config.seeds)
+        for seed in sequences.seeds
         for embedding in embeddings
         for cell in config.cells
     ]
@@ -250,7 +250,7 @@ def _digest(rows: np.ndarray[Any, np.dtype[np.float32]]) -> str:
 def _digest_of_texts(sequences: SequenceTask) -> str:
     labels = [
         sequences.sample(sequences.sizes[-1], seed)[0].labels.tolist()
-        for seed in range(sequences.config.seeds)
+        for seed in sequences.seeds
     ]
     content = [sequences.texts, sequences.test.labels.tolist(), labels]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
