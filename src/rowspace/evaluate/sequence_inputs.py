@@ -7,9 +7,10 @@ transformer's states do not hide the others. A word without a vector is zeros, w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ Kind = Literal["random", "random, frozen", "frozen", "fine-tuned", "contextual"]
 """A table drawn at random, which is trained or not; a pretrained one, which is not or is, where
 unknown words are drawn at random (Kim 2014, https://aclanthology.org/D14-1181, calls these rand,
 static and non-static); the states of a transformer."""
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _LEAST_STD = 1e-6
 _BLOCK = 4096
@@ -124,6 +123,11 @@ def scale(rows: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
     std = np.sqrt(np.maximum(squares / n, _LEAST_STD**2))
     for block in blocks:
         rows[block] = np.where(is_known[block, None], (rows[block] - mean) / std, 0)
+
+
+def digest(rows: NDArray[np.float32]) -> str:
+    """Hex SHA-256 of rows, which tells whether runs read the same."""
+    return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
 def _padding(dim: int) -> NDArray[np.float32]:
