@@ -151,6 +151,10 @@ def test_what_is_no_list_of_texts_is_refused(make: Any, model: Path) -> None:
         embedder.fit("a text")
     with pytest.raises(CorpusError, match="item 1 of X is None, of type NoneType"):
         embedder.fit(["a", None])
+    with pytest.raises(CorpusError, match="X is one dict; give a list of texts"):
+        embedder.fit({"a": "text"})
+    with pytest.raises(CorpusError, match=r"item 0 of X is array\(.{1,30}, of type ndarray"):
+        embedder.fit([np.zeros(900)])
     with pytest.raises(CorpusError, match=r"X has the shape \(2, 1\)"):
         embedder.fit(np.array([["a"], ["b"]]))
     with pytest.raises(NotFittedError):
@@ -168,6 +172,15 @@ def test_a_pickle_holds_the_path_and_not_the_model(model: Path, tmp_path: Path) 
     Vectors(["sea"], np.ones((1, 4), dtype=np.float32)).save(model)
     with pytest.raises(ConfigError, match="is another model than the one that was fitted"):
         pickle.loads(held).predict(TEXTS)
+
+
+@pytest.mark.parametrize("reading", ["", "@mean"])
+def test_a_model_that_is_replaced_is_not_taken_from_memory(reading: str, model: Path) -> None:
+    embedder = TextEmbedder(f"{model}{reading}").fit(TEXTS)
+    embedder.transform(TEXTS)
+    Vectors(["sea"], np.ones((1, 4), dtype=np.float32)).save(model)
+    with pytest.raises(ConfigError, match="is another model than the one that was fitted"):
+        embedder.transform(TEXTS)
 
 
 def test_a_sentence_encoder_reads_with_the_prompt_that_is_asked_for(tmp_path: Path) -> None:

@@ -109,6 +109,13 @@ def as_mteb(model: Encoder | Path | str, name: str | None = None) -> MtebEncoder
     name : str, optional
         What results are kept under; else "rowspace/" and the folder's name or the encoder's kind.
 
+    Raises
+    ------
+    ConfigError
+        If the name has no owner before a "/", or the model cannot be read as is asked for.
+    FormatError
+        If there is no such model, or it is damaged.
+
     Examples
     --------
     >>> mteb.evaluate(as_mteb("models/minilm"), mteb.get_tasks(["STSBenchmark", "SciFact"]))
@@ -149,6 +156,8 @@ def _similarity_of(encoder: Encoder) -> str:
 
 
 def _meta(encoder: Encoder, name: str) -> ModelMeta:
+    if "/" not in name:
+        raise ConfigError(f"{name!r} is no name for mteb; give it an owner, as 'me/{name}'")
     kind = _similarity_of(encoder)
     known = {
         "name": name,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rowspace.adapters.models import encode_as, open_encoder
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space.encoder import Encoder
 
@@ -111,7 +113,7 @@ def as_texts(given: Any) -> list[str]:
     CorpusError
         If it is one text, a table, or holds what is no text.
     """
-    if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
+    if isinstance(given, str | bytes | Mapping | Set) or not hasattr(given, "__iter__"):
         raise CorpusError(f"X is one {type(given).__name__}; give a list of texts")
     shape = getattr(given, "shape", (0,))
     if len(shape) != 1:
@@ -120,7 +122,8 @@ def as_texts(given: Any) -> list[str]:
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise CorpusError(
-                f"item {number:,} of X is {text!r}, of type {type(text).__name__}; give texts"
+                f"item {number:,} of X is {reprlib.repr(text)}, of type {type(text).__name__}; "
+                "give texts"
             )
     return texts
 
@@ -139,10 +142,10 @@ def _check_prompt(encoder: Encoder, name: str | None) -> None:
 
 
 def _loaded(model: Path | str | Encoder) -> Encoder:
-    """The encoder; that of a path is kept until another is asked for, or its files change."""
+    """The encoder; that of a path is kept until another is asked for, or it is replaced."""
     if not isinstance(model, Path | str):
         return model
-    path = Path(model)
+    path = Path(parse_spec(model).model if isinstance(model, str) else model)
     state = path.stat() if path.exists() else None
     return _open(str(model), None if state is None else (state.st_ino, state.st_mtime_ns))
 
