@@ -12,6 +12,9 @@ from benchmarks import __main__ as runner
 from benchmarks import claims, common, models
 from benchmarks.claims import Claim, Section
 from benchmarks.common import RESULTS
+from click.testing import CliRunner
+
+from rowspace.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -108,12 +111,7 @@ def test_a_models_commands_are_commands_with_such_options(name: str) -> None:
         words = command.split()
         head = words[: 2 if words[0] == "train" else 1]
         embedder = ["--embedder"] if "--embedder" in words else []
-        shown = subprocess.run(
-            [sys.executable, "-m", "rowspace", *head, *embedder, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        shown = CliRunner().invoke(cli, [*head, *embedder, "--help"]).output
         for option in re.findall(r"--[\w-]+", command):
             assert option in shown, option
 
