@@ -114,7 +114,7 @@ def scale(rows: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
     counts : (n,) int array
         How often each is read, which weighs it in the mean.
     """
-    is_known = rows.any(axis=1)
+    is_known = np.asarray(rows.any(axis=1))
     weights = (counts * is_known).astype(np.float64)
     n = max(1.0, weights.sum())
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
