@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
@@ -25,7 +25,9 @@ from rowspace.adapters.sklearn import AllButTheTop, TextEmbedder, Whitening, Wor
 from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
 from rowspace.sentence.loading import load_encoder
 from rowspace.sentence.prompts import Prompts
+from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
+from rowspace.static.mean import MeanEncoder
 from rowspace.static.sif import SIFEncoder
 from rowspace.static.word2vec import Word2Vec
 from rowspace.text.tokenizer import words
@@ -181,6 +183,25 @@ def test_a_model_that_is_replaced_is_not_taken_from_memory(reading: str, model: 
     Vectors(["sea"], np.ones((1, 4), dtype=np.float32)).save(model)
     with pytest.raises(ConfigError, match="is another model than the one that was fitted"):
         embedder.transform(TEXTS)
+
+
+class _NotCopied(MeanEncoder):
+    """An encoder like those that a compiled model is part of."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot be copied")
+
+
+def test_an_encoder_is_shared_by_clones(model: Path) -> None:
+    encoder = _NotCopied(load(model))
+    embedder = TextEmbedder(encoder, prompt_name="query").set_output(transform="pandas")
+    new = clone(embedder.fit(TEXTS))
+    assert new.model is encoder and new.prompt_name == "query"
+    assert isinstance(new.fit(TEXTS).transform(TEXTS), pd.DataFrame)
+    with pytest.raises(NotFittedError):
+        clone(new).transform(TEXTS)
+    pipeline = make_pipeline(TextEmbedder(encoder), LogisticRegression())
+    assert cross_val_score(pipeline, TEXTS, LABELS, cv=3).min() == 1.0
 
 
 def test_a_sentence_encoder_reads_with_the_prompt_that_is_asked_for(tmp_path: Path) -> None:

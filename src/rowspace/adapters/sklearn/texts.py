@@ -43,8 +43,9 @@ class TextEmbedder(OfTexts):
     Parameters
     ----------
     model : path, str or Encoder
-        A space, a sentence encoder or transformer, or word vectors: see `open_encoder`. Give a path
-        rather than an encoder where it is to be cloned, as by a grid search, or pickled.
+        A space, a sentence encoder or transformer, or word vectors: see `open_encoder`. Clones, as
+        a grid search makes them, share an encoder. Give a path rather than an encoder where it is
+        to be pickled, as for several processes.
     prompt_name : str, optional
         "query" or "document", or the name of another prompt that the model has; by default texts
         are read as neither, see `Prompts.alike`.
@@ -64,6 +65,13 @@ class TextEmbedder(OfTexts):
     def __init__(self, model: Path | str | Encoder, prompt_name: str | None = None) -> None:
         self.model = model
         self.prompt_name = prompt_name
+
+    def __sklearn_clone__(self) -> Self:
+        """As scikit-learn's, but for the model, which is not copied: that of OpenVINO cannot be."""
+        new = type(self)(**self.get_params(deep=False))
+        if hasattr(self, "_sklearn_output_config"):  # of `set_output`
+            new._sklearn_output_config = dict(self._sklearn_output_config)
+        return new
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
         """Load the model; the texts are looked at only for what is none.
