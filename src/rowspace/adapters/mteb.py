@@ -118,7 +118,11 @@ def as_mteb(model: Encoder | Path | str, name: str | None = None) -> MtebEncoder
 
     Examples
     --------
-    >>> mteb.evaluate(as_mteb("models/minilm"), mteb.get_tasks(["STSBenchmark", "SciFact"]))
+    >>> model = as_mteb("models/minilm", "me/minilm")
+    >>> model.mteb_model_meta.name, model.mteb_model_meta.embed_dim
+    ('me/minilm', 384)
+
+    `mteb.evaluate(model, mteb.get_tasks(["STSBenchmark", "SciFact"]))` then fetches the tasks.
     """
     encoder = open_encoder(model)
     return MtebEncoder(encoder, name or f"rowspace/{_short_name(model, encoder)}")

@@ -102,9 +102,18 @@ def learning_curves(
 
     Examples
     --------
-    >>> reader = open_token_vectors("wiki.words")
-    >>> curves = learning_curves({"wiki.words": reader}, read_text_task("data/classify/trec"))
-    >>> curves.points("wiki.words, frozen", "gru")[0].mean
+    >>> from rowspace.evaluate.labelled_texts import LabelledTexts
+    >>> from rowspace.evaluate.sequence_tokens import WordTokens
+    >>> from rowspace.space.vectors import Vectors
+    >>> reader = WordTokens(Vectors(["sea", "law"], np.eye(2, dtype=np.float32)))
+    >>> texts = [f"{word} {i}" for i in range(40) for word in ("sea", "law")]
+    >>> train = LabelledTexts(texts=texts[:40], labels=["water", "court"] * 20)
+    >>> test = LabelledTexts(texts=texts[40:], labels=["water", "court"] * 20)
+    >>> config = SequenceConfig(cells=("gru",), sizes=(40,), seeds=1, learning_rates=(0.03,))
+    >>> task = TextTask(name="topics", train=train, test=test)
+    >>> curves = learning_curves({"words": reader}, task, config)
+    >>> curves.points("words, frozen", "gru")[0].mean
+    1.0
     """
     require_torch("a sequence model")
     if not readers:

@@ -57,9 +57,12 @@ class TextEmbedder(OfTexts):
 
     Examples
     --------
-    >>> texts, labels = ["fine", "awful"], [1, 0]
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, labels = ["the sea is calm", "a court reads the law"], ["water", "court"]
     >>> pipeline = make_pipeline(TextEmbedder("models/minilm"), LogisticRegression())
-    >>> pipeline.fit(texts, labels).predict(["not bad"])
+    >>> pipeline.fit(texts, labels).predict(["a deep lake"]).tolist()
+    ['water']
     """
 
     def __init__(self, model: Path | str | Encoder, prompt_name: str | None = None) -> None:
