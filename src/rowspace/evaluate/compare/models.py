@@ -54,8 +54,8 @@ def open_contenders(
 
     Examples
     --------
-    >>> [one.name for one in open_contenders(["models/gpt2", "BERT=models/bert@cls"])]
-    ['gpt2@lasttoken', 'gpt2@mean', 'gpt2@mean+whiten', 'BERT']
+    >>> [one.name for one in open_contenders(["models/minilm", "CLS=models/minilm@cls"])]
+    ['minilm', 'CLS']
     """
     parsed = [parse_spec(spec) if isinstance(spec, str) else spec for spec in specs]
     wanted, sample = all_wanted(parsed), FitSample(fit_texts)
