@@ -50,7 +50,8 @@ class Claim:
     @property
     def bound(self) -> str:
         """What holds, in words."""
-        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+        bounds = (("≥", self.at_least), ("≤", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
     def holds(self, value: float) -> bool:
         """Whether a value is as claimed."""
@@ -126,8 +127,8 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     for name, fields in tomllib.loads(path.read_text()).items():
         how = fields.get("is", "ratio")
         bounds = [fields.get("at_least"), fields.get("at_most")]
-        if how not in _SCORES or bounds.count(None) != 1:
-            sys.exit(f"{path.name}, {name}: give one of at_least and at_most, `is` of {_SCORES}")
+        if how not in _SCORES or bounds == [None, None]:
+            sys.exit(f"{path.name}, {name}: give at_least or at_most, `is` of {_SCORES}")
         found.append(
             Claim(
                 name=name,
