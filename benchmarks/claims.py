@@ -229,7 +229,7 @@ def _number(match: re.Match[str], how: str) -> float:
 
 
 def _said(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
 
 
 if __name__ == "__main__":
