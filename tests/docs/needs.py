@@ -10,7 +10,6 @@ Every page has `examples`. What is missing skips the page's test, with the reaso
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -55,8 +54,13 @@ def _demo(name: str) -> Path:
         made = kept.with_name(f"{os.getpid()}-{name}")
         ran = finish(start(*_DEMO[name], "--epochs", "1", "--out", made, cwd=ROOT))
         assert ran.code == 0, ran
-        with contextlib.suppress(OSError):  # another process was quicker
+        try:
             made.rename(kept)
+        except OSError:  # another process was quicker
+            shutil.rmtree(made)
+        for other in kept.parents[1].iterdir():  # of the program as it was before
+            if other != kept.parent:
+                shutil.rmtree(other, ignore_errors=True)
     return kept
 
 
