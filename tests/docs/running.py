@@ -17,8 +17,8 @@ from tests.docs.pages import all_pages
 from tests.docs.session import ENDED, SKIPPED
 from tests.program import start
 
-TOGETHER = ("docs/commands", "docs/coming-from")
-"""Folders of short pages, which one process runs one after the other."""
+TOGETHER = (".", "docs", "docs/commands", "docs/coming-from", "docs/guide")
+"""Folders whose pages one process runs one after the other, which imports everything once."""
 _SECONDS = 600
 
 Run = tuple[Path, ...]
