@@ -17,21 +17,24 @@ from tests.docs.pages import all_pages
 from tests.docs.session import ENDED, SKIPPED
 from tests.program import start
 
-TOGETHER = (".", "docs", "docs/commands", "docs/coming-from", "docs/guide")
-"""Folders whose pages one process runs one after the other, which imports everything once."""
-_SECONDS = 600
+_SECONDS = 900
 
 Run = tuple[Path, ...]
-"""Pages that one process runs."""
+"""Pages that one process runs, one after the other."""
 
 
 def runs() -> dict[str, Run]:
-    """Of each page by its name, the pages that are run together with it."""
+    """Of each page by its name, the pages that are run together with it.
+
+    The chapters of the course are long, and are run alone. All guides go together, and all other
+    pages, so that what they need is imported twice and not once a page.
+    """
     groups: dict[str, list[str]] = {}
     paths = {page.name: page.path for page in all_pages() if page.is_run}
     for name in paths:
         folder = str(Path(name).parent)
-        groups.setdefault(folder if folder in TOGETHER else name, []).append(name)
+        group = {"docs/learn": name, "docs/guide": folder}.get(folder, "others")
+        groups.setdefault(group, []).append(name)
     return {name: tuple(paths[one] for one in group) for group in groups.values() for name in group}
 
 

@@ -94,6 +94,8 @@ class Session:
     def _run_command(self, command: str, added: _Added, fails: bool) -> None:
         program, *arguments = shlex.split(command, comments=True)
         if program != "rowspace" or _wants_shell(command):
+            if program == "rowspace" and added.to(arguments) != arguments:
+                raise PageError("a shell runs this command, to which no note adds options")
             code = self._run_shell(command)
         elif arguments[0] in SERVERS and not fails:
             code = self._start_server(added.to(arguments))
