@@ -92,7 +92,8 @@ class Session:
         added.check()
 
     def _run_command(self, command: str, added: _Added, fails: bool) -> None:
-        program, *arguments = shlex.split(command, comments=True)
+        one_line = command.replace("\\\n", " ")
+        program, *arguments = shlex.split(one_line, comments=True)
         if program != "rowspace" or _wants_shell(command):
             if program == "rowspace" and added.to(arguments) != arguments:
                 raise PageError("a shell runs this command, to which no note adds options")
