@@ -1,8 +1,10 @@
 """All benchmarks that a claim rests on: `python -m benchmarks`, or `make bench`.
 
 Runs the commands that results.md records, each once, writes what they print in place of the older
-lines, and then holds every claim against the new numbers: it ends with 1, naming them, where a
-command fails or a claim does not hold. It takes hours. What is interrupted goes on with --resume.
+lines, and then holds every claim against the numbers: it ends with 1, naming them, where a command
+fails or records nothing, or a claim does not hold. It takes hours. What is interrupted goes on with
+--resume. With --only, all other claims rest on what was recorded before, and the last line says on
+which days.
 """
 
 from __future__ import annotations
@@ -12,19 +14,22 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 from benchmarks import models
 from benchmarks.claims import (
     Claim,
+    all_hold,
     broken,
     commands,
     read_claims,
     read_sections,
+    titles_of,
     write_tables,
 )
-from benchmarks.common import CACHE, ROOT
+from benchmarks.common import CACHE, RECORDED, ROOT
 
 DONE = CACHE / "bench-done.json"
 
@@ -35,37 +40,63 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="leave out what is done already")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="scripts, as word2vec_speed")
     options = parser.parse_args()
-    claims = read_claims()
+    claims, sections = read_claims(), read_sections()
+    asked = list(commands(sections, claims))
+    if options.only:
+        asked = _only(asked, options.only, parser)
     done = _read_done() if options.resume else []
     failed: list[str] = []
-    for command in list(commands(read_sections(), claims)):
-        name = command.split()[2].removeprefix("benchmarks.")
-        if command in done or (options.only and name not in options.only):
+    for command in asked:
+        if command in done:
             continue
-        problem = _run(command)
-        if problem is None:
-            done.append(command)
-            _write_done(done)
-        else:
+        problem = _run(command, titles_of(command, sections, claims))
+        if problem is not None:
             failed.append(f"{command}: {problem}")
             print(f"NOT RUN: {failed[-1]}", flush=True)
+            continue
+        done.append(command)
+        if options.resume or not options.only:  # what is run alone is no beginning of a whole run
+            _write_done(done)
     _report(claims, failed)
+    if not options.only:
+        DONE.unlink(missing_ok=True)
 
 
-def _run(command: str) -> str | None:
-    """What went wrong, if anything did."""
+def _only(asked: list[str], names: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The commands of some scripts."""
+    known = list(dict.fromkeys(map(_script, asked)))
+    for name in names:
+        if name not in known:
+            parser.error(f"no claim rests on {name!r}; give some of {', '.join(known)}")
+    return [command for command in asked if _script(command) in names]
+
+
+def _script(command: str) -> str:
+    return command.split()[2].removeprefix("benchmarks.")
+
+
+def _run(command: str, titles: list[str]) -> str | None:
+    """What went wrong, if anything did; the sections of these titles are to be recorded."""
     missing = models.missing(command)
     if missing:
         return f"it needs {', '.join(missing)}; run: python -m benchmarks.models {missing[0]}"
     print(f"$ {command}", flush=True)
     started = time.monotonic()
     models.HOME.mkdir(parents=True, exist_ok=True)
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    arguments = [sys.executable, *command.split()[1:]]
-    environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run(arguments, cwd=models.HOME, env=environment, check=False)
+    with tempfile.NamedTemporaryFile("r") as recorded:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
+            RECORDED: recorded.name,
+        }
+        arguments = [sys.executable, *command.split()[1:]]
+        done = subprocess.run(arguments, cwd=models.HOME, env=environment, check=False)
+        told = recorded.read().splitlines()
     print(f"({(time.monotonic() - started) / 60:.1f} min)\n", flush=True)
-    return None if done.returncode == 0 else f"it ended with {done.returncode}"
+    if done.returncode != 0:
+        return f"it ended with {done.returncode}"
+    stale = [title for title in titles if title not in told]
+    return f"it did not record {stale[0]!r}, whose older numbers stay" if stale else None
 
 
 def _report(claims: list[Claim], failed: list[str]) -> None:
@@ -76,8 +107,7 @@ def _report(claims: list[Claim], failed: list[str]) -> None:
         print(f"FAILED: {line}")
     if problems:
         sys.exit(f"{len(problems)} problems; see above")
-    DONE.unlink(missing_ok=True)
-    print(f"all {len(claims)} claims hold")
+    print(all_hold(sections, claims))
 
 
 def _read_done() -> list[str]:

@@ -50,7 +50,8 @@ class Claim:
     @property
     def bound(self) -> str:
         """What holds, in words."""
-        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+        bounds = (("≥", self.at_least), ("≤", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
     def holds(self, value: float) -> bool:
         """Whether a value is as claimed."""
@@ -72,7 +73,14 @@ class Claim:
         if not found:
             sys.exit(f"{self.name}: {self.pattern!r} is not in the section {self.title!r}")
         values = [_number(match, self.how) for match in found]
-        return {"least": min, "most": max}.get(self.how, lambda all: all[0])(values)
+        if self.how in ("least", "most"):
+            return min(values) if self.how == "least" else max(values)
+        if len(values) > 1:
+            sys.exit(
+                f"{self.name}: {self.pattern!r} is in the section {self.title!r} {len(values)} "
+                "times, and only one number can be meant"
+            )
+        return values[0]
 
 
 def main() -> None:
@@ -84,7 +92,13 @@ def main() -> None:
         print(f"DOES NOT HOLD: {line}")
     if failed:
         sys.exit(f"{len(failed)} of {len(claims)} claims do not hold")
-    print(f"all {len(claims)} claims hold")
+    print(all_hold(sections, claims))
+
+
+def all_hold(sections: Mapping[str, Section], claims: list[Claim]) -> str:
+    """That all claims hold, and since when."""
+    dates = sorted({sections[claim.title].date for claim in claims})
+    return f"all {len(claims)} claims hold, by runs of {' to '.join({dates[0]: 0, dates[-1]: 0})}"
 
 
 def read_sections(path: Path = RESULTS) -> dict[str, Section]:
@@ -113,8 +127,8 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
     for name, fields in tomllib.loads(path.read_text()).items():
         how = fields.get("is", "ratio")
         bounds = [fields.get("at_least"), fields.get("at_most")]
-        if how not in _SCORES or bounds.count(None) != 1:
-            sys.exit(f"{path.name}, {name}: give one of at_least and at_most, `is` of {_SCORES}")
+        if how not in _SCORES or bounds == [None, None]:
+            sys.exit(f"{path.name}, {name}: give at_least or at_most, `is` of {_SCORES}")
         found.append(
             Claim(
                 name=name,
@@ -131,10 +145,14 @@ def read_claims(path: Path = CLAIMS) -> list[Claim]:
 
 def values_of(sections: Mapping[str, Section], claims: list[Claim]) -> dict[str, float]:
     """Each claim's number; a claim without its section is an error."""
+    _check_sections(sections, claims)
+    return {claim.name: claim.value(sections[claim.title]) for claim in claims}
+
+
+def _check_sections(sections: Mapping[str, Section], claims: list[Claim]) -> None:
     missing = [claim.title for claim in claims if claim.title not in sections]
     if missing:
         sys.exit(f"results.md has no section {missing[0]!r}; run its benchmark")
-    return {claim.name: claim.value(sections[claim.title]) for claim in claims}
 
 
 def broken(sections: Mapping[str, Section], claims: list[Claim]) -> list[str]:
@@ -151,15 +169,17 @@ def broken(sections: Mapping[str, Section], claims: list[Claim]) -> list[str]:
 def claims_table(sections: Mapping[str, Section], claims: list[Claim]) -> str:
     """All claims as a table of Markdown."""
     values = values_of(sections, claims)
+    machines = list(dict.fromkeys(sections[claim.title].machine for claim in claims))
     rows = ["| claim | measured | holds if | command | date |", "|---|---|---|---|---|"]
     for claim in claims:
         section = sections[claim.title]
+        where = f", machine {1 + machines.index(section.machine)}" if len(machines) > 1 else ""
         rows.append(
             f"| {claim.says} | {_said(values[claim.name])} | {claim.bound} "
-            f"| `{section.command}` | {section.date} |"
+            f"| `{section.command}` | {section.date}{where} |"
         )
-    machines = sorted({sections[claim.title].machine for claim in claims})
-    return "\n".join([*rows, "", f"Measured on: {'; '.join(machines)}."])
+    told = [f"{number}: {name}" for number, name in enumerate(machines, start=1)]
+    return "\n".join([*rows, "", f"Measured on: {'; '.join(told if len(told) > 1 else machines)}."])
 
 
 def readme_table(values: Mapping[str, float], path: Path = ROWS) -> str:
@@ -191,7 +211,14 @@ def in_markers(text: str, table: str) -> str:
 
 def commands(sections: Mapping[str, Section], claims: list[Claim]) -> Iterator[str]:
     """What was run for the claims, each once, in their order."""
+    _check_sections(sections, claims)
     yield from dict.fromkeys(sections[claim.title].command for claim in claims)
+
+
+def titles_of(command: str, sections: Mapping[str, Section], claims: list[Claim]) -> list[str]:
+    """The sections that a command records and claims rest on."""
+    titles = dict.fromkeys(claim.title for claim in claims)
+    return [title for title in titles if sections[title].command == command]
 
 
 def _number(match: re.Match[str], how: str) -> float:
@@ -202,7 +229,7 @@ def _number(match: re.Match[str], how: str) -> float:
 
 
 def _said(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
 
 
 if __name__ == "__main__":

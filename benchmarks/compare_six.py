@@ -3,8 +3,8 @@
     python -m benchmarks.compare_six [--out DIR] [--keep] MODEL MODEL MODEL MODEL MODEL MODEL [...]
 
 MODEL is written as for `rowspace compare`. Everything is scored anew unless --keep is given, which
-takes what an earlier or interrupted run has scored; such a run does not tell how long it takes, and
-is not recorded. It fails if it took longer than half an hour.
+takes what an earlier or interrupted run has scored, so that such a run does not tell how long it
+takes: it is recorded by the number of its models. It fails if it took longer than half an hour.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rowspace.space.plots import duration
 MOST_SECONDS = 30 * 60
 FEWEST = 6
 KEPT = CACHE / "compare"
+TITLE = "Models of every era on one set of tasks"
 
 
 def main() -> None:
@@ -36,14 +37,14 @@ def main() -> None:
     started = time.monotonic()
     lines = compared(arguments.models, arguments.out, arguments.keep)
     seconds = time.monotonic() - started
-    if arguments.keep:
-        print("\n".join(lines))
-        return
     n = len(arguments.models)
+    if arguments.keep:
+        record(f"{TITLE}, {n} models", lines)
+        return
     took = f"{n} models, all tasks: {duration(seconds)}"
     if seconds > MOST_SECONDS:
         sys.exit("\n".join([*lines, "", f"{took}, longer than {duration(MOST_SECONDS)}"]))
-    record("Models of every era on one set of tasks", [took, "", *lines])
+    record(TITLE, [took, "", *lines])
 
 
 def compared(models: list[str], out: str | None, keep: bool) -> list[str]:

@@ -19,11 +19,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.browser import launched, watched
 
-from benchmarks.common import record
+from benchmarks.common import CACHE, record
+from benchmarks.million_search import the_space
+from benchmarks.million_vectors import ROWS
 
 MARK = "performance.getEntriesByName('map-drawn')"
 
@@ -34,14 +37,15 @@ def main() -> None:
     parser.add_argument("--methods", default="pca,umap")
     parser.add_argument("--starts", type=int, default=3)
     arguments = parser.parse_args()
+    space = found(arguments.space)
     lines = [
         f"{'':8}{'points':>10}{'made, s':>10}{'trustworthiness':>17}{'seen after a start, ms':>30}"
     ]
     with tempfile.TemporaryDirectory() as maps:
         os.environ["ROWSPACE_MAPS"] = maps
         for method in arguments.methods.split(","):
-            made = make(arguments.space, method)
-            seen = [first_view(arguments.space, method) for _ in range(arguments.starts)]
+            made = make(space, method)
+            seen = [first_view(space, method) for _ in range(arguments.starts)]
             shown = ", ".join(f"{time:.0f}" for time in sorted(seen))
             lines.append(
                 f"{method:8}{made['n']:10,}{made['seconds']:10.0f}{made['trustworthiness']:17.3f}"
@@ -49,6 +53,15 @@ def main() -> None:
             )
             print(lines[0], lines[-1], sep="\n", flush=True)
     record("The explorer's maps of a real space", lines)
+
+
+def found(space: str) -> str:
+    """The path of a space."""
+    of_sentences = CACHE / f"sentences-{ROWS}.space"
+    if Path(space).exists() or space != of_sentences.name:
+        return space
+    the_space(ROWS)
+    return str(of_sentences)
 
 
 @contextlib.contextmanager

@@ -17,9 +17,11 @@ from rowspace.evaluate.compare.outcome import Costs
 from rowspace.evaluate.compare.saving import as_dict, read_comparison
 from rowspace.evaluate.compare.scorers.retrieval import RetrievalScorer
 from rowspace.evaluate.compare.scorers.similarity import SimilarityScorer
+from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space.formats import save
 from tests.evaluate.test_analogy import offset_vectors
 from tests.evaluate.test_tasks import write_data
+from tests.sentence.small_folders import write_sentence_encoder
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +138,47 @@ def test_the_same_command_scores_nothing_again(
     assert calls == ["noisy", "clean", "noisy"]
 
 
+def test_costs_are_those_of_these_texts(
+    models: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+
+    def measured(model: Contender, texts: list[str], queries: list[str]) -> Costs:
+        lengths.append(sum(map(len, texts)))
+        return Costs(texts_per_second=1.0, query_ms=1.0, memory_bytes=None, disk_bytes=None, dim=20)
+
+    monkeypatch.setattr("rowspace.cli.compare.measure_costs", measured)
+    for _ in range(2):
+        _json(models[:1], data, "--task", "analogy")
+    assert len(lengths) == 1
+    home = data / "retrieval" / "drinks"
+    documents = {**RetrievalScorer("x", home).task.documents, "new": "filler1 " * 9}
+    next(home.glob("corpus.jsonl*")).unlink()
+    lines = [json.dumps({"_id": name, "text": text}) for name, text in documents.items()]
+    (home / "corpus.jsonl").write_text("\n".join(lines))
+    _json(models[:1], data, "--task", "analogy")
+    assert len(lengths) == 2
+    assert lengths[1] > lengths[0]
+
+
+def test_an_embedder_and_its_row_with_words_read_each_text_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sentence_encoder(tmp_path / "embedder", "bert")
+    read: list[int] = []
+    encode = SentenceEncoder.encode
+
+    def counted(self: SentenceEncoder, texts: Any, **settings: Any) -> Any:
+        read.append(len(texts))
+        return encode(self, texts, **settings)
+
+    monkeypatch.setattr(SentenceEncoder, "encode", counted)
+    found = _json([str(tmp_path / "embedder")], data, "--task", "retrieval", "--no-costs")
+    assert [entry["name"] for entry in found["entries"]] == ["embedder", "embedder + BM25", BM25]
+    task = RetrievalScorer("x", data / "retrieval" / "drinks").task
+    assert read.count(len(task.documents)) == 1
+
+
 def test_an_interrupt_says_that_the_same_command_goes_on(
     models: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,3 +263,7 @@ def test_what_cannot_be_compared_says_so(models: list[str], data: Path, tmp_path
     )
     result = _run([], data)
     assert result.exit_code == 2
+    (data / "retrieval" / "drinks" / "qrels" / "test.tsv").unlink()
+    nothing = str(error(*models[:1], "--task", "retrieval"))
+    assert "could be scored (retrieval/drinks: " in nothing
+    assert "has no qrels/test.tsv" in nothing

@@ -45,6 +45,25 @@ def test_other_files_are_not_written_over(is_file: bool, run_main: RunMain, tmp_
     assert (path if is_file else path / "README.md").read_text() == "mine"
 
 
+def test_the_folder_one_is_in_is_not_replaced(
+    run_main: RunMain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for here in (".", tmp_path):
+        error = run_main("examples", here).error()
+        assert error == f"{here} is the folder you are in; name one in it, as ./examples"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_folder_is_filled_and_a_place_that_cannot_be_written_is_named(
+    run_main: RunMain, tmp_path: Path
+) -> None:
+    (tmp_path / "texts").mkdir()
+    assert run_main("examples", tmp_path / "texts").code == 0
+    error = run_main("examples", "/proc/texts").error()
+    assert "/proc/" in error and "\n" not in error
+
+
 def test_an_installation_without_them_says_so(
     run_main: RunMain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

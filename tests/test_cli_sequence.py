@@ -10,11 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rowspace.cli import cli
-from rowspace.errors import ConfigError, EvaluationError
+from rowspace.errors import ConfigError, EvaluationError, FormatError
 from rowspace.space.formats import save
 from rowspace.space.vectors import Vectors
 
 pytest.importorskip("torch")
+
+from rowspace.evaluate import next_word_training
 
 WORDS = [f"w{i}" for i in range(40)]
 
@@ -63,9 +65,26 @@ def test_all_of_a_tables_kinds_are_in_the_table_and_on_the_page(
     found = json.loads((out / "results.json").read_text())
     assert len(found["curves"][0]["curves"]) == 4
     assert set(found["next_words"]["wikitext2"]) == {"counts of words", "counts of pairs", *kinds}
-    assert len(list((out / "runs").iterdir())) == 4 * 2 * 2
+    runs = sorted((out / "runs").iterdir())
+    assert len(runs) == 4 * 2 * 2 + 4  # the last are those of the next word
     as_json = _run(*arguments, "--only", "trec", "--out", str(out), "--json")
     assert json.loads(as_json.stdout)["curves"] == found["curves"]
+
+
+def test_a_next_word_model_is_not_trained_again(
+    model: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (model, "--data", data, "--task", "sequence", "--only", "wikitext2")
+    first = _run(*arguments, "--out", str(tmp_path / "out"))
+    assert first.exit_code == 0, first.output
+    monkeypatch.delattr(next_word_training, "train_next_word")
+    again = _run(*arguments, "--out", str(tmp_path / "out"))
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    (run, *_) = (tmp_path / "out" / "runs").iterdir()
+    run.write_text("{")
+    damaged = _run(*arguments, "--out", str(tmp_path / "out"))
+    assert isinstance(damaged.exception, FormatError)
+    assert f"{run} is damaged" in str(damaged.exception)
 
 
 def test_what_cannot_be_asked_for_together(model: str, data: str) -> None:

@@ -6,10 +6,14 @@ Names are imported when first used, so that `import rowspace` stays fast.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowspace.extras import missing_torch
+from rowspace.kernel_cache import keep_kernels
 from rowspace.version import __version__
+
+keep_kernels(Path(__file__).parent)
 
 _HOMES = {
     "ContextualEncoder": "rowspace.transformer.contextual",

@@ -232,6 +232,8 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, small: SentenceEn
         pair_similarities(np.ones((1, 2)), np.ones((1, 2)), "taxi")
     with pytest.raises(FormatError, match="there is no path"):
         as_mteb(str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match=r"'small' is no name for mteb; .* as 'me/small'"):
+        as_mteb(small, "small")
 
 
 def test_models_are_opened_by_their_path(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
@@ -25,7 +25,9 @@ from rowspace.adapters.sklearn import AllButTheTop, TextEmbedder, Whitening, Wor
 from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
 from rowspace.sentence.loading import load_encoder
 from rowspace.sentence.prompts import Prompts
+from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
+from rowspace.static.mean import MeanEncoder
 from rowspace.static.sif import SIFEncoder
 from rowspace.static.word2vec import Word2Vec
 from rowspace.text.tokenizer import words
@@ -151,6 +153,10 @@ def test_what_is_no_list_of_texts_is_refused(make: Any, model: Path) -> None:
         embedder.fit("a text")
     with pytest.raises(CorpusError, match="item 1 of X is None, of type NoneType"):
         embedder.fit(["a", None])
+    with pytest.raises(CorpusError, match="X is one dict; give a list of texts"):
+        embedder.fit({"a": "text"})
+    with pytest.raises(CorpusError, match=r"item 0 of X is array\(.{1,30}, of type ndarray"):
+        embedder.fit([np.zeros(900)])
     with pytest.raises(CorpusError, match=r"X has the shape \(2, 1\)"):
         embedder.fit(np.array([["a"], ["b"]]))
     with pytest.raises(NotFittedError):
@@ -168,6 +174,34 @@ def test_a_pickle_holds_the_path_and_not_the_model(model: Path, tmp_path: Path) 
     Vectors(["sea"], np.ones((1, 4), dtype=np.float32)).save(model)
     with pytest.raises(ConfigError, match="is another model than the one that was fitted"):
         pickle.loads(held).predict(TEXTS)
+
+
+@pytest.mark.parametrize("reading", ["", "@mean"])
+def test_a_model_that_is_replaced_is_not_taken_from_memory(reading: str, model: Path) -> None:
+    embedder = TextEmbedder(f"{model}{reading}").fit(TEXTS)
+    embedder.transform(TEXTS)
+    Vectors(["sea"], np.ones((1, 4), dtype=np.float32)).save(model)
+    with pytest.raises(ConfigError, match="is another model than the one that was fitted"):
+        embedder.transform(TEXTS)
+
+
+class _NotCopied(MeanEncoder):
+    """An encoder like those that a compiled model is part of."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot be copied")
+
+
+def test_an_encoder_is_shared_by_clones(model: Path) -> None:
+    encoder = _NotCopied(load(model))
+    embedder = TextEmbedder(encoder, prompt_name="query").set_output(transform="pandas")
+    new = clone(embedder.fit(TEXTS))
+    assert new.model is encoder and new.prompt_name == "query"
+    assert isinstance(new.fit(TEXTS).transform(TEXTS), pd.DataFrame)
+    with pytest.raises(NotFittedError):
+        clone(new).transform(TEXTS)
+    pipeline = make_pipeline(TextEmbedder(encoder), LogisticRegression())
+    assert cross_val_score(pipeline, TEXTS, LABELS, cv=3).min() == 1.0
 
 
 def test_a_sentence_encoder_reads_with_the_prompt_that_is_asked_for(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_categories_are_read_and_what_is_left_out_is_counted(tmp_path: Path) -> 
     words, notes = read_categories(path)
     assert (words.texts, words.labels) == (["cat", "oak"], ["animal", "tree"])
     assert notes == (
-        "empty, left out: 1",
-        "there before, left out: 2",
+        "lines without a text, left out: 1",
+        "lines that repeat a text, left out: 2",
         "of these, with another label: 1",
     )
 
@@ -141,4 +141,4 @@ def test_the_set_of_almuhareb_and_poesio_is_whole() -> None:
     words, notes = read_categories(shared_data("word", "categorization", "ap.tsv"))
     # 402 nouns of 21 classes in the paper; the file has a line without a word for each class.
     assert (len(words), len(set(words.labels))) == (402, 21)
-    assert notes == ("empty, left out: 21",)
+    assert notes == ("lines without a text, left out: 21",)

@@ -66,8 +66,8 @@ def test_a_text_counts_once_with_its_first_label(tmp_path: Path) -> None:
         "other": "b",
     }
     assert task.notes == (
-        "empty, left out: 1",
-        "there before, left out: 2",
+        "lines without a text, left out: 1",
+        "lines that repeat a text, left out: 2",
         "of these, with another label: 1",
     )
 

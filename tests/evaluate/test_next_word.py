@@ -107,9 +107,10 @@ def test_states_of_a_causal_model_are_read(task: NextWordTask, tmp_path: Path) -
 def test_articles_are_told_by_their_titles(tmp_path: Path) -> None:
     path = tmp_path / "wikitext.txt"
     lines = "".join(f" = Title {i} = \n \n = = Part = = \n word {i} \n" for i in range(10))
-    path.write_text(lines)
+    path.write_text(lines + " = Q = \n a letter \n")
     articles = read_articles(path)
-    assert len(articles) == 10
+    assert len(articles) == 11
+    assert articles[10] == ["=", "Q", "=", "a", "letter"]
     assert articles[3] == ["=", "Title", "3", "=", "=", "=", "Part", "=", "=", "word", "3"]
     path.write_text(" = Title = \n word \n")
     with pytest.raises(EvaluationError, match="has 1 articles; give a file of ten or more"):

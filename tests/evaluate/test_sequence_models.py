@@ -14,9 +14,10 @@ import torch
 
 from rowspace.errors import ConfigError
 from rowspace.evaluate.labelled_texts import LabelledTexts, TextTask
+from rowspace.evaluate.sequence import TokenVectors
 from rowspace.evaluate.sequence_config import CELLS, Cell, SequenceConfig
 from rowspace.evaluate.sequence_curves import train_one
-from rowspace.evaluate.sequence_inputs import contextual_inputs, scaled, word_table
+from rowspace.evaluate.sequence_inputs import Inputs, contextual_inputs, scale, word_table
 from rowspace.evaluate.sequence_models import PADDING, Adam, Classifier, Rows, SequenceModel, padded
 from rowspace.evaluate.sequence_task import SequenceTask
 from rowspace.evaluate.sequence_tokens import WordTokens
@@ -91,15 +92,31 @@ def test_dropout_is_drawn_by_the_models_own_generator() -> None:
 
 
 def test_scaling_leaves_mean_0_and_variance_1_and_zeros() -> None:
-    rows = np.random.default_rng(0).normal(3, 5, size=(50, 4)).astype(np.float32)
+    n = 5000  # more than a block
+    rows = np.random.default_rng(0).normal(3, 5, size=(n, 4)).astype(np.float32)
     rows[7] = 0
-    counts = np.arange(50)
-    found = scaled(rows, counts)
-    weights = counts * (np.arange(50) != 7)
-    mean = weights @ found / weights.sum()
+    counts = np.arange(n)
+    scale(rows, counts)
+    weights = counts * (np.arange(n) != 7)
+    mean = weights @ rows / weights.sum()
     assert mean == pytest.approx(0, abs=1e-5)
-    assert weights @ (found - mean) ** 2 / weights.sum() == pytest.approx(1, abs=1e-5)
-    assert not found[7].any()
+    assert weights @ (rows - mean) ** 2 / weights.sum() == pytest.approx(1, abs=1e-5)
+    assert not rows[7].any()
+
+
+def test_texts_that_are_classified_do_not_say_how_to_scale() -> None:
+    def first_rows(reader: TokenVectors, last: list[str]) -> NDArray[np.float32]:
+        make = contextual_inputs if reader.is_contextual else _frozen
+        return make(reader, [["a", "b"], ["b"], last], 2).table[:3]
+
+    known = Vectors(["a", "b", "c"], np.array([[1, 2], [3, 5], [90, -80]], dtype=np.float32))
+    for reader in (WordTokens(known), _Contextual()):
+        expected = first_rows(reader, ["a"])
+        assert (first_rows(reader, ["c"] * 9) == expected).all() and expected.any()
+
+
+def _frozen(reader: TokenVectors, texts: Sequence[Sequence[str]], n_scaled: int) -> Inputs:
+    return word_table(reader, texts, n_scaled).inputs("frozen", 0)
 
 
 def test_a_fine_tuned_table_starts_at_the_vectors_and_unknown_words_at_random() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.alike import encode_alike
 from rowspace.sentence.kinds import is_text_encoder, told_of_the_name
 from rowspace.space.encoder import Encoder, encode_queries
 
@@ -41,7 +41,7 @@ def open_encoder(model: Path | str | Encoder) -> Encoder:
     if isinstance(model, str):
         spec = parse_spec(model)
         if spec.remote is not None or str(spec.reading):
-            (contender,) = open_contenders([spec])
+            (contender,) = open_contenders([spec], remembers=False)
             return contender.encoder()
         model = spec.model
     from rowspace.search.manifest import is_space
@@ -72,7 +72,7 @@ def encode_as(
     texts : sequence of str
     kind : {"query", "document"}, optional
         What they are; by default neither, as where two texts are compared, or one is classified:
-        see `Prompts.alike`.
+        see `encode_alike`.
 
     Returns
     -------
@@ -84,6 +84,4 @@ def encode_as(
         encode = getattr(encoder, "encode_document", encoder.encode)
         vectors: NDArray[np.float32] = encode(texts)
         return vectors
-    if isinstance(encoder, SentenceEncoder):
-        return encoder.encode(texts, prompt=encoder.config.prompts.alike)
-    return encoder.encode(texts)
+    return encode_alike(encoder, texts)[0]

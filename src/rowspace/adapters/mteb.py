@@ -109,9 +109,20 @@ def as_mteb(model: Encoder | Path | str, name: str | None = None) -> MtebEncoder
     name : str, optional
         What results are kept under; else "rowspace/" and the folder's name or the encoder's kind.
 
+    Raises
+    ------
+    ConfigError
+        If the name has no owner before a "/", or the model cannot be read as is asked for.
+    FormatError
+        If there is no such model, or it is damaged.
+
     Examples
     --------
-    >>> mteb.evaluate(as_mteb("models/minilm"), mteb.get_tasks(["STSBenchmark", "SciFact"]))
+    >>> model = as_mteb("models/minilm", "me/minilm")
+    >>> model.mteb_model_meta.name, model.mteb_model_meta.embed_dim
+    ('me/minilm', 384)
+
+    `mteb.evaluate(model, mteb.get_tasks(["STSBenchmark", "SciFact"]))` then fetches the tasks.
     """
     encoder = open_encoder(model)
     return MtebEncoder(encoder, name or f"rowspace/{_short_name(model, encoder)}")
@@ -149,6 +160,8 @@ def _similarity_of(encoder: Encoder) -> str:
 
 
 def _meta(encoder: Encoder, name: str) -> ModelMeta:
+    if "/" not in name:
+        raise ConfigError(f"{name!r} is no name for mteb; give it an owner, as 'me/{name}'")
     kind = _similarity_of(encoder)
     known = {
         "name": name,

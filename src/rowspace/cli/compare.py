@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -105,10 +106,11 @@ def compare(
     as_json: bool,
 ) -> None:
     """Compare MODELs of any era on the same tasks: how good, how sure, at what cost."""
-    specs = [parse_spec(model) for model in models]
+    # The models first: that one is not there is told at once.
+    sample = functools.cache(lambda: sample_texts(data))
+    contenders = open_contenders(models, lambda: sample().documents, keeps_remote=not no_cache)
     scorers, skipped = find_scorers(data, kinds or None, only)
-    texts = sample_texts(data)
-    contenders = open_contenders(specs, texts.documents)
+    texts = sample()
     comparison = run_all(
         contenders,
         scorers,
@@ -148,6 +150,8 @@ def run_all(
         return measure_costs(model, texts.documents, texts.queries)
 
     machine = None if texts is None else describe()
+    # Speed is that of these texts: others may be longer.
+    measured_by = "" if texts is None else f"{machine}, {texts.digest}"
     comparison = run(
         contenders,
         scorers,
@@ -156,7 +160,7 @@ def run_all(
         beside=lambda model: hybrid_row(scorers, model),
         references=lexical_row(scorers, machine),
         cost=None if texts is None else cost,
-        machine=machine or "",
+        machine=measured_by,
         skipped=skipped,
         settings=settings,
     )
@@ -170,6 +174,7 @@ def run_all(
 
 def _reasons(comparison: Comparison) -> str:
     found = [one for entry in comparison.entries for one in entry.not_scored]
+    found += comparison.skipped
     return "; ".join(dict.fromkeys(f"{one.task}: {one.reason}" for one in found))
 
 
@@ -187,6 +192,6 @@ def _write(comparison: Comparison, out: Path, under_ms: float | None) -> None:
 def _print(comparison: Comparison, advice: list[Recommendation]) -> None:
     parts = ["\n".join(lines) for lines in comparison_tables(comparison)]
     for one in advice:
-        limit = "" if one.under_ms is None else f", a query under {one.under_ms:g} ms"
+        limit = "" if one.under_ms is None else f" under {one.under_ms:g} ms"
         parts.append(f"for {one.need}{limit}:\n  " + "\n  ".join(one.sentences))
     click.echo("\n\n".join(parts))

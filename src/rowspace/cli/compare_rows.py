@@ -21,9 +21,10 @@ from rowspace.evaluate.compare.contender import Contender, Scorer
 from rowspace.evaluate.compare.outcome import Comparison, Costs, Entry, Era, Items, LackingError
 from rowspace.evaluate.compare.run import Row
 from rowspace.evaluate.compare.scorers.retrieval import RetrievalScorer, ranker_items
+from rowspace.evaluate.compare.spec import AVERAGES, parse_spec
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder
 from rowspace.evaluate.tasks import Kind, Ranker
-from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
+from rowspace.search.fusion import dense_weight_of
 from rowspace.space.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Hybrid:
         self.name, self.spec = model.name + BESIDE, model.spec
         self.kind = f"{model.kind}, fused with {BM25}"
         self.era, self.disk_bytes = model.era, model.disk_bytes
-        self.dense_weight = SIF_DENSE_WEIGHT if model.era == "static" else SENTENCE_DENSE_WEIGHT
+        is_of_words = model.era == "static" and parse_spec(model.spec).reading.pooling in AVERAGES
+        self.dense_weight = dense_weight_of("sif" if is_of_words else "sentence")
 
     @property
     def fingerprint(self) -> str:

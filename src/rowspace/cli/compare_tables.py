@@ -129,7 +129,8 @@ def _details(comparison: Comparison, task: str) -> list[str]:
         )
         for row_name, row in ranking.rows.items()
     ]
-    return [*aligned([head, *rows]), f"  {first.n_items:,} items"]
+    n = first.n_items
+    return [*aligned([head, *rows]), f"  {n:,} {'item' if n == 1 else 'items'}"]
 
 
 def _difference_cells(row: Standing) -> tuple[str, str]:

@@ -70,6 +70,8 @@ def _has_all(folder: Path, home: Path, names: list[str]) -> bool:
 def _write(folder: Path, home: Path, names: list[str]) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and holds something else; give another folder")
+    if folder.exists() and folder.samefile("."):
+        raise ConfigError(f"{folder} is the folder you are in; name one in it, as ./examples")
     with write_folder_atomically(folder) as new:
         for name in names:
             (new / name).parent.mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from rowspace.errors import ConfigError
 from rowspace.evaluate.labelled_texts import TextTask
 from rowspace.evaluate.sense import Labels, macro_f1
-from rowspace.evaluate.sts import encode_alike
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.encoder import Encoder
 
 N_FOLDS = 5

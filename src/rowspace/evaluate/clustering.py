@@ -23,8 +23,8 @@ from rowspace.evaluate.labelled_texts import LabelledTexts, TextTask, distinct, 
 from rowspace.evaluate.lines import numbered_lines
 from rowspace.evaluate.lookup import fold, row_of_words
 from rowspace.evaluate.sense import Labels
-from rowspace.evaluate.sts import encode_alike
 from rowspace.evaluate.weighted import score_once, v_measure
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.clusters import spherical_kmeans
 from rowspace.space.encoder import Encoder
 from rowspace.space.similarity import unit_rows

@@ -26,8 +26,8 @@ TEST_SHARE = 1 / 3
 """Of the texts of each label, where the files have no split."""
 
 _HEADER = "`label TAB text`"
-_EMPTY = "empty, left out"
-_AGAIN = "there before, left out"
+_EMPTY = "lines without a text, left out"
+_AGAIN = "lines that repeat a text, left out"
 _OTHER_LABEL = "of these, with another label"
 
 

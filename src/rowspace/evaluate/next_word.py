@@ -26,7 +26,7 @@ from rowspace.evaluate.sequence import TokenVectors
 from rowspace.evaluate.sequence_config import Cell
 
 UNKNOWN = "<unk>"
-_TITLE = re.compile(r"^\s*= [^=].*[^=] =\s*$")
+_TITLE = re.compile(r"^\s*= (?!=).*[^=] =\s*$")
 _SHARES = np.linspace(0, 0.95, 20)
 """Of the bigram's own share in its mixture with the unigram."""
 

@@ -81,14 +81,19 @@ def next_word(
     TrainingError
         If the loss is no number.
     """
+    return train_next_word(next_word_inputs(reader, task, config, kind), task, config)
+
+
+def next_word_inputs(
+    reader: TokenVectors, task: NextWordTask, config: NextWordConfig, kind: Kind | None = None
+) -> Inputs:
+    """What a next-word model reads of the texts; arguments and errors as `next_word`'s."""
     check_sees_no_answer(reader)
     # A text's last word is only told, not read: its vector is left out.
     texts = [text[:-1] for text in task.texts]
     if reader.is_contextual:
-        inputs = contextual_inputs(reader, texts, task.n_train)
-    else:
-        inputs = word_table(reader, texts, task.n_train).inputs(kind or "frozen", config.seed)
-    return _fit(inputs, task, config)
+        return contextual_inputs(reader, texts, task.n_train)
+    return word_table(reader, texts, task.n_train).inputs(kind or "frozen", config.seed)
 
 
 def measure(
@@ -107,7 +112,8 @@ def measure(
     return NextWordResult(losses, counts, 0)
 
 
-def _fit(inputs: Inputs, task: NextWordTask, config: NextWordConfig) -> NextWordResult:
+def train_next_word(inputs: Inputs, task: NextWordTask, config: NextWordConfig) -> NextWordResult:
+    """Train a next-word model on what was read, and measure it."""
     generator = torch.Generator().manual_seed(config.seed)
     rows = Rows(torch.from_numpy(inputs.table), is_trained=inputs.is_trained)
     model = NextWordModel(rows, len(task.vocabulary), config, generator)

@@ -21,11 +21,17 @@ from rowspace.errors import ConfigError
 from rowspace.evaluate.labelled_texts import TextTask
 from rowspace.evaluate.sequence import TokenVectors
 from rowspace.evaluate.sequence_config import Cell, SequenceConfig
-from rowspace.evaluate.sequence_inputs import Inputs, Kind, WordTable, contextual_inputs, word_table
-from rowspace.evaluate.sequence_results import Curves, SequenceRun
+from rowspace.evaluate.sequence_inputs import (
+    Inputs,
+    Kind,
+    WordTable,
+    contextual_inputs,
+    digest,
+    word_table,
+)
+from rowspace.evaluate.sequence_results import Curves, SequenceRun, kept
 from rowspace.evaluate.sequence_task import SequenceTask
 from rowspace.extras import require_torch
-from rowspace.files import write_json
 from rowspace.machine import n_cores
 from rowspace.progress import track
 
@@ -96,23 +102,30 @@ def learning_curves(
 
     Examples
     --------
-    >>> reader = open_token_vectors("wiki.words")
-    >>> curves = learning_curves({"wiki.words": reader}, read_text_task("data/classify/trec"))
-    >>> curves.points("wiki.words, frozen", "gru")[0].mean
+    >>> from rowspace.evaluate.labelled_texts import LabelledTexts
+    >>> from rowspace.evaluate.sequence_tokens import WordTokens
+    >>> from rowspace.space.vectors import Vectors
+    >>> reader = WordTokens(Vectors(["sea", "law"], np.eye(2, dtype=np.float32)))
+    >>> texts = [f"{word} {i}" for i in range(40) for word in ("sea", "law")]
+    >>> train = LabelledTexts(texts=texts[:40], labels=["water", "court"] * 20)
+    >>> test = LabelledTexts(texts=texts[40:], labels=["water", "court"] * 20)
+    >>> config = SequenceConfig(cells=("gru",), sizes=(40,), seeds=1, learning_rates=(0.03,))
+    >>> task = TextTask(name="topics", train=train, test=test)
+    >>> curves = learning_curves({"words": reader}, task, config)
+    >>> curves.points("words, frozen", "gru")[0].mean
+    1.0
     """
     require_torch("a sequence model")
     if not readers:
         raise ConfigError("there is no reader of words, so nothing to train on; give one")
     config = config or SequenceConfig()
     sequences = SequenceTask(task, config)
-    kept = None if out is None else Path(out) / "runs"
-    if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
+    runs = None if out is None else runs_folder(out)
     embeddings = list(_embeddings(readers, sequences))
     jobs = [
         _Job(embedding, cell, size, seed)
         for size in sequences.sizes
-        for seed in range(config.seeds)
+        for seed in sequences.seeds
         for embedding in embeddings
         for cell in config.cells
     ]
@@ -123,9 +136,16 @@ def learning_curves(
         usual_accuracy=sequences.usual_accuracy,
         names=tuple(embedding.name for embedding in embeddings),
         cells=config.cells,
-        runs=_run_all(jobs, sequences, kept, threads),
+        runs=_run_all(jobs, sequences, runs, threads),
         notes=sequences.notes,
     )
+
+
+def runs_folder(out: Path | str) -> Path:
+    """Where each run's result is kept, which is made."""
+    runs = Path(out) / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    return runs
 
 
 def train_one(
@@ -160,16 +180,16 @@ def _embeddings(
     texts, n = sequences.texts, sequences.n_train
     blank = word_table(_NoVectors(next(iter(readers.values())).dim), texts, n)
     for kind in ("random", "random, frozen"):
-        yield _Embedding(kind, kind, blank, _digest(blank.rows))
+        yield _Embedding(kind, kind, blank, digest(blank.rows))
     for name, reader in readers.items():
         if reader.is_contextual:
             inputs = contextual_inputs(reader, texts, n)
-            yield _Embedding(f"{name}, contextual", "contextual", inputs, _digest(inputs.table))
+            yield _Embedding(f"{name}, contextual", "contextual", inputs, digest(inputs.table))
             continue
         table = word_table(reader, texts, n)
-        digest = _digest(table.rows)
-        yield _Embedding(f"{name}, frozen", "frozen", table, digest)
-        yield _Embedding(f"{name}, fine-tuned", "fine-tuned", table, digest)
+        of_rows = digest(table.rows)
+        yield _Embedding(f"{name}, frozen", "frozen", table, of_rows)
+        yield _Embedding(f"{name}, fine-tuned", "fine-tuned", table, of_rows)
 
 
 class _NoVectors:
@@ -186,7 +206,7 @@ class _NoVectors:
 
 
 def _run_all(
-    jobs: list[_Job], sequences: SequenceTask, kept: Path | None, threads: int | None
+    jobs: list[_Job], sequences: SequenceTask, runs: Path | None, threads: int | None
 ) -> list[SequenceRun]:
     import torch
 
@@ -198,7 +218,7 @@ def _run_all(
     pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         waiting: dict[Future[SequenceRun], int] = {
-            pool.submit(_run, job, sequences, kept, texts): place for place, job in enumerate(jobs)
+            pool.submit(_run, job, sequences, runs, texts): place for place, job in enumerate(jobs)
         }
         found: list[SequenceRun | None] = [None] * len(jobs)
         with track(f"training on {sequences.name}", total=len(jobs)) as tracker:
@@ -211,46 +231,38 @@ def _run_all(
     return [run for run in found if run is not None]
 
 
-def _run(job: _Job, sequences: SequenceTask, kept: Path | None, texts: str) -> SequenceRun:
+def _run(job: _Job, sequences: SequenceTask, runs: Path | None, texts: str) -> SequenceRun:
     """Train a model, or take what it gave before."""
-    path = None if kept is None else kept / f"{_key(job, sequences.config, texts)}.json"
-    if path is not None and path.exists():
-        return SequenceRun(**json.loads(path.read_text()))
-    start = time.monotonic()
-    is_right, about = train_one(
-        job.embedding.inputs(job.seed), sequences, job.cell, job.size, job.seed
-    )
-    run = SequenceRun(
-        task=sequences.name,
-        name=job.embedding.name,
-        cell=job.cell,
-        size=job.size,
-        seed=job.seed,
-        accuracy=float(is_right.mean()),
-        seconds=round(time.monotonic() - start, 3),
-        **about,
-    )
-    if path is not None:
-        write_json(path, asdict(run))
-    return run
+
+    def train() -> dict[str, Any]:
+        start = time.monotonic()
+        inputs = job.embedding.inputs(job.seed)
+        is_right, about = train_one(inputs, sequences, job.cell, job.size, job.seed)
+        run = SequenceRun(
+            task=sequences.name,
+            name=job.embedding.name,
+            cell=job.cell,
+            size=job.size,
+            seed=job.seed,
+            accuracy=float(is_right.mean()),
+            seconds=round(time.monotonic() - start, 3),
+            **about,
+        )
+        return asdict(run)
+
+    return SequenceRun(**kept(runs, _decisive(job, sequences.config, texts), train))
 
 
-def _key(job: _Job, config: SequenceConfig, texts: str) -> str:
-    """Of all that decides a run's result."""
+def _decisive(job: _Job, config: SequenceConfig, texts: str) -> list[Any]:
+    """All that decides a run's result."""
     settings = {name: value for name, value in asdict(config).items() if name != "cells"}
     embedding = job.embedding
-    parts = [texts, embedding.name, embedding.digest, job.cell, job.size, job.seed, settings]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
-
-
-def _digest(rows: np.ndarray[Any, np.dtype[np.float32]]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
+    return [texts, embedding.name, embedding.digest, job.cell, job.size, job.seed, settings]
 
 
 def _digest_of_texts(sequences: SequenceTask) -> str:
     labels = [
-        sequences.sample(sequences.sizes[-1], seed)[0].labels.tolist()
-        for seed in range(sequences.config.seeds)
+        sequences.sample(sequences.sizes[-1], seed)[0].labels.tolist() for seed in sequences.seeds
     ]
     content = [sequences.texts, sequences.test.labels.tolist(), labels]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

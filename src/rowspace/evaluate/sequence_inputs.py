@@ -7,9 +7,10 @@ transformer's states do not hide the others. A word without a vector is zeros, w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,9 @@ Kind = Literal["random", "random, frozen", "frozen", "fine-tuned", "contextual"]
 unknown words are drawn at random (Kim 2014, https://aclanthology.org/D14-1181, calls these rand,
 static and non-static); the states of a transformer."""
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
 _LEAST_STD = 1e-6
+_BLOCK = 4096
+"""Rows at once."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,11 @@ def word_table(
         np.array([places.setdefault(word, len(places) + 1) for word in words], dtype=np.int64)
         for words in texts
     ]
-    found = reader.read([list(places)])[0]
+    (found,) = reader.read([list(places)])
     read = np.concatenate([*ids[:n_scaled], np.zeros(0, dtype=np.int64)])
-    counts = np.bincount(read, minlength=len(found) + 1)
-    return WordTable(ids, np.concatenate([_padding(reader.dim), scaled(found, counts[1:])]))
+    rows = np.concatenate([_padding(reader.dim), found])
+    scale(rows, np.bincount(read, minlength=len(rows)))
+    return WordTable(ids, rows)
 
 
 def contextual_inputs(
@@ -92,32 +94,40 @@ def contextual_inputs(
     """Read texts with a transformer: a row a word in its text; arguments as `word_table`'s."""
     found = reader.read(texts)
     lengths = [len(rows) for rows in found]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    rows = np.concatenate([*found, np.zeros((0, reader.dim), dtype=np.float32)])
-    counts = np.zeros(len(rows), dtype=np.int64)
-    counts[: starts[len(lengths) if n_scaled is None else n_scaled]] = 1
-    ids = [np.arange(start + 1, start + 1 + n) for start, n in zip(starts, lengths, strict=False)]
-    table = np.concatenate([_padding(reader.dim), scaled(rows, counts)])
+    starts = np.concatenate([[1], 1 + np.cumsum(lengths, dtype=np.int64)])
+    table = np.concatenate([_padding(reader.dim), *found])
+    del found  # all states twice are enough
+    is_scaled = np.zeros(len(table), dtype=np.int64)
+    is_scaled[1 : starts[len(texts) if n_scaled is None else n_scaled]] = 1
+    scale(table, is_scaled)
+    ids = [np.arange(start, start + n) for start, n in zip(starts, lengths, strict=False)]
     return Inputs(table, ids, is_trained=False)
 
 
-def scaled(rows: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows with mean 0 and variance 1 in each dimension; rows of zeros stay so.
+def scale(rows: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
+    """Give rows mean 0 and variance 1 in each dimension, in place; rows of zeros stay so.
 
     Parameters
     ----------
     rows : (n, dim) float32 array
+        Written. Beside it there is only a block of it in float64 in memory.
     counts : (n,) int array
         How often each is read, which weighs it in the mean.
     """
-    is_known = rows.any(axis=1)
-    weights = counts * is_known
-    n = max(1, int(weights.sum()))
-    mean = (weights @ rows.astype(np.float64)) / n
-    std = np.sqrt(np.maximum(weights @ np.square(rows - mean) / n, _LEAST_STD**2))
-    found = ((rows - mean) / std).astype(np.float32)
-    found[~is_known] = 0
-    return found
+    is_known = np.asarray(rows.any(axis=1))
+    weights = (counts * is_known).astype(np.float64)
+    n = max(1.0, weights.sum())
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(rows), _BLOCK)]
+    mean = sum(weights[block] @ rows[block] for block in blocks) / n
+    squares = sum(weights[block] @ np.square(rows[block] - mean) for block in blocks)
+    std = np.sqrt(np.maximum(squares / n, _LEAST_STD**2))
+    for block in blocks:
+        rows[block] = np.where(is_known[block, None], (rows[block] - mean) / std, 0)
+
+
+def digest(rows: NDArray[np.float32]) -> str:
+    """Hex SHA-256 of rows, which tells whether runs read the same."""
+    return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
 def _padding(dim: int) -> NDArray[np.float32]:

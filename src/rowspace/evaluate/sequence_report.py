@@ -20,15 +20,17 @@ from rowspace.evaluate.next_word import (
 )
 from rowspace.evaluate.sequence import TokenVectors
 from rowspace.evaluate.sequence_config import SequenceConfig
-from rowspace.evaluate.sequence_curves import learning_curves
+from rowspace.evaluate.sequence_curves import learning_curves, runs_folder
+from rowspace.evaluate.sequence_inputs import Kind, digest
 from rowspace.evaluate.sequence_page import render_sequence_page
-from rowspace.evaluate.sequence_results import Curves
+from rowspace.evaluate.sequence_results import Curves, kept
 from rowspace.evaluate.sequence_tasks import choose_sequence_tasks
 from rowspace.extras import require_torch
 from rowspace.files import write_json
 from rowspace.space.pages import write_page
 
 PAGE, RESULTS = "report.html", "results.json"
+_OF_TABLES: tuple[Kind, ...] = ("random", "random, frozen", "frozen", "fine-tuned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ def evaluate_sequences(
     next_words = {}
     for name, path in articles.items():
         task = next_word_task(name, read_articles(path), next_word_config)
-        next_words[name] = next_word_perplexities(readers, task, next_word_config)
+        next_words[name] = next_word_perplexities(readers, task, next_word_config, out)
     report = SequenceReport(
         config=config, next_word_config=next_word_config, curves=curves, next_words=next_words
     )
@@ -108,28 +110,59 @@ def evaluate_sequences(
 
 
 def next_word_perplexities(
-    readers: Mapping[str, TokenVectors], task: NextWordTask, config: NextWordConfig
+    readers: Mapping[str, TokenVectors],
+    task: NextWordTask,
+    config: NextWordConfig,
+    out: Path | str | None = None,
 ) -> dict[str, float | str]:
-    """Perplexity over each kind of embedding, and of counts; or why there is none."""
-    from rowspace.evaluate.next_word_training import next_word
+    """Perplexity over each kind of embedding, and of counts; or why there is none.
 
+    What is trained is kept below `out`, and what is there already is not trained again.
+    """
+    runs = None if out is None else runs_folder(out)
     found: dict[str, float | str] = {
         "counts of words": unigram(task).perplexity,
         "counts of pairs": bigram(task).perplexity,
     }
     for name, reader in readers.items():
-        try:
-            if reader.is_contextual:
-                found[f"{name}, contextual"] = next_word(reader, task, config).perplexity
-                continue
-        except EvaluationError as error:
-            found[f"{name}, contextual"] = str(error)
+        if reader.is_contextual:
+            title = f"{name}, contextual"
+            try:
+                found[title] = _perplexity(reader, task, config, "contextual", runs)
+            except EvaluationError as error:
+                found[title] = str(error)
             continue
-        for kind in ("random", "random, frozen", "frozen", "fine-tuned"):
+        for kind in _OF_TABLES:
             title = kind if kind.startswith("random") else f"{name}, {kind}"
             if title not in found:
-                found[title] = next_word(reader, task, config, kind).perplexity
+                found[title] = _perplexity(reader, task, config, kind, runs)
     return found
+
+
+def _perplexity(
+    reader: TokenVectors,
+    task: NextWordTask,
+    config: NextWordConfig,
+    kind: Kind,
+    runs: Path | None,
+) -> float:
+    """Of one model, which is trained if it was not before."""
+    from rowspace.evaluate import next_word_training
+
+    inputs = next_word_training.next_word_inputs(reader, task, config, kind)
+    texts = [task.texts, task.n_train, task.n_held_out]
+    parts = ["next word", texts, asdict(config), digest(inputs.table), inputs.is_trained]
+
+    def train() -> dict[str, Any]:
+        result = next_word_training.train_next_word(inputs, task, config)
+        return {
+            "task": task.name,
+            "kind": kind,
+            "perplexity": result.perplexity,
+            "epoch": result.epoch,
+        }
+
+    return float(kept(runs, parts, train)["perplexity"])
 
 
 def _write(report: SequenceReport, out: Path, name: str) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rowspace.errors import FormatError
+from rowspace.files import write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +92,35 @@ class Curves:
             ],
             "notes": list(self.notes),
         }
+
+
+def kept(folder: Path | None, parts: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a run gave before; where it was not run, it is run now and what it gives is written.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where results are kept; nowhere if None.
+    parts : JSON
+        All that decides the result.
+    make : callable
+        Runs.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged.
+    """
+    if folder is None:
+        return make()
+    path = folder / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}.json"
+    if not path.exists():
+        write_json(path, make())
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise FormatError(f"{path} is damaged ({error}); remove it, to run it again") from error
+    return found
 
 
 def point_of(size: int, values: Sequence[float]) -> Point:

@@ -38,6 +38,8 @@ class SequenceTask:
     ----------
     task : TextTask
     config : SequenceConfig
+    seeds : sequence of int, optional
+        That samples are drawn with; the first `config.seeds` if not given.
 
     Raises
     ------
@@ -45,8 +47,11 @@ class SequenceTask:
         If too few texts can be learnt from.
     """
 
-    def __init__(self, task: TextTask, config: SequenceConfig) -> None:
+    def __init__(
+        self, task: TextTask, config: SequenceConfig, seeds: Sequence[int] | None = None
+    ) -> None:
         self.name, self.config = task.name, config
+        self.seeds = tuple(range(config.seeds) if seeds is None else seeds)
         task = task.limited(None, config.n_test)
         self.notes = task.notes
         self.label_names = sorted({*task.train.labels, *task.test.labels})
@@ -56,7 +61,7 @@ class SequenceTask:
                 f"{task.name} has {len(task.train)} texts to learn from; give 10 or more"
             )
         self._train = task.train
-        drawn = [task.train.limited(self.sizes[-1], seed) for seed in range(config.seeds)]
+        drawn = [task.train.limited(self.sizes[-1], seed) for seed in self.seeds]
         self._number = {
             text: number
             for number, text in enumerate(dict.fromkeys(t for part in drawn for t in part.texts))
@@ -83,7 +88,7 @@ class SequenceTask:
     def sample(self, size: int, seed: int) -> tuple[Examples, Examples]:
         """What is learnt from and what is held out of it, with labels in the shares of all texts.
 
-        A seed's smaller sample is part of its larger ones.
+        A seed's smaller sample is part of its larger ones; it is one of `seeds`.
         """
         drawn = self._train.limited(size, seed)
         held = drawn.limited(max(1, round(self.config.held_out * len(drawn))), seed)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.correlation import correlations
 from rowspace.evaluate.sentence_data import SentencePair, SentenceTask
-from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.encoder import Encoder
 from rowspace.space.similarity import unit_rows
 
@@ -147,32 +147,6 @@ def row_cosines(
         cosines=cosines.round(_DIGITS),
         is_zero=~(has_vector[first] & has_vector[second]),
         notes=notes,
-    )
-
-
-def encode_alike(
-    encoder: Encoder, texts: Sequence[str]
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """Vectors of texts of which none is a query, and what is to be said of how they were encoded.
-
-    A sentence encoder with different prompts for queries and documents, and no default, has no
-    single way to do so: without a prompt where documents have none, since that of queries is then
-    for searching (BGE, Xiao et al. 2023), else with the queries' (E5, Wang et al. 2022).
-
-    Returns
-    -------
-    vectors : (n_texts, dim) float32 array
-    notes : tuple of str
-        Which prompt was taken, where there was a choice.
-    """
-    if not isinstance(encoder, SentenceEncoder):
-        return encoder.encode(texts), ()
-    prompts = encoder.config.prompts
-    if prompts.default is not None or prompts.query == prompts.document:
-        return encoder.encode(texts), ()
-    prompt = prompts.alike
-    return encoder.encode(texts, prompt=prompt), (
-        f"queries and documents have different prompts; all texts were encoded with {prompt!r}",
     )
 
 

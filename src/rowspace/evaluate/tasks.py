@@ -373,7 +373,11 @@ def _find_sequences(data: Path) -> tuple[list[Task], list[Skipped]]:
         return [], [Skipped(kind="sequence", name="classify", reason=str(error))]
     usual = {name: path for name, path in labelled.items() if name in USUAL} or labelled
     found = {**usual, **articles}
-    return [Task(kind="sequence", name=name, path=path) for name, path in found.items()], []
+    reason = f"sequence models take minutes each, so of labelled texts they read {', '.join(usual)}"
+    skipped = [
+        Skipped(kind="sequence", name=name, reason=reason) for name in labelled if name not in usual
+    ]
+    return [Task(kind="sequence", name=name, path=path) for name, path in found.items()], skipped
 
 
 def _find_kind(data: Path, kind: Kind) -> tuple[list[Task], list[Skipped]]:

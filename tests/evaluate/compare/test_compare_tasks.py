@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from rowspace.errors import ConfigError, EvaluationError
 from rowspace.evaluate.compare.settings import CompareSettings
 from rowspace.evaluate.compare.tasks import find_scorers
+from rowspace.evaluate.tasks import Kind
 from tests.data import shared_data
 from tests.evaluate.test_tasks import write_data
 
@@ -23,6 +26,7 @@ ALL = [
     "sense/wic",
     "classification/places",
     "clustering/cities",
+    "sequence/places",
 ]
 
 
@@ -35,7 +39,7 @@ def test_every_task_has_a_scorer_by_kind(data: Path) -> None:
     scorers, not_scored = find_scorers(data)
     assert [scorer.name for scorer in scorers] == ALL
     assert all(scorer.name.startswith(f"{scorer.kind}/") for scorer in scorers)
-    ((entry),) = not_scored
+    (entry,) = not_scored
     assert entry.task == "clustering/places"
     assert entry.reason.startswith("places has 2 labels")
 
@@ -47,6 +51,7 @@ def test_kinds_and_names_choose(data: Path) -> None:
         "similarity/places",
         "sts/trips",
         "classification/places",
+        "sequence/places",
     ]
     assert [entry.task for entry in not_scored] == ["clustering/places"]
     with pytest.raises(EvaluationError, match="there is no task 'nowhere'; give some of simil"):
@@ -80,12 +85,36 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_scored(data: Path) -> None:
     assert reasons["analogy/notes.md"] == "not a .txt"
 
 
+def test_what_nobody_foresaw_in_a_file_is_said_too(data: Path) -> None:
+    (data / "retrieval" / "drinks" / "queries.jsonl").write_text("[" * 200_000)
+    scorers, not_scored = find_scorers(data, ["retrieval", "analogy"])
+    assert [scorer.name for scorer in scorers] == ["analogy/capitals"]
+    assert not_scored[0].task == "retrieval/drinks"
+    assert not_scored[0].reason.startswith("RecursionError: ")
+
+
+def test_labelled_texts_that_no_sequence_model_reads_are_said(data: Path) -> None:
+    shutil.copytree(data / "classify" / "places", data / "classify" / "trec")
+    scorers, not_scored = find_scorers(data, ["sequence"])
+    assert [scorer.name for scorer in scorers] == ["sequence/trec"]
+    assert [one.task for one in not_scored] == ["sequence/places"]
+    assert not_scored[0].reason.endswith("so of labelled texts they read trec")
+
+
+def test_files_that_change_afterwards_do_not_change_what_was_read(data: Path) -> None:
+    (before,) = find_scorers(data, ["analogy"])[0]
+    read = before.fingerprint
+    path = data / "word" / "analogy" / "capitals.txt"
+    (unchanged,) = find_scorers(data, ["analogy"])[0]
+    path.write_text(path.read_text().replace("capitals", "more capitals"))
+    assert unchanged.fingerprint == read
+    assert find_scorers(data, ["analogy"])[0][0].fingerprint != read
+
+
 def test_missing_parts_are_said(tmp_path: Path) -> None:
     scorers, not_scored = find_scorers(tmp_path)
     assert scorers == []
-    assert {entry.kind for entry in not_scored} == {
-        *("similarity", "analogy", "sts", "retrieval", "sense", "classification", "clustering")
-    }
+    assert {entry.kind for entry in not_scored} == set(get_args(Kind))
     with pytest.raises(EvaluationError, match="there is no folder"):
         find_scorers(tmp_path / "nowhere")
 

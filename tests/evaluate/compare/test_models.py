@@ -6,19 +6,22 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from model2vec import StaticModel
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, FormatError
+from rowspace.errors import ConfigError, FormatError, RemoteError
 from rowspace.evaluate.compare.models import open_contenders
 from rowspace.evaluate.compare.models_contender import ModelContender
 from rowspace.evaluate.compare.outcome import LackingError
+from rowspace.evaluate.compare.scorers.scoring import NotedEncoder
 from rowspace.evaluate.tasks import Kind
 from rowspace.sentence import encoder as sentence_encoder
+from rowspace.sentence.alike import encode_alike
+from rowspace.sentence.loading import load_encoder
 from rowspace.space.subword import SubwordVectors
 from rowspace.space.vectors import Vectors
 from rowspace.static.mean import MeanEncoder
@@ -27,7 +30,7 @@ from rowspace.transformer.config import TransformerConfig
 from rowspace.transformer.model import Encoder as MaskedModel
 from rowspace.transformer.model import LanguageModel
 from rowspace.transformer.weights import save_model
-from tests.sentence.server import embed, serve, vector_of
+from tests.sentence.server import Handler, embed, serve, vector_of
 from tests.sentence.small_folders import write_sentence_encoder
 from tests.sentence.small_static import table, tokenizer
 from tests.transformer.small_encoders import SENTENCES, write_encoder
@@ -365,6 +368,16 @@ def test_a_fingerprint_changes_with_the_files_and_the_reading(home: Path, tmp_pa
     assert only(tmp_path, "bert@mean").fingerprint != before
 
 
+def test_words_beside_a_matrix_are_in_its_fingerprint(home: Path, tmp_path: Path) -> None:
+    Vectors.load(home / "words").save(tmp_path / "rows.npy")
+    before = only(tmp_path, "rows.npy")
+    keys = tmp_path / "rows.keys.txt"
+    assert before.disk_bytes == (tmp_path / "rows.npy").stat().st_size + keys.stat().st_size
+    first = before.fingerprint
+    keys.write_text(keys.read_text().replace("river", "lake"))
+    assert only(tmp_path, "rows.npy").fingerprint != first
+
+
 @pytest.mark.parametrize(
     ("model", "same"),
     [
@@ -441,10 +454,9 @@ def test_a_server_s_model_gives_texts_vectors_and_says_what_it_lacks(
         assert server.bodies == []
         vectors = found.encoder().encode(["a tea", "an oak"])
         np.testing.assert_array_equal(vectors, [vector_of("a tea"), vector_of("an oak")])
-        n_asked = len(server.bodies)
         (again,) = open_contenders([spec])
         np.testing.assert_array_equal(again.encoder().encode(["a tea", "an oak"]), vectors)
-        assert len(server.bodies) == n_asked  # they were kept
+        assert server.texts.count("a tea") == 1  # they were kept
         assert again.fingerprint == found.fingerprint
         assert set(server.keys) == {"Bearer sk-secret"}
         occurrences = found.occurrences().occurrences([["a", "tea"]], [1])
@@ -453,3 +465,56 @@ def test_a_server_s_model_gives_texts_vectors_and_says_what_it_lacks(
             found.token_vectors()
         with pytest.raises(ConfigError, match="a server gives whole texts their vectors"):
             open_contenders([f"{spec}@mean"])
+
+
+def test_another_model_behind_the_same_name_is_told_by_its_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    scale = np.float32(1)
+
+    def reply(handler: Handler, body: Any) -> None:
+        vectors = [scale * vector_of(text) + offset for text in body["input"]]
+        data = [{"index": i, "embedding": v.tolist()} for i, v in enumerate(vectors)]
+        handler.send(200, {"data": data})
+
+    offset = np.float32(0)
+    with serve(reply) as server:
+
+        def asked() -> tuple[str, NDArray[np.float32]]:
+            (found,) = open_contenders([f"{server.url}#tiny"])
+            return found.fingerprint, found.encoder().encode(["a tea"])
+
+        first, vectors = asked()
+        scale = np.float32(1 + 1e-4)  # as servers round
+        offset = np.float32(1e-5)
+        again, kept = asked()
+        assert again == first
+        np.testing.assert_array_equal(kept, vectors)
+        offset = np.float32(0.5)
+        other, new = asked()
+        assert other != first
+        assert not np.allclose(new, vectors)
+        offset = np.float32(0)
+        back, kept = asked()
+        assert back == first
+        np.testing.assert_array_equal(kept, vectors)
+        assert server.texts.count("a tea") == 2
+
+
+def test_a_server_that_is_away_is_told_of_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("rowspace.evaluate.compare.models_remote._RETRIES", 0)
+    with serve(embed) as server:
+        url = server.url
+    (found,) = open_contenders([f"{url}#tiny"])
+    with pytest.raises(RemoteError, match=url):
+        _ = found.fingerprint
+
+
+def test_how_texts_were_read_is_said_whatever_is_between(home: Path) -> None:
+    expected = encode_alike(load_encoder(home / "embedder"), ["a dog"])
+    assert "the model has several prompts" in expected[1][0]
+    for reading in ("", "@whiten"):
+        encoder = NotedEncoder(only(home, f"embedder{reading}").encoder())
+        assert encode_alike(encoder, ["a dog"])[1] == expected[1]

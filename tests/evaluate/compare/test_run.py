@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rowspace.errors import ConfigError, EvaluationError, FormatError
+from rowspace.errors import ConfigError, EvaluationError, FormatError, RemoteError
 from rowspace.evaluate.compare.cache import Cache, clear, folder
 from rowspace.evaluate.compare.contender import Contender, Scorer
 from rowspace.evaluate.compare.outcome import Comparison, Costs, Items, NotScored
@@ -178,6 +178,67 @@ def test_readings_are_scored_once_where_they_do_not_differ(tmp_path: Path) -> No
         assert one.items.columns["value"] is two.items.columns["value"] or cache is not None
         assert one.value == two.value
     assert log == [("cls", "wic"), ("cls", "films"), ("mean", "films")] * 2
+
+
+def test_notes_on_how_texts_are_read_stay_with_the_tasks_that_read_them(tmp_path: Path) -> None:
+    class Whitened(Model):
+        notes = ("whitened",)
+
+        def fingerprint_for(self, kind: str) -> str:
+            return "all" if kind == "sense" else self.fingerprint
+
+    tasks: list[Scorer] = [Task("wic", kind="sense"), Task("films")]
+    found = compare([Whitened("one")], tasks, cache=Cache(tmp_path))
+    notes = {task: one.notes for task, one in found.entries[0].outcomes.items()}
+    assert notes == {"sense/wic": (), "retrieval/films": ("whitened",)}
+
+
+def test_intervals_of_few_items_are_said_to_say_little() -> None:
+    found = compare([Model("one")], [Task("films", n_items=29), Task("books", n_items=30)])
+    notes = {task: one.notes for task, one in found.entries[0].outcomes.items()}
+    assert notes["retrieval/films"] == ("so few items that an interval says little: 29",)
+    assert notes["retrieval/books"] == ()
+
+
+def test_a_task_of_the_same_files_keeps_its_own_name(tmp_path: Path) -> None:
+    class Copy(Task):
+        fingerprint = "the same files"
+
+    for _ in range(2):  # of the model at hand, then of the cache
+        found = compare([Model("one")], [Copy("films"), Copy("copy")], cache=Cache(tmp_path))
+        names = {key: one.task for key, one in found.entries[0].outcomes.items()}
+        assert names == {name: name for name in ("retrieval/films", "retrieval/copy")}
+
+
+def test_what_another_version_scored_is_scored_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[tuple[str, str]] = []
+    for version, n in (("1", 3), ("1", 3), ("2", 6)):
+        monkeypatch.setattr("rowspace.evaluate.compare.cache._MADE_BY", version)
+        compare([Model("one")], _tasks(log), cache=Cache(tmp_path))
+        assert len(log) == n
+
+
+def test_a_model_that_cannot_be_told_is_scored_on_nothing_and_the_others_are() -> None:
+    class Away(Model):
+        asked = 0
+
+        @property
+        def fingerprint(self) -> str:
+            self.asked += 1
+            raise RemoteError("the server does not answer")
+
+    def cost(model: Contender) -> Costs:
+        raise AssertionError("it is not there")
+
+    away = Away("away")
+    found = compare([away, Model("one")], _tasks([]), cost=cost)
+    assert {one.reason for one in found.entries[0].not_scored} == {"the server does not answer"}
+    assert [one.task for one in found.entries[0].not_scored] == [one.name for one in _tasks([])]
+    assert found.entries[0].no_costs == "the server does not answer"
+    assert away.asked == 1
+    assert len(found.entries[1].outcomes) == 3
 
 
 def test_a_task_that_fails_is_in_the_table_with_its_reason() -> None:

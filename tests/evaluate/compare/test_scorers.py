@@ -107,7 +107,7 @@ def test_scored_pairs_of_all_files_are_one_task(data: Path) -> None:
     assert score(items) == pytest.approx(expected.spearman)
     assert items.coverage == pytest.approx(5 / 6)
     assert items.notes == (
-        "of a, b",
+        "scored on the pairs of a, b",
         "pairs with a text without a vector, counted with cosine 0: 1",
     )
 
@@ -121,10 +121,10 @@ def test_labelled_pairs_have_an_average_precision_and_a_limit(tmp_path: Path) ->
     expected = evaluate_pair_classification(OneWord(WORDS), read_sentence_task(folder, "dev").pairs)
     assert items.metric == "average precision"
     assert score(items) == pytest.approx(expected.average_precision)
-    assert items.notes == ("of dev",)
+    assert items.notes == ("scored on the pairs of dev",)
     few = STSScorer("sts/pairs", folder, CompareSettings(n_labelled_pairs=10)).score(WordModel())
     assert sorted(few.columns["label"]) == [0] * 5 + [1] * 5
-    assert few.notes == ("of dev", "10 of 20 pairs")
+    assert few.notes == ("scored on the pairs of dev", "10 of 20 pairs")
 
 
 def test_retrieval_has_a_score_a_query(data: Path) -> None:
@@ -255,7 +255,9 @@ def test_texts_that_were_cut_are_in_the_notes(tmp_path: Path) -> None:
         "score\tsentence1\tsentence2\n1\tParis is\tRome\n2\tOslo\tPeru is far\n3\tRome\tRome\n"
     )
     items = STSScorer("sts/x", tmp_path).score(Cutting())
-    assert items.notes[-1] == "2 of 4 texts were not read to their end"
+    assert items.notes[-1] == (
+        "2 of 4 texts are longer than the model reads, and their ends were left out"
+    )
 
 
 def test_a_fingerprint_changes_with_the_files_and_what_matters(data: Path) -> None:

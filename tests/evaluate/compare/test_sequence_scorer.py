@@ -80,6 +80,12 @@ def test_each_text_is_right_or_wrong_and_the_same_again(data: Path, reader: Word
     assert nothing.coverage == 0 and score(nothing) == pytest.approx(0.5, abs=0.1)
 
 
+def test_another_seed_draws_other_texts(data: Path, reader: WordTokens) -> None:
+    settings = CompareSettings(n_train=20, seed=3)
+    scorer = SequenceScorer("sequence/trec", data / "classify" / "trec", settings)
+    assert score(scorer.score(_model(reader))) > 0.9
+
+
 def test_other_settings_are_another_fingerprint(data: Path) -> None:
     path = data / "classify" / "trec"
     one, other = (

@@ -60,7 +60,11 @@ class AllButTheTop(OneToOneFeatureMixin, _Map):  # type: ignore[misc]
 
     Examples
     --------
-    >>> make_pipeline(TextEmbedder("models/minilm"), AllButTheTop(2), LogisticRegression())
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from rowspace.adapters.sklearn import TextEmbedder
+    >>> pipeline = make_pipeline(TextEmbedder("models/minilm"), AllButTheTop(1))
+    >>> pipeline.fit_transform(["the sea", "a ship", "the law"]).shape
+    (3, 384)
     """
 
     def __init__(self, n_components: int | None = None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rowspace.adapters.models import encode_as, open_encoder
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.evaluate.compare.spec import parse_spec
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space.encoder import Encoder
 
@@ -41,11 +43,12 @@ class TextEmbedder(OfTexts):
     Parameters
     ----------
     model : path, str or Encoder
-        A space, a sentence encoder or transformer, or word vectors: see `open_encoder`. Give a path
-        rather than an encoder where it is to be cloned, as by a grid search, or pickled.
+        A space, a sentence encoder or transformer, or word vectors: see `open_encoder`. Clones, as
+        a grid search makes them, share an encoder. Give a path rather than an encoder where it is
+        to be pickled, as for several processes.
     prompt_name : str, optional
         "query" or "document", or the name of another prompt that the model has; by default texts
-        are read as neither, see `Prompts.alike`.
+        are read as neither, see `encode_alike`.
 
     Attributes
     ----------
@@ -54,14 +57,24 @@ class TextEmbedder(OfTexts):
 
     Examples
     --------
-    >>> texts, labels = ["fine", "awful"], [1, 0]
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> texts, labels = ["the sea is calm", "a court reads the law"], ["water", "court"]
     >>> pipeline = make_pipeline(TextEmbedder("models/minilm"), LogisticRegression())
-    >>> pipeline.fit(texts, labels).predict(["not bad"])
+    >>> pipeline.fit(texts, labels).predict(["a deep lake"]).tolist()
+    ['water']
     """
 
     def __init__(self, model: Path | str | Encoder, prompt_name: str | None = None) -> None:
         self.model = model
         self.prompt_name = prompt_name
+
+    def __sklearn_clone__(self) -> Self:
+        """As scikit-learn's, but for the model, which is not copied: that of OpenVINO cannot be."""
+        new = type(self)(**self.get_params(deep=False))
+        if hasattr(self, "_sklearn_output_config"):  # of `set_output`
+            new._sklearn_output_config = dict(self._sklearn_output_config)
+        return new
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
         """Load the model; the texts are looked at only for what is none.
@@ -111,7 +124,7 @@ def as_texts(given: Any) -> list[str]:
     CorpusError
         If it is one text, a table, or holds what is no text.
     """
-    if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
+    if isinstance(given, str | bytes | Mapping | Set) or not hasattr(given, "__iter__"):
         raise CorpusError(f"X is one {type(given).__name__}; give a list of texts")
     shape = getattr(given, "shape", (0,))
     if len(shape) != 1:
@@ -120,7 +133,8 @@ def as_texts(given: Any) -> list[str]:
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise CorpusError(
-                f"item {number:,} of X is {text!r}, of type {type(text).__name__}; give texts"
+                f"item {number:,} of X is {reprlib.repr(text)}, of type {type(text).__name__}; "
+                "give texts"
             )
     return texts
 
@@ -139,10 +153,10 @@ def _check_prompt(encoder: Encoder, name: str | None) -> None:
 
 
 def _loaded(model: Path | str | Encoder) -> Encoder:
-    """The encoder; that of a path is kept until another is asked for, or its files change."""
+    """The encoder; that of a path is kept until another is asked for, or it is replaced."""
     if not isinstance(model, Path | str):
         return model
-    path = Path(model)
+    path = Path(parse_spec(model).model if isinstance(model, str) else model)
     state = path.stat() if path.exists() else None
     return _open(str(model), None if state is None else (state.st_ino, state.st_mtime_ns))
 

@@ -2,9 +2,9 @@
 
 It is `$XDG_CACHE_HOME/rowspace/compare` (or `~/.cache/...`), with a folder for each model: a file
 for each of its scores, with the items behind it, named by a digest of the model's fingerprint, the
-task's and the version of this format; and a file for what it costs on each machine. A file is
-written when its score is there, whole or not at all; one that is damaged is not used, and made
-anew. Removing the folder is always safe.
+task's, and the versions of Rowspace and of this format; and a file for what it costs on each
+machine. A file is written when its score is there, whole or not at all; one that is damaged is not
+used, and made anew. Several processes may use it at once. Removing the folder is always safe.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ from rowspace.errors import FormatError
 from rowspace.evaluate.compare.items_file import pack, unpack
 from rowspace.evaluate.compare.outcome import Costs, Items, Outcome
 from rowspace.files import write_atomically, write_json
+from rowspace.version import __version__
 
 FORMAT = 1
 """To be raised when the same model and task would give another file."""
+_MADE_BY = f"{FORMAT} {__version__}"
+"""What another version of Rowspace scored is not taken: it may have read or scored otherwise."""
 
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -80,7 +83,7 @@ class Cache:
         def digest(*parts: object) -> str:
             return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:24]
 
-        return self.home / digest(model) / f"{what}-{digest(FORMAT, of)}{suffix}"
+        return self.home / digest(model) / f"{what}-{digest(_MADE_BY, of)}{suffix}"
 
     def _write(self, path: Path, write: Callable[[Path], None]) -> None:
         try:

@@ -13,6 +13,7 @@ from rowspace.space.plots import Box, Scale, fine_log_ticks, linear_ticks, short
 WIDTH, HEIGHT = 820.0, 470.0
 BOX: Box = (62.0, 20.0, 800.0, 410.0)
 _LETTER, _LINE = 7.0, 15.0  # of a label, about
+_WIDE_LETTER = 8.0  # that the names of bars are not wider than, so that none is cut
 _BAR, _GAP, _MOST_LEFT, _BARS_RIGHT = 18.0, 10.0, 380.0, 740.0
 _MOST_TICKS = 8
 
@@ -254,7 +255,7 @@ def bars(
     """
     levels = [bar.high for bar in shown] + ([reference[0]] if reference else [])
     ticks = linear_ticks(min(0.0, *(bar.low for bar in shown)), max(levels))
-    left = min(_MOST_LEFT, 20 + _LETTER * max(len(bar.name) for bar in shown))
+    left = min(_MOST_LEFT, 20 + _WIDE_LETTER * max(len(bar.name) for bar in shown))
     x = Scale(ticks[0], ticks[-1], left, _BARS_RIGHT)
     top = 30.0
     bottom = top + len(shown) * (_BAR + _GAP)

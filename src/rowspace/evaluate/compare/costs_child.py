@@ -28,7 +28,7 @@ _SECONDS_OF_TEXTS, _SECONDS_OF_QUERIES = 1.5, 2.0
 def measure(spec: str, texts: Sequence[str], queries: Sequence[str]) -> dict[str, Any]:
     """Load a model and time it: its speed is that of the fastest round, its wait the median."""
     before = _start_memory()
-    (contender,) = open_contenders([spec], texts[:256], keeps_remote=False)
+    (contender,) = open_contenders([spec], texts[:256], keeps_remote=False, remembers=False)
     encoder = contender.encoder()
     encode_documents(encoder, texts[:_WARM_UP])
     encode_queries(encoder, queries[:1])

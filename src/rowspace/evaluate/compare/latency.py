@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rowspace.evaluate.compare.outcome import Comparison, Entry
+from rowspace.machine import available_memory
+from rowspace.progress import track
 from rowspace.space.similarity import nearest_rows, row_norms
 
 N_VECTORS = 100_000
@@ -23,6 +25,7 @@ SEARCH_MS = "search_ms"
 
 _BYTES_A_MS = 8_000_000  # 8 GB/s
 _K, _QUERIES = 10, 7
+_ROOM = 2  # times the vectors, so that others keep some memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +89,21 @@ def measure_search(dims: Iterable[int], n_vectors: int = N_VECTORS) -> dict[str,
     Returns
     -------
     dict of str to float
-        By length, as JSON can hold it.
+        By length, as JSON can hold it; without those for which there is too little memory.
     """
-    return {str(dim): _search_ms(dim, n_vectors) for dim in sorted(set(dims))}
+    found: dict[str, float] = {}
+    wanted = sorted(set(dims))
+    with track("measuring search", total=len(wanted)) as progress:
+        for dim in wanted:
+            if _fits(dim * 4 * n_vectors):
+                found[str(dim)] = _search_ms(dim, n_vectors)
+            progress.advance()
+    return found
+
+
+def _fits(n_bytes: int) -> bool:
+    free = available_memory()
+    return free is None or _ROOM * n_bytes < free
 
 
 def _search_ms(dim: int, n_vectors: int) -> float:

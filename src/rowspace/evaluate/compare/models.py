@@ -14,8 +14,9 @@ from rowspace.evaluate.compare.models_contender import ModelContender, SharedMod
 from rowspace.evaluate.compare.models_files import digest, disk_bytes
 from rowspace.evaluate.compare.models_kinds import Identity
 from rowspace.evaluate.compare.models_mapped import FitSample
+from rowspace.evaluate.compare.models_remote import RemoteModel
 from rowspace.evaluate.compare.models_shared import SharedEncoder
-from rowspace.evaluate.compare.models_texts import RemoteModel, TableModel, TransformerModel
+from rowspace.evaluate.compare.models_texts import TableModel, TransformerModel
 from rowspace.evaluate.compare.models_wanted import Wanted, all_wanted
 from rowspace.evaluate.compare.models_words import WordModel
 from rowspace.evaluate.compare.spec import Spec, parse_spec
@@ -27,6 +28,7 @@ def open_contenders(
     fit_texts: Iterable[str] | Callable[[], Iterable[str]] = (),
     *,
     keeps_remote: bool = True,
+    remembers: bool = True,
 ) -> list[ModelContender]:
     """Make the contenders of a comparison, without loading any of them.
 
@@ -39,6 +41,9 @@ def open_contenders(
         is read when the first of them is needed.
     keeps_remote : bool
         Whether vectors that a server gave are kept in the user's cache.
+    remembers : bool
+        Whether the vectors of the last texts are kept in memory, so that rows of one model read
+        each text once; not where it is timed.
 
     Raises
     ------
@@ -49,8 +54,8 @@ def open_contenders(
 
     Examples
     --------
-    >>> [one.name for one in open_contenders(["models/gpt2", "BERT=models/bert@cls"])]
-    ['gpt2@lasttoken', 'gpt2@mean', 'gpt2@mean+whiten', 'BERT']
+    >>> [one.name for one in open_contenders(["models/minilm", "CLS=models/minilm@cls"])]
+    ['minilm', 'CLS']
     """
     parsed = [parse_spec(spec) if isinstance(spec, str) else spec for spec in specs]
     wanted, sample = all_wanted(parsed), FitSample(fit_texts)
@@ -60,19 +65,21 @@ def open_contenders(
     made = {
         contender.name: contender
         for members in groups.values()
-        for contender in _open_group(members, sample, keeps_remote)
+        for contender in _open_group(members, sample, keeps_remote, remembers)
     }
     return [made[one.name] for one in wanted]
 
 
-def _open_group(members: list[Wanted], sample: FitSample, keeps: bool) -> list[ModelContender]:
+def _open_group(
+    members: list[Wanted], sample: FitSample, keeps: bool, remembers: bool
+) -> list[ModelContender]:
     """The contenders that share one model."""
     first = members[0]
     poolings = [one.reading.pooling or "" for one in members]
     shared = (
-        _open_remote(first.spec, len(members), keeps)
+        _open_remote(first.spec, keeps, remembers)
         if first.identity is None
-        else _open_local(first.identity, first.spec.model, poolings)
+        else _open_local(first.identity, first.spec.model, poolings, remembers)
     )
     shared.users = {one.name for one in members}
     size = None if first.identity is None else disk_bytes(first.identity.path)
@@ -102,14 +109,17 @@ def _contender(
     )
 
 
-def _open_remote(spec: Spec, n_readings: int, keeps: bool) -> SharedModel:
+def _open_remote(spec: Spec, keeps: bool, remembers: bool) -> SharedModel:
     assert spec.remote is not None, "a model that is told by its files is opened by them"
-    model = RemoteModel(*spec.remote, is_kept=keeps)
-    encoder = SharedEncoder(model.load_encoder, remembers=n_readings > 1)
-    return SharedModel(model, lambda: ["remote", model.load_encoder().fingerprint], {"": encoder})
+    url, name = spec.remote
+    model = RemoteModel(url, name, is_kept=keeps)
+    encoder = SharedEncoder(model.load_encoder, remembers=remembers)
+    return SharedModel(model, lambda: ["remote", url, name, model.version], {"": encoder})
 
 
-def _open_local(identity: Identity, source: str, poolings: list[str]) -> SharedModel:
+def _open_local(
+    identity: Identity, source: str, poolings: list[str], remembers: bool
+) -> SharedModel:
     """A model of files; `poolings` are those of its readings, one of each."""
     path, form, different = identity.path, identity.form, tuple(dict.fromkeys(poolings))
     prompts = Prompts.of({}, source).as_dict()
@@ -118,8 +128,7 @@ def _open_local(identity: Identity, source: str, poolings: list[str]) -> SharedM
         words = model = WordModel(path)
         encoders = {
             average: SharedEncoder(
-                functools.partial(words.load_encoder, average),
-                remembers=poolings.count(average) > 1,
+                functools.partial(words.load_encoder, average), remembers=remembers
             )
             for average in different
         }
@@ -128,5 +137,5 @@ def _open_local(identity: Identity, source: str, poolings: list[str]) -> SharedM
             model = TableModel(path)
         else:
             model = TransformerModel(source, path, different if form == "transformer" else ())
-        encoders = {"": SharedEncoder(model.load_encoder, remembers=len(poolings) > 1)}
+        encoders = {"": SharedEncoder(model.load_encoder, remembers=remembers)}
     return SharedModel(model, lambda: [form, digest(path), prompts], encoders)

@@ -136,7 +136,7 @@ class ModelContender:
         if self.step is None:
             return base
         affine = fit_map(base, self.step, self.sample, self.name)
-        return MappedEncoder(base, affine, self.fingerprint, self.notes)
+        return MappedEncoder(base, affine, self.fingerprint)
 
     def words(self, words: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of words without a context, (n, dim); what encodes texts reads each as one."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from pathlib import Path
 
+from rowspace.errors import FormatError
 from rowspace.files import sha256
 from rowspace.sentence.folder import listed_modules
 from rowspace.sentence.kinds import has_modules
 from rowspace.space import folder as vectors_folder
+from rowspace.space import vocabulary_files
 
 _OF_WORDS = (*vectors_folder.FILES, "encoder.json", "components.npy")
 _OF_MODELS = ("*.safetensors", "*.json", "*.txt", "*.model")
@@ -29,7 +32,7 @@ def files_of(model: Path) -> list[Path]:
         A file of vectors, or a folder that holds the model itself.
     """
     if model.is_file():
-        return [model]
+        return [model, *_keys_beside(model)]
     if vectors_folder.is_in(model):
         return sorted(path for name in _OF_WORDS if (path := model / name).exists())
     homes = {model}
@@ -37,6 +40,16 @@ def files_of(model: Path) -> list[Path]:
         homes |= {module.path for module in listed_modules(model) if module.path.is_dir()}
     found = {path for home in homes for pattern in _OF_MODELS for path in home.glob(pattern)}
     return sorted(path for path in found if path.name not in _OF_TRAINING)
+
+
+def _keys_beside(matrix: Path) -> list[Path]:
+    """The words of a file that holds, or may hold, the rows alone."""
+    if matrix.suffix.lower() not in (".npy", ".safetensors"):
+        return []
+    try:
+        return [vocabulary_files.find(matrix)]
+    except FormatError:
+        return []
 
 
 def disk_bytes(model: Path) -> int:
@@ -50,7 +63,7 @@ def digest(model: Path) -> str:
     for path in files_of(model):
         stat = path.stat()
         content = _content(str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        name = "" if path == model else path.relative_to(model).as_posix()
+        name = "" if path == model else os.path.relpath(path, model)
         total.update(f"{name} {content}\n".encode())
     return total.hexdigest()
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError
 from rowspace.evaluate.compare.outcome import LackingError
 from rowspace.evaluate.compare.spec import Step
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
 from rowspace.space.transforms import AffineMap, all_but_the_top, whiten
 
@@ -64,15 +65,10 @@ class MappedEncoder:
     encoder : Encoder
     affine : AffineMap
     fingerprint : str
-    notes : sequence of str
-        What a reader must know of the vectors.
     """
 
-    def __init__(
-        self, encoder: Encoder, affine: AffineMap, fingerprint: str, notes: Sequence[str] = ()
-    ) -> None:
-        self.base, self.affine = encoder, affine
-        self.fingerprint, self.notes = fingerprint, tuple(notes)
+    def __init__(self, encoder: Encoder, affine: AffineMap, fingerprint: str) -> None:
+        self.base, self.affine, self.fingerprint = encoder, affine, fingerprint
 
     @property
     def dim(self) -> int:
@@ -87,6 +83,11 @@ class MappedEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts, (n_texts, dim); a zero row where the encoder has one."""
         return self._mapped(self.base.encode(texts))
+
+    def encode_alike(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """As `encode`, and how the texts were read, where there was a choice."""
+        vectors, notes = encode_alike(self.base, texts)
+        return self._mapped(vectors), notes
 
     def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `encode`, with the prompt of queries where the model has one."""

@@ -1,7 +1,7 @@
 """One loaded encoder for several readings: each text goes through the model once.
 
 The vectors of the last lists of texts are kept, so that `mean`, `mean+whiten` and `cls` of one
-transformer cost one pass.
+transformer cost one pass, and so do an embedder and the row in which it is fused with BM25.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, Sentences
-from rowspace.sentence.encoder import SentenceEncoder
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
 
-Way = Literal["encode", "query", "document"]
+Way = Literal["alike", "query", "document"]
 _MOST_BYTES = 1 << 28
 """Of vectors that are kept."""
 
@@ -30,8 +30,10 @@ class Encoded:
 
     vectors: NDArray[np.float32]
     """(n_texts, dim)"""
-    n_truncated: int
+    n_truncated: int = 0
     """Texts that were not read to their end."""
+    notes: tuple[str, ...] = ()
+    """How they were read, where there was a choice."""
 
 
 class Memory:
@@ -64,10 +66,10 @@ class SharedEncoder:
     load : callable
         Gives the encoder.
     remembers : bool
-        Whether vectors are kept; it spares nothing where there is one reading.
+        Whether vectors are kept; not where it is timed.
     """
 
-    def __init__(self, load: Callable[[], Encoder], *, remembers: bool) -> None:
+    def __init__(self, load: Callable[[], Encoder], *, remembers: bool = True) -> None:
         self._load, self._remembers = load, remembers
         self._encoder: Encoder | None = None
         self._memory = Memory()
@@ -92,14 +94,15 @@ class SharedEncoder:
 
     def _encode(self, texts: Sequence[str], way: Way) -> Encoded:
         encoder, texts = self.encoder, list(texts)
+        notes: tuple[str, ...] = ()
         if way == "document":
-            vectors, n_truncated = encode_documents(encoder, texts)
+            vectors, _ = encode_documents(encoder, texts)
+        elif way == "query":
+            vectors = encode_queries(encoder, texts)
         else:
-            encode = encode_queries if way == "query" else encode_alike
-            vectors = encode(encoder, texts)
-            n_truncated = getattr(encoder, "n_truncated", 0)
+            vectors, notes = encode_alike(encoder, texts)
         vectors.flags.writeable = False
-        return Encoded(vectors, n_truncated)
+        return Encoded(vectors, getattr(encoder, "n_truncated", 0), notes)
 
 
 class ReadEncoder:
@@ -111,20 +114,13 @@ class ReadEncoder:
     fingerprint : str
     place, n_places : int
         Which part of the vectors, of how many of equal length.
-    notes : sequence of str
-        What a reader must know of the vectors.
     """
 
     def __init__(
-        self,
-        shared: SharedEncoder,
-        fingerprint: str,
-        place: int = 0,
-        n_places: int = 1,
-        notes: Sequence[str] = (),
+        self, shared: SharedEncoder, fingerprint: str, place: int = 0, n_places: int = 1
     ) -> None:
         self._shared, self._place, self._n_places = shared, place, n_places
-        self.fingerprint, self.notes = fingerprint, tuple(notes)
+        self.fingerprint = fingerprint
         self.n_truncated = 0
 
     @property
@@ -134,31 +130,25 @@ class ReadEncoder:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts of which none is the query, (n_texts, dim)."""
-        return self._read(texts, "encode")
+        return self.encode_alike(texts)[0]
+
+    def encode_alike(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """As `encode`, and how the texts were read, where there was a choice."""
+        return self._read(texts, "alike")
 
     def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `encode`, with the prompt of queries where the model has one."""
-        return self._read(texts, "query")
+        return self._read(texts, "query")[0]
 
     def encode_document(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """As `encode`, with the prompt of documents where the model has one."""
-        return self._read(texts, "document")
+        return self._read(texts, "document")[0]
 
-    def _read(self, texts: Sequence[str], way: Way) -> NDArray[np.float32]:
+    def _read(self, texts: Sequence[str], way: Way) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         encoded = self._shared.encoded(texts, way)
         self.n_truncated = encoded.n_truncated
         first = self._place * self.dim
-        return encoded.vectors[:, first : first + self.dim]
-
-
-def encode_alike(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors of texts that are compared with each other, under the prompt that is for that."""
-    if not isinstance(encoder, SentenceEncoder):
-        return encoder.encode(texts)
-    prompts = encoder.config.prompts
-    if prompts.default is not None or prompts.query == prompts.document:
-        return encoder.encode(texts)
-    return encoder.encode(texts, prompt=prompts.alike)
+        return encoded.vectors[:, first : first + self.dim], encoded.notes
 
 
 class RememberedOccurrences:
@@ -177,7 +167,7 @@ class RememberedOccurrences:
         parts = ["\0".join([*tokens, str(i)]) for tokens, i in zip(sentences, indices, strict=True)]
 
         def make() -> Encoded:
-            return Encoded(self._occurrences.occurrences(sentences, indices), 0)
+            return Encoded(self._occurrences.occurrences(sentences, indices))
 
         return self._memory.get(_key("occurrences", parts), make).vectors
 

@@ -1,4 +1,4 @@
-"""What gives whole texts their vectors, in a comparison: transformers, tables, servers."""
+"""What gives whole texts their vectors, in a comparison: transformers and tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from rowspace.evaluate.occurrence_encoders import OccurrenceEncoder, Transformer
 from rowspace.evaluate.sequence_tokens import ContextualTokens, SubwordTokens
 from rowspace.sentence.folder import read_config, read_modules
 from rowspace.sentence.loading import load_encoder, load_pooled
-from rowspace.sentence.remote import RemoteEncoder
-from rowspace.space import cache
 from rowspace.space.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -103,38 +101,3 @@ class TableModel:
 
     def close(self) -> None:
         """Nothing is held but the encoder."""
-
-
-class RemoteModel:
-    """A model behind OpenAI's protocol.
-
-    Parameters
-    ----------
-    url : str
-    model : str
-        Its name there.
-    is_kept : bool
-        Whether the vectors received are kept in the user's cache.
-    """
-
-    def __init__(self, url: str, model: str, *, is_kept: bool = True) -> None:
-        self.url, self.model, self.is_kept = url, model, is_kept
-
-    def load_encoder(self) -> RemoteEncoder:
-        """What asks the server."""
-        kept = cache.folder().with_name("remote") if self.is_kept else None
-        return RemoteEncoder(self.model, self.url, cache=kept)
-
-    def occurrences(self) -> OccurrenceEncoder | None:
-        """None: a server gives whole texts their vectors."""
-        return None
-
-    def token_vectors(self) -> TokenVectors:
-        """Raises LackingError."""
-        raise LackingError(
-            f"{self.model} is behind an API that gives whole texts their vectors, and a sequence "
-            "model reads one of each token; give a model's files"
-        )
-
-    def close(self) -> None:
-        """Nothing is held."""

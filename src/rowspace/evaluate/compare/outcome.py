@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from rowspace.errors import EvaluationError
+from rowspace.errors import EvaluationError, RowspaceError
 from rowspace.evaluate.tasks import Kind
 
 Era = Literal["static", "contextual", "sentence", "remote", "lexical"]
@@ -22,6 +22,14 @@ no vectors at all (BM25)."""
 
 class LackingError(EvaluationError):
     """A model that has not what a task needs; the message says what, and what would give it."""
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong in one line; with the kind of error where nobody foresaw it."""
+    said = " ".join(str(error).split())
+    if isinstance(error, RowspaceError | OSError):
+        return said
+    return f"{type(error).__name__}: {said}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Which of the models to take for a need, in plain words with the numbers that decide.
 
 The best is the one of the highest mean. Among those that are not clearly worse than it, the
-cheapest is taken: by milliseconds a query, then by bytes on the disk.
+cheapest is taken: of those that answer about as fast as the fastest, the smallest on the disk; the
+better score decides between two of about the same size.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ _KIND_OF: dict[Need, str] = {
     "classification": "classification",
     "generation": "sequence",
 }
+
+_TIMES, _MORE_MS = 2.0, 1.0
+"""A query takes about as long as another where it takes at most twice the time, or 1 ms more."""
+
+_SIZES = 1.1
+"""Two are of about the same size where one has at most a tenth more bytes."""
 
 _NEXT_WORD = "1 / perplexity"
 """What tasks of the next word are scored by."""
@@ -60,7 +67,8 @@ def recommend(comparison: Comparison, need: Need, under_ms: float | None = None)
         Retrieval may match words, so BM25 and what is fused with it count; keyword-free retrieval
         is by vectors alone.
     under_ms : float, optional
-        A query may take so long: to encode it, and for retrieval to search 100,000 vectors.
+        A query may take so long: to encode it, and for retrieval to search 100,000 vectors. It is
+        no limit for generation: how long writing takes is not measured.
 
     Raises
     ------
@@ -79,6 +87,7 @@ class _Advice:
 
     def __init__(self, comparison: Comparison, need: Need, under_ms: float | None) -> None:
         self.comparison, self.need, self.under_ms = comparison, need, under_ms
+        self.limit = None if need == "generation" else under_ms
         self.kind = _KIND_OF[need]
         self.metric = _NEXT_WORD if need == "generation" else None
         self.entries = {entry.name: entry for entry in comparison.entries}
@@ -90,9 +99,9 @@ class _Advice:
         ranking = self._rank([entry.name for entry in able])
         if ranking is None:
             return self._unmeasured(able)
-        if self.under_ms is None:
-            return self._choose(ranking, ())
-        return self._within(ranking, self.under_ms)
+        if self.limit is None:
+            return self._choose(ranking, self._about_writing())
+        return self._within(ranking, self.limit)
 
     def _rank(self, names: Sequence[str]) -> Ranking | None:
         return rank_kind(self.comparison, self.kind, names, self.metric)
@@ -127,9 +136,16 @@ class _Advice:
         """For generation alone, which models can do without a task that tells how well."""
         names = list({_model_of(entry): _name_of(entry) for entry in able}.values())
         said = f"Only a causal language model can write text; here that is {_listed(names)}."
+        more = self._about_writing()
         if len(names) == 1:
-            return self._found(names[0], [said, "Nothing measured here tells how well it writes."])
-        return self._none(f"{said} Nothing measured here tells which of them writes better.")
+            how = "Nothing measured here tells how well it writes."
+            return self._found(names[0], [said, how, *more])
+        return self._none(said, "Nothing measured here tells which of them writes better.", *more)
+
+    def _about_writing(self) -> list[str]:
+        if self.under_ms is None:
+            return []
+        return [f"How long writing takes is not measured, so {ms(self.under_ms)} is no limit here."]
 
     # Whom to take
 
@@ -137,7 +153,7 @@ class _Advice:
         took = {name: self._ms(name) for name in ranking.rows}
         fits = [name for name, taken in took.items() if taken <= most]
         unknown = [name for name, taken in took.items() if math.isinf(taken)]
-        said = [f"Not measured how long a query takes: {_listed(unknown)}."] if unknown else []
+        said = [f"Not measured how long {self.unit} takes: {_listed(unknown)}."] if unknown else []
         if fits:
             within = self._rank(fits)
             assert within is not None
@@ -146,28 +162,36 @@ class _Advice:
                 said.insert(0, self._price(ranking, within, slow[0], most))
             return self._choose(within, said)
         if len(unknown) == len(took):
-            return self._none(f"A query's time was not measured, so nothing fits {ms(most)}.")
+            return self._none(
+                f"How long {self.unit} takes was not measured, so nothing tells what fits "
+                f"{ms(most)}."
+            )
         nearest = min(took, key=lambda name: took[name])
         return self._none(
-            f"Nothing answers a query within {ms(most)}. The nearest is {nearest}: "
-            f"{self._cost(nearest)}, {self._score(ranking, nearest)}.",
+            f"Nothing {'answers' if self.kind == 'retrieval' else 'encodes'} {self.unit} within "
+            f"{ms(most)}. The nearest is {nearest}: {self._cost(nearest)}, "
+            f"{self._score(ranking, nearest)}.",
             *said,
         )
 
     def _price(self, ranking: Ranking, within: Ranking, slow: str, most: float) -> str:
         """What the limit costs: the best that is too slow, beside the best that fits."""
         found = behind(self.comparison, slow, within.best, ranking.tasks)
+        if found[0] <= 0:
+            return f"Too slow for {ms(most)}, and no better: {slow}."
         verdict = f"{_signed(found)} against the best that fits, {within.best}"
         return f"Too slow for {ms(most)}: {slow} ({self._cost(slow)}), {verdict}."
 
     def _choose(self, ranking: Ranking, more: Sequence[str]) -> Recommendation:
         level = [name for name, row in ranking.rows.items() if not row.is_clearly_worse]
-        taken = min(level, key=self._price_of)
+        taken = self._cheapest(level)
         said = [
             f"Take {self._called(taken)}: {self._score(ranking, taken)}{self._costs_of(taken)}."
         ]
         if taken != ranking.best:
-            said.append(self._why_not_the_best(ranking, taken))
+            said.append(self._why_not_the_best(ranking, taken, level))
+        elif len(level) > 1 and math.isinf(self._ms(taken)):
+            said.append("Costs were not measured, so the score decides.")
         others = [name for name in level if name not in (taken, ranking.best)]
         if others:
             said.append(
@@ -181,16 +205,32 @@ class _Advice:
         said += [*self._about_words(ranking, level, taken), *_about_tasks(ranking), *more]
         return self._found(self._called(taken), said, [self._called(name) for name in level])
 
-    def _price_of(self, name: str) -> tuple[float, float]:
-        costs = self.entries[name].costs
-        known = costs is not None and costs.disk_bytes is not None
-        return self._ms(name), costs.disk_bytes if known and costs is not None else math.inf  # type: ignore[return-value]
+    def _cheapest(self, names: Sequence[str]) -> str:
+        """The smallest of those that take about as long as the fastest; `names` best first."""
+        quick = self._quick(names)
+        smallest = min(self._disk(name) for name in quick)
+        return next(name for name in quick if self._disk(name) <= _SIZES * smallest)
 
-    def _why_not_the_best(self, ranking: Ranking, taken: str) -> str:
+    def _quick(self, names: Sequence[str]) -> list[str]:
+        fastest = min(self._ms(name) for name in names)
+        most = max(_TIMES * fastest, fastest + _MORE_MS)
+        return [name for name in names if self._ms(name) <= most]
+
+    def _disk(self, name: str) -> float:
+        entry = self.entries[name]
+        if entry.era == "lexical":
+            return 0.0  # there is no model
+        known = None if entry.costs is None else entry.costs.disk_bytes
+        return math.inf if known is None else known
+
+    def _why_not_the_best(self, ranking: Ranking, taken: str, level: Sequence[str]) -> str:
         best, row = ranking.best, ranking.rows[taken]
         score, lag = self._score(ranking, best), _signed(row.behind)
         said = f"The best, {self._called(best)}, is not clearly better ({score}; difference {lag})"
-        return f"{said} and not cheaper{self._costs_of(best)}."
+        if math.isinf(self._ms(best)):
+            return f"{said}, and its costs are not known."
+        how = "larger" if best in self._quick(level) else "slower"
+        return f"{said} and {how}{self._costs_of(best)}."
 
     def _next(self, ranking: Ranking, name: str) -> str:
         lag = _signed(ranking.rows[name].behind)
@@ -200,17 +240,25 @@ class _Advice:
         """Whether words alone do as well, which needs no model."""
         if self.need != "retrieval":
             return []
-        alone = next((n for n in ranking.rows if self.entries[n].era == "lexical"), None)
-        if alone is None:
+        words = [e.name for e in self.entries.values() if e.era == "lexical" and _has(e, self.kind)]
+        if not words:
             return ["BM25 was not scored, so nothing tells whether a model is needed."]
+        alone = words[0]
+        if alone not in ranking.rows:  # too slow, not timed, or of other tasks
+            return [f"{alone} alone, which needs no model, is not among those that count here."]
         if alone == taken:
             return ["So matching words is enough here, and no model is needed."]
         row = ranking.rows[alone]
         if alone in level:
-            return [f"{alone} alone, which needs no model, is as good: {row.value:.3f}."]
+            return [f"{alone} alone, which needs no model, is not clearly worse: {row.value:.3f}."]
         return [f"{alone} alone, which needs no model, has {row.value:.3f}."]
 
     # The numbers
+
+    @property
+    def unit(self) -> str:
+        """What is timed."""
+        return "a query" if self.kind == "retrieval" else "a text"
 
     def _called(self, name: str) -> str:
         """What a row is called; of a model that writes, whatever its reading."""
@@ -255,16 +303,14 @@ class _Advice:
     ) -> Recommendation:
         return Recommendation(
             need=self.need,
-            under_ms=self.under_ms,
+            under_ms=self.limit,
             name=name,
             sentences=tuple(sentences),
             level=tuple(level),
         )
 
     def _none(self, *sentences: str) -> Recommendation:
-        return Recommendation(
-            need=self.need, under_ms=self.under_ms, name=None, sentences=sentences
-        )
+        return Recommendation(need=self.need, under_ms=self.limit, name=None, sentences=sentences)
 
 
 def _has(entry: Entry, kind: str) -> bool:

@@ -11,10 +11,10 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rowspace.errors import ConfigError, EvaluationError, RowspaceError
+from rowspace.errors import ConfigError, EvaluationError
 from rowspace.evaluate.compare.bootstrap import draws, interval_of
 from rowspace.evaluate.compare.cache import Cache
 from rowspace.evaluate.compare.contender import Contender, Scorer
@@ -24,12 +24,17 @@ from rowspace.evaluate.compare.outcome import (
     Entry,
     NotScored,
     Outcome,
+    reason_of,
 )
 from rowspace.evaluate.tasks import Kind
 from rowspace.progress import Tracker, track
 
 SEED = 0
 """Of the bootstrap: the same for all models, so that they are compared on the same resamples."""
+
+
+_FEW = 30
+"""Items of which resamples say little: of one item, all are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,7 @@ class Row:
     cost: Callable[[Contender], Costs] | None = None
     """Measures what it costs."""
     machine: str = ""
-    """Where, for the cache: what was measured elsewhere is measured again."""
+    """Where, and by which texts, for the cache: what was measured otherwise is measured again."""
 
 
 def compare(
@@ -78,7 +83,7 @@ def compare(
     cost : callable, optional
         Measures a contender; nothing is measured if it is not given.
     machine : str
-        Where costs are measured.
+        Where, and by what, costs are measured.
     skipped : sequence of NotScored
         Tasks that no model is scored on.
     settings : mapping, optional
@@ -167,18 +172,32 @@ class _Runner:
         """The rows of one model, task by task."""
         self.of_group.clear()
         try:
-            for row in group:
-                entries[row.contender.name].fingerprint = row.contender.fingerprint
-            for row, scorer in _by_task(group):
+            known = [row for row in group if self._identify(row, entries[row.contender.name])]
+            for row, scorer in _by_task(known):
                 self._say(row, scorer.name)
                 self._note(entries[row.contender.name], self._score(row, scorer))
-            for row in group:
+            for row in known:
                 if row.cost is not None:
                     self._say(row, "costs")
                     self._measure(row, entries[row.contender.name])
         finally:
             for row in group:
                 row.contender.close()
+
+    def _identify(self, row: Row, entry: Entry) -> bool:
+        """Take down the model's fingerprint; where there is none, nothing of it is scored."""
+        self._say(row, "what it is")
+        try:
+            entry.fingerprint = row.contender.fingerprint
+            return True
+        except Exception as error:  # as where a server does not answer
+            reason = reason_of(error)
+        for scorer in row.scorers:
+            self._note(entry, NotScored(kind=scorer.kind, task=scorer.name, reason=reason))
+        if row.cost is not None:
+            entry.no_costs = reason
+            self._done()
+        return False
 
     def _say(self, row: Row, what: str) -> None:
         self.progress.advance(0, note=f"{row.contender.name}: {what}")
@@ -198,15 +217,15 @@ class _Runner:
         try:
             model, task = _fingerprint(row.contender, scorer.kind), scorer.fingerprint
             kept = self._kept(model, task)
-            if kept is not None:
-                return kept
+            if kept is not None:  # perhaps of a task with the same files under another name
+                return replace(kept, task=scorer.name)
             outcome = _score(row.contender, scorer)
             self.of_group[model, task] = outcome
             if self.cache is not None:
                 self.cache.store(model, task, outcome)
             return outcome
         except Exception as error:  # whatever a model or a file does, the other scores are wanted
-            return NotScored(kind=scorer.kind, task=scorer.name, reason=_reason(error))
+            return NotScored(kind=scorer.kind, task=scorer.name, reason=reason_of(error))
 
     def _kept(self, model: str, task: str) -> Outcome | None:
         """What another reading of the same model has, or the cache."""
@@ -223,7 +242,7 @@ class _Runner:
             try:
                 costs = row.cost(row.contender)
             except Exception as error:  # as for scores
-                entry.no_costs = _reason(error)
+                entry.no_costs = reason_of(error)
                 self._done()
                 return
             if self.cache is not None:
@@ -236,6 +255,14 @@ def _fingerprint(model: Contender, kind: Kind) -> str:
     """A contender's; some are the same as other readings of their model on some kinds of task."""
     found: str = getattr(model, "fingerprint_for", lambda kind: model.fingerprint)(kind)
     return found
+
+
+def _about(model: Contender, kind: Kind) -> Sequence[str]:
+    """What is to be said of how it reads texts, where that decides its score."""
+    if _fingerprint(model, kind) != model.fingerprint:
+        return ()
+    notes: Sequence[str] = getattr(model, "notes", ())
+    return notes
 
 
 def _by_task(group: Sequence[Row]) -> Iterable[tuple[Row, Scorer]]:
@@ -255,8 +282,10 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
     value, low, high = interval_of(items, drawn)
     if not math.isfinite(value):
         raise EvaluationError("no score: nothing of it has a vector, or all vectors are the same")
+    n_items = len(next(iter(items.columns.values())))
     said = [" ".join(str(one.message).split()) for one in warned]
-    about = getattr(model, "notes", ())
+    if n_items < _FEW:
+        said.append(f"so few items that an interval says little: {n_items}")
     return Outcome(
         kind=scorer.kind,
         task=scorer.name,
@@ -264,17 +293,10 @@ def _score(model: Contender, scorer: Scorer) -> Outcome:
         value=float(value),
         low=float(low),
         high=float(high),
-        n_items=len(next(iter(items.columns.values()), ())),
+        n_items=n_items,
         coverage=float(items.coverage),
         seconds=time.monotonic() - started,
         items=items,
         draws=drawn,
-        notes=tuple(dict.fromkeys([*about, *items.notes, *said])),
+        notes=tuple(dict.fromkeys([*_about(model, scorer.kind), *items.notes, *said])),
     )
-
-
-def _reason(error: Exception) -> str:
-    said = " ".join(str(error).split())
-    if isinstance(error, RowspaceError | OSError):
-        return said
-    return f"{type(error).__name__}: {said}"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, get_args
 
-from rowspace.errors import EvaluationError, RowspaceError
+from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.contender import Scorer
-from rowspace.evaluate.compare.outcome import NotScored
+from rowspace.evaluate.compare.outcome import NotScored, reason_of
 from rowspace.evaluate.compare.scorers.analogy import AnalogyScorer
 from rowspace.evaluate.compare.scorers.classification import ClassificationScorer
 from rowspace.evaluate.compare.scorers.clustering import (
@@ -74,10 +74,12 @@ def find_scorers(
     with track("reading tasks", total=len(made)) as progress:
         for scorer in made:
             try:
-                _ = scorer.task  # kept in it
+                # Both now, so that a score of what was read here is never kept as one of files
+                # that change while others are scored.
+                _ = scorer.fingerprint, scorer.task  # kept in it
                 scorers.append(scorer)
-            except (RowspaceError, OSError) as error:
-                reason = str(error)
+            except Exception as error:  # whatever is wrong with a file, the others are wanted
+                reason = reason_of(error)
                 not_scored.append(NotScored(kind=scorer.kind, task=scorer.name, reason=reason))
             progress.advance()
     if only is not None:

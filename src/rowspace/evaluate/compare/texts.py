@@ -6,13 +6,15 @@ for any choice of tasks.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rowspace.errors import RowspaceError
 from rowspace.evaluate.beir import read_retrieval_task
 from rowspace.evaluate.sentence_data import read_sentence_task
 from rowspace.evaluate.tasks import Task, find_tasks
@@ -26,6 +28,11 @@ class Texts:
 
     documents: list[str]
     queries: list[str]
+
+    @property
+    def digest(self) -> str:
+        """Of all of them."""
+        return hashlib.sha256(json.dumps([self.documents, self.queries]).encode()).hexdigest()
 
 
 def sample_texts(
@@ -59,10 +66,8 @@ def _read(
 ) -> Iterator[tuple[list[str], list[str]]]:
     tasks, _ = find_tasks(data, [kind])  # type: ignore[list-item]
     for task in tasks:
-        try:
+        with contextlib.suppress(Exception):  # whatever is wrong with a file
             yield read(task)
-        except (RowspaceError, OSError):
-            continue
 
 
 def _of_retrieval(task: Task, split: str) -> tuple[list[str], list[str]]:

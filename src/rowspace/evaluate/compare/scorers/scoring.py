@@ -1,13 +1,11 @@
-"""What all scorers share: a fingerprint of files and settings, and notes on what was encoded."""
+"""What all scorers share: a fingerprint of files and settings, and a count of what was cut."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ from numpy.typing import NDArray
 from rowspace.errors import EvaluationError
 from rowspace.evaluate.compare.bootstrap import score
 from rowspace.evaluate.compare.outcome import Items
-from rowspace.evaluate.sts import encode_alike
 from rowspace.files import sha256
+from rowspace.sentence.alike import encode_alike
 from rowspace.space.encoder import Encoder, encode_documents, encode_queries
 
 _CUT = ".*the rest was not read"
@@ -37,7 +35,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 class NotedEncoder:
-    """A model's encoder that keeps what a reader must know of the vectors it gave.
+    """A model's encoder that counts the texts that it was given and did not read to their end.
 
     Satisfies the `Encoder` protocol. No warning tells of cut texts; the notes do.
 
@@ -49,7 +47,6 @@ class NotedEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.n_texts = self.n_truncated = 0
-        self._prompts: dict[str, None] = {}
 
     @property
     def dim(self) -> int:
@@ -63,18 +60,23 @@ class NotedEncoder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which prompt was taken, where there was a choice, and how many texts were cut."""
-        note = f"{self.n_truncated:,} of {self.n_texts:,} texts were not read to their end"
-        return (*self._prompts, note) if self.n_truncated else tuple(self._prompts)
+        """How many texts were cut."""
+        if not self.n_truncated:
+            return ()
+        of = f"{self.n_truncated:,} of {self.n_texts:,} texts"
+        return (f"{of} are longer than the model reads, and their ends were left out",)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of texts of which none is a query."""
+        return self.encode_alike(texts)[0]
+
+    def encode_alike(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """As `encode`, and how the texts were read, where there was a choice."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_CUT)
-            vectors, notes = encode_alike(self.encoder, texts)
-        self._prompts.update(dict.fromkeys(notes))
+            found = encode_alike(self.encoder, texts)
         self._count(len(texts), getattr(self.encoder, "n_truncated", 0))
-        return vectors
+        return found
 
     def encode_query(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of queries."""
@@ -89,26 +91,6 @@ class NotedEncoder:
     def _count(self, n_texts: int, n_truncated: int) -> None:
         self.n_texts += n_texts
         self.n_truncated += n_truncated
-
-
-@contextlib.contextmanager
-def cut_texts() -> Iterator[list[str]]:
-    """Yields a list that holds, when the block ends, what was warned of texts that were cut.
-
-    For readers of tokens; `NotedEncoder` does so for encoders of texts.
-    """
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield notes
-    for warning in caught:
-        message = str(warning.message)
-        if not re.search(_CUT, message):
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-        elif (note := message.split(";")[0]) not in notes:
-            notes.append(note)
 
 
 def checked(items: Items) -> Items:

@@ -76,9 +76,10 @@ class SequenceScorer:
         require_torch("a sequence model")
         from rowspace.evaluate.sequence_curves import train_one
 
-        sequences = SequenceTask(self.task, self.config)
+        seed = self.settings.seed
+        sequences = SequenceTask(self.task, self.config, (seed,))
         inputs = _frozen(model.token_vectors(), sequences.texts, sequences.n_train)
-        is_right, _ = train_one(inputs, sequences, "gru", sequences.sizes[0], self.settings.seed)
+        is_right, _ = train_one(inputs, sequences, "gru", sequences.sizes[0], seed)
         tested = [inputs.ids[text] for text in sequences.test.texts]
         return Items(
             statistic="mean",

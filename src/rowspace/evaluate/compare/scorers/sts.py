@@ -60,7 +60,8 @@ class STSScorer:
 
     def score(self, model: Contender) -> Items:
         """As `Scorer.score`."""
-        pairs, notes = self.task.pairs, [f"of {', '.join(self.task.parts)}"]
+        pairs, parts = self.task.pairs, list(self.task.parts)
+        notes = [] if parts == [self.task.name] else [f"scored on the pairs of {', '.join(parts)}"]
         is_labelled = self.task.column == "label"
         if is_labelled:
             keys, labels = [f"{a}\t{b}" for a, b, _ in pairs], [label for *_, label in pairs]
@@ -81,6 +82,6 @@ class STSScorer:
                 },
                 metric="average precision" if is_labelled else "Spearman",
                 coverage=share_known(found.is_zero),
-                notes=(*notes, *encoder.notes),
+                notes=(*notes, *found.notes, *encoder.notes),
             )
         )
