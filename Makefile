@@ -51,8 +51,8 @@ bench: setup-dev
 
 # What the explorer's tests look through; where it cannot be installed, they skip.
 browser:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-		apt-get install -y -qq chromium >/dev/null; } || echo 'no chromium: the tests in it will skip'
+	@command -v chromium >/dev/null && command -v curl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+		apt-get install -y -qq chromium curl >/dev/null; } || echo 'no chromium: the tests in it will skip'
 
 # Bundle the explorer's one JavaScript library anew, after a change of its version. Needs npm.
 explorer-library:

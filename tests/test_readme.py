@@ -57,6 +57,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_page_name)
+def test_what_a_page_says_to_run_is_there(page: Path) -> None:
+    text = page.read_text()
+    commands = {name.split()[0] for name in _commands()}
+    assert set(re.findall(r"`rowspace ([a-z][\w-]*)", text)) <= commands
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:`|^)make ([\w-]+)", text, re.MULTILINE)) <= set(targets)
+    for name in re.findall(r"python -m benchmarks\.(\w+)", text):
+        assert (ROOT / f"benchmarks/{name}.py").is_file(), name
+
+
 def test_the_map_names_what_is_there() -> None:
     map_ = README[README.index("src/rowspace/\n") :]
     for folder in re.findall(r"^  (\w+)/ ", map_, re.MULTILINE):

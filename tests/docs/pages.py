@@ -23,6 +23,8 @@ SHOWN = ("text", "json", "html", "dockerfile", "yaml")
 
 _FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*(\S*)[^`\n]*$")
 _COMMENT = re.compile(r"^<!--\s*(needs|run|setup)\b:?\s*(.*?)\s*(-->)?\s*$")
+_LIKE_ONE = re.compile(r"\s*<!--\s*(need|run|set-?up|fail|skip|not here)", re.IGNORECASE)
+_NOT_HERE = "not here"
 
 
 class PageError(Exception):
@@ -77,7 +79,7 @@ def read_page(path: Path) -> Page:
     Raises
     ------
     PageError
-        If a block or a comment does not end, or a note has no block.
+        If a block or a comment does not end, or a note is not one that says something of a block.
     """
     lines = path.read_text().splitlines()
     needs: tuple[str, ...] = ()
@@ -89,20 +91,28 @@ def read_page(path: Path) -> Page:
             indent, marks, language = fence.groups()
             end = _end(lines, i, rf" *{marks[0]}{{{len(marks)},}} *", path)
             code = "".join(f"{line.removeprefix(indent)}\n" for line in lines[i + 1 : end])
+            if run and language != ("text" if run == _NOT_HERE else "console"):
+                raise PageError(f"{path}:{i + 1}: <!-- run: {run} --> says nothing of {language}")
             blocks.append(Block(language, i + 2, code, run))
             run, i = "", end
         elif comment := _COMMENT.match(lines[i]):
             kind, text, closed = comment.groups()
             if run:
                 raise PageError(f"{path}:{i + 1}: nothing to run between two notes")
+            if bool(closed) == (kind == "setup"):
+                raise PageError(f"{path}:{i + 1}: a setup has lines of its own, other notes one")
             if kind == "needs":
+                if i:
+                    raise PageError(f"{path}:{i + 1}: what a page needs is its first line")
                 needs = tuple(re.split(r",\s*", text))
             elif kind == "run":
                 run = text
-            elif not closed:
+            else:
                 end = _end(lines, i, r"-->\s*", path)
                 blocks.append(Block("setup", i + 2, "\n".join(lines[i + 1 : end]) + "\n"))
                 i = end
+        elif _LIKE_ONE.match(lines[i]):
+            raise PageError(f"{path}:{i + 1}: no note is written so: {lines[i]!r}")
         i += 1
     if run:
         raise PageError(f"{path}: no block after <!-- run: {run} -->")

@@ -31,10 +31,12 @@ import click
 import pytest
 
 from tests.docs.needs import prepare
-from tests.docs.pages import Block, Page, PageError, commands_of, read_page
+from tests.docs.pages import ROOT, Block, Page, PageError, commands_of, read_page
 
 SERVERS = ("serve", "explore")
 SKIPPED = 5
+ENDED = "=== ended:"
+"""Begins the line that a page's run ends with: its name and its status."""
 _START_SECONDS = 60
 _DEFAULT_PORT = "8000"
 _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"$`\\]|\\.)*\"", re.DOTALL)
@@ -63,14 +65,18 @@ class Session:
         for server in self.servers:
             server.terminate()
         for server in self.servers:
-            server.communicate(timeout=_START_SECONDS)
+            try:
+                server.communicate(timeout=_START_SECONDS)
+            finally:
+                server.kill()
 
     @contextlib.contextmanager
     def _told(self, line: int, text: str) -> Iterator[None]:
         print(f"--- {self.page.name}:{line} {text}", flush=True)
-        start = time.monotonic()
+        start, cpu = time.monotonic(), _cpu_seconds()
         yield
-        print(f"--- {time.monotonic() - start:.1f} s", flush=True)
+        spent = f"{time.monotonic() - start:.1f} s, {_cpu_seconds() - cpu:.1f} s of the processor"
+        print(f"--- {spent}", flush=True)
 
     def _run_python(self, block: Block) -> None:
         above = "\n" * (block.line - 1)  # so that a traceback names the page's lines
@@ -86,8 +92,11 @@ class Session:
         added.check()
 
     def _run_command(self, command: str, added: _Added, fails: bool) -> None:
-        program, *arguments = shlex.split(command, comments=True)
+        one_line = command.replace("\\\n", " ")
+        program, *arguments = shlex.split(one_line, comments=True)
         if program != "rowspace" or _wants_shell(command):
+            if program == "rowspace" and added.to(arguments) != arguments:
+                raise PageError("a shell runs this command, to which no note adds options")
             code = self._run_shell(command)
         elif arguments[0] in SERVERS and not fails:
             code = self._start_server(added.to(arguments))
@@ -127,6 +136,11 @@ class Session:
         for port, address in self.addresses.items():
             text = re.sub(rf"\b(127\.0\.0\.1|localhost):{port}\b", address, text)
         return text
+
+
+def _cpu_seconds() -> float:
+    """Of this process, and of the programs that it waited for."""
+    return sum(os.times()[:4])
 
 
 class _Added:
@@ -202,6 +216,9 @@ def run_page(path: Path) -> int:
         except pytest.skip.Exception as skipped:
             print(f"--- {page.name} is skipped: {skipped}")
             return SKIPPED
+        except Exception:
+            traceback.print_exc()
+            return 1
         os.chdir(folder)
         session = Session(page, tools)
         try:
@@ -216,7 +233,12 @@ def run_page(path: Path) -> int:
 
 
 def _main(paths: list[Path]) -> int:
-    codes = {run_page(path) for path in [path.resolve() for path in paths]}
+    codes = set()
+    for path in [path.resolve() for path in paths]:
+        code = run_page(path)
+        sys.stderr.flush()
+        print(f"{ENDED} {path.relative_to(ROOT)} {code}", flush=True)
+        codes.add(code)
     return 1 if 1 in codes else min(codes, default=0)
 
 

@@ -15,7 +15,15 @@ LISTED = [
     for path in FOLDER.glob("*.md")
     for name in re.findall(r"^\.\. auto\w+:: (\S+)$", path.read_text(), re.MULTILINE)
 ]
-PACKAGES = ("space", "position", "transformer", "sentence", "evaluate", "adapters.sklearn")
+PACKAGES = (
+    "space",
+    "position",
+    "transformer",
+    "sentence",
+    "evaluate",
+    "search",
+    "adapters.sklearn",
+)
 
 
 def _named(full: str) -> object:

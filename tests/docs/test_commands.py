@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import click
 import pytest
@@ -53,6 +54,14 @@ def test_a_page_opens_with_its_command(page: str) -> None:
     text = (FOLDER / f"{page}.md").read_text()
     titles = re.findall(r"^# (.*)", _FENCED.sub("", text), re.MULTILINE)
     assert titles == [f"rowspace {page.replace('-', ' ')}"]
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/coming-from").glob("*.md")), ids=lambda page: page.stem
+)
+def test_the_options_that_others_are_told_are_there(page: Path) -> None:
+    named = re.findall(r"(?<![\w-])--[a-z][\w-]*", _FENCED.sub("", page.read_text()))
+    assert set(named) <= set().union(*map(_options, PAGES)), page.name
 
 
 def test_the_overview_lists_every_page_once() -> None:

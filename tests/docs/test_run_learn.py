@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.docs.running import check_run, runs
+from tests.docs.running import Run, check_page, runs
 
-RUNS = {name: paths for name, paths in runs().items() if name.startswith("docs/learn/")}
+RUNS = {name: run for name, run in runs().items() if name.startswith("docs/learn/")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("paths", RUNS.values(), ids=RUNS)
-def test_the_page_runs(paths: list[Path]) -> None:
-    check_run(paths)
+@pytest.mark.parametrize(("name", "run"), RUNS.items(), ids=RUNS)
+def test_the_page_runs(name: str, run: Run) -> None:
+    check_page(name, run)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from rowspace.errors import ConfigError, FormatError  # noqa: E402
 from rowspace.transformer.hidden_states import ForeignStates, OurStates  # noqa: E402
 from rowspace.transformer.load_encoder import load_encoder  # noqa: E402
-from rowspace.transformer.model_folder import HUB_SECONDS  # noqa: E402
+from rowspace.transformer.model_folder import HUB_SECONDS, folder_of  # noqa: E402
 from rowspace.transformer.objectives import HiddenTokens, NextToken  # noqa: E402
 from rowspace.transformer.pretrain import LanguageModelTrainer  # noqa: E402
 from rowspace.transformer.weights import load_pretrained, save_model  # noqa: E402
@@ -352,6 +352,34 @@ def test_a_hub_that_does_not_answer_is_waited_for_briefly(
     monkeypatch.setattr(hub, "HfApi", Api)
     refuses("no/model", r"no folder 'no/model', and the hub gives no model .* \(timed out\); check")
     assert asked == [("no/model", HUB_SECONDS)]
+
+
+@pytest.mark.parametrize("owner", ["", "sentence-transformers/"])
+def test_a_bare_name_of_the_hub_may_be_one_of_sentence_transformers(
+    owner: str, monkeypatch: pytest.MonkeyPatch, written: dict[str, Path]
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    errors = pytest.importorskip("huggingface_hub.errors")
+    httpx = pytest.importorskip("httpx")
+
+    class Api:
+        def model_info(self, name: str, timeout: float) -> None:
+            if name != f"{owner}bert":
+                answer = httpx.Response(401, request=httpx.Request("GET", "https://hub.test"))
+                raise errors.RepositoryNotFoundError("no such model", response=answer)
+
+    def download(name: str, local_files_only: bool = False, **_: Any) -> str:
+        if local_files_only:
+            raise FileNotFoundError(name)
+        assert name == f"{owner}bert"
+        return str(written["bert"])
+
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(hub, "HfApi", Api)
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    assert folder_of("bert") == written["bert"]
+    refuses("another-bert", r"the hub gives no model of that name \(no such model\); check")
+    refuses("their/bert", r"the hub gives no model of that name \(no such model\); check")
 
 
 def test_a_model_in_the_cache_is_read_without_the_network(

@@ -10,6 +10,5 @@ from rowspace.search.retrieval import Citation as Citation
 from rowspace.search.retrieval import Retrieved as Retrieved
 from rowspace.search.space import Space as Space
 from rowspace.search.space import open_space as open_space
-from rowspace.search.store import content as content
 from rowspace.search.writer import Added as Added
 from rowspace.search.writer import create_space as create_space

@@ -71,7 +71,7 @@ def distill_embedder(
     resume: bool = False,
     **settings: Any,
 ) -> StaticDistillReport:
-    """Make a static embedder, some hundred times as fast as its teacher.
+    """Make a static embedder, some fifty times as fast as its teacher.
 
     Parameters
     ----------

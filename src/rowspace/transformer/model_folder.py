@@ -24,6 +24,8 @@ HUB_SECONDS = 5
 """That the hub has to answer in."""
 MOST_REASON = 160
 _WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
+_OWNER = "sentence-transformers"
+"""Whose models are called by their names alone, as "all-MiniLM-L6-v2"."""
 
 
 def folder_of(model: Path | str) -> Path:
@@ -114,23 +116,37 @@ def digest_of(folder: Path, dtype: str) -> str:
 def _from_hub(name: str) -> Path:
     """The folder of a model of the hub: the cached one, else a download."""
     hub = need("huggingface_hub")
-    with contextlib.suppress(Exception):  # not in the cache, or no name that can be
-        cached = hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True)
-        if _is_whole(Path(cached)):
-            return Path(cached)
+    names = [name] if "/" in name else [name, f"{_OWNER}/{name}"]
+    for one in names:
+        with contextlib.suppress(Exception):  # not in the cache, or no name that can be
+            cached = hub.snapshot_download(one, allow_patterns=_WANTED, local_files_only=True)
+            if _is_whole(Path(cached)):
+                return Path(cached)
     if hub.constants.HF_HUB_OFFLINE:
         raise FormatError(
             f"there is no folder {name!r}, nor a model of that name in the hub's cache, and "
             "HF_HUB_OFFLINE is set; check the name, or give a local folder"
         )
     try:
-        hub.HfApi().model_info(name, timeout=HUB_SECONDS)  # the download would wait for long
-        return Path(hub.snapshot_download(name, allow_patterns=_WANTED))
+        return Path(hub.snapshot_download(_known_of(hub, names), allow_patterns=_WANTED))
     except Exception as error:  # of many kinds, by what the network does
         raise FormatError(
             f"there is no folder {name!r}, and the hub gives no model of that name "
             f"({_reason(error)}); check the name, or give a local folder"
         ) from error
+
+
+def _known_of(hub: Any, names: list[str]) -> str:
+    """The first of these names that the hub knows; a download of none would wait for long."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    *others, last = names
+    for name in others:
+        with contextlib.suppress(RepositoryNotFoundError):
+            hub.HfApi().model_info(name, timeout=HUB_SECONDS)
+            return name
+    hub.HfApi().model_info(last, timeout=HUB_SECONDS)
+    return last
 
 
 def _is_whole(folder: Path) -> bool:
