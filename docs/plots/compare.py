@@ -24,7 +24,6 @@ TITLE = "Models of every era on one set of tasks, 10 models"
 START, END = "<!-- compare table -->", "<!-- end of the compare table -->"
 NAMES = ("compare-time", "compare-size", "compare-states")
 """The page's drawings, in its order."""
-_STYLE = ROOT / "src/rowspace/space/templates/page.css"
 
 
 def table(results: str) -> str:
@@ -49,7 +48,8 @@ def _cell(cell: str) -> str:
 
 def _draw(folder: Path) -> None:
     page = render_page("", read_comparison(folder), datetime.now(UTC))
-    style = f"<style>{_STYLE.read_text()} svg {{ background: var(--card); }}</style>"
+    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    style = f"<style>{''.join(styles)} svg {{ background: var(--card); }}</style>"
     drawings = re.findall(r'<svg class="plot".*?</svg>', page, re.DOTALL)
     for name, drawing in zip(NAMES, drawings, strict=True):
         opened, rest = drawing.split(">", 1)
