@@ -8,7 +8,7 @@ import click
 import pytest
 
 import rowspace
-from rowspace.cli import cli
+from tests.commands import all_commands
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -20,28 +20,16 @@ def _page_name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def _commands() -> dict[str, click.Command]:
-    context = click.Context(cli)
-    found: dict[str, click.Command] = {}
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        assert command is not None
-        found[name] = command
-        if isinstance(command, click.Group):
-            found |= {f"{name} {sub}": child for sub, child in command.commands.items()}
-    return found
-
-
 def test_the_table_names_every_command() -> None:
     table = README[README.index("| command |") : README.index("Every command has")]
     first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
     named = set(re.findall(r"`([^`]+)`", " ".join(first_cells)))
-    assert named == {name for name, command in _commands().items() if name != "train"}
+    assert named == {name for name, command in all_commands().items() if name != "train"}
 
 
-@pytest.mark.parametrize("name", _commands())
+@pytest.mark.parametrize("name", all_commands())
 def test_every_option_tells_what_it_does(name: str) -> None:
-    command = _commands()[name]
+    command = all_commands()[name]
     assert command.help
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name not in ("k", "mode"):
@@ -60,7 +48,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_page_name)
 def test_what_a_page_says_to_run_is_there(page: Path) -> None:
     text = page.read_text()
-    commands = {name.split()[0] for name in _commands()}
+    commands = {name.split()[0] for name in all_commands()}
     assert set(re.findall(r"`rowspace ([a-z][\w-]*)", text)) <= commands
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"(?:`|^)make ([\w-]+)", text, re.MULTILINE)) <= set(targets)

@@ -3,11 +3,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import click
 import pytest
 
-from rowspace.cli import cli
 from rowspace.cli.distill_embedder import embedder as distill_embedder
+from tests.commands import all_commands
 from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "commands"
@@ -15,19 +14,7 @@ PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
 _FENCED = re.compile(r"^```.*?^```|<!--.*?-->", re.MULTILINE | re.DOTALL)
 
 
-def _commands() -> dict[str, click.Command]:
-    context = click.Context(cli)
-    found: dict[str, click.Command] = {}
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        assert command is not None
-        found[name] = command
-        if isinstance(command, click.Group):
-            found |= {f"{name}-{sub}": child for sub, child in command.commands.items()}
-    return found
-
-
-COMMANDS = _commands()
+COMMANDS = {name.replace(" ", "-"): command for name, command in all_commands().items()}
 
 
 def _options(page: str) -> set[str]:
