@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,7 @@ def _run(command: str, titles: list[str]) -> str | None:
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]),
             RECORDED: recorded.name,
         }
-        arguments = [sys.executable, *command.split()[1:]]
+        arguments = [sys.executable, *shlex.split(command)[1:]]
         done = subprocess.run(arguments, cwd=models.HOME, env=environment, check=False)
         told = recorded.read().splitlines()
     print(f"({(time.monotonic() - started) / 60:.1f} min)\n", flush=True)

@@ -9,6 +9,7 @@ import lzma
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ def record(title: str, lines: Sequence[str], peers: Sequence[str] = ()) -> None:
     """Print a result, and put it into results.md in place of an older one of that title."""
     text = "\n".join(lines)
     print(text)
-    command = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    command = f"python -m benchmarks.{Path(sys.argv[0]).stem} {shlex.join(sys.argv[1:])}".strip()
     versions = ", ".join(f"{peer} {importlib.metadata.version(peer)}" for peer in peers)
     section = (
         f"## {title}\n\n`{command}`, {datetime.date.today().isoformat()}"

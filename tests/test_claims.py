@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -208,3 +209,11 @@ def test_what_is_done_is_left_out_when_resumed(
     runner.main()
     assert two == ["a", "b", "b"]
     assert not runner.DONE.exists()
+
+
+def test_recorded_commands_can_be_run_as_they_stand() -> None:
+    for command in claims.commands(claims.read_sections(), claims.read_claims()):
+        words = shlex.split(command)
+        if "--title" in words:
+            assert words[words.index("--title") + 1] in claims.read_sections()
+        assert shlex.join(words) == command
