@@ -87,7 +87,7 @@ def test_every_task_has_a_line_in_the_tables(model: str, data: Path) -> None:
     assert [lines[start + 1][0], *lines[start + 1][-3:]] == ["places", "2", "4", "3"]
     assert ["clustering:", "words", "V-measure", "purity", "clusters", "scored"] in lines
     assert "places, sif: test texts without a vector, all given one label: 1" in result.stdout
-    assert "cities: empty, left out: 1" in result.stdout
+    assert "cities: lines without a text, left out: 1" in result.stdout
     assert (
         "coarsewsd20/oslo: senses with fewer than 30 examples, all taken: France 3, Peru 3"
         in result.stdout

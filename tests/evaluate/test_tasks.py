@@ -182,7 +182,7 @@ def test_every_task_is_in_the_report(tmp_path: Path) -> None:
     assert (told.n_train, told.n_test, told.n_labels, told.n_zero) == (4, 3, 2, 1)
     cities, places = report.clustering["words"]["cities"], report.clustering["word"]["places"]
     assert (cities.n_items, cities.n_clusters, cities.n_without_vector) == (4, 2, 1)
-    assert cities.notes == ("empty, left out: 1",)
+    assert cities.notes == ("lines without a text, left out: 1",)
     assert (places.n_items, places.n_without_vector) == (3, 1)
     completeness = 1 - 2 / 3 * np.log(2) / np.log(3)  # each alone, so homogeneity is 1
     assert places.v_measure == pytest.approx(2 * completeness / (1 + completeness))

@@ -342,6 +342,7 @@ def test_a_hub_that_does_not_answer_is_waited_for_briefly(
 ) -> None:
     hub = pytest.importorskip("huggingface_hub")
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
     asked: list[Any] = []
 
     class Api:
