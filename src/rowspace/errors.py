@@ -9,6 +9,8 @@ RowspaceError
 ├── EvaluationError        a task that cannot be scored (also ValueError)
 ├── FilterError            a `--where` expression that does not parse or fit (also ValueError)
 ├── RemoteError            a server that does not answer as it should (also RuntimeError)
+├── ClusterError           workers that are not there or cannot do the work (also RuntimeError)
+├── StorageError           object storage that refuses or is out of reach (also OSError)
 ├── MissingExtraError      a package that an optional feature needs (also ImportError)
 └── SpaceError             a space that cannot be used
     ├── SpaceLockedError   another process is writing it
@@ -59,6 +61,14 @@ class FilterError(RowspaceError, ValueError):
 
 class RemoteError(RowspaceError, RuntimeError):
     """A server that refuses, is out of reach, or answers with what makes no sense."""
+
+
+class ClusterError(RowspaceError, RuntimeError):
+    """A cluster that is not there, or whose workers cannot do the work."""
+
+
+class StorageError(RowspaceError, OSError):
+    """Object storage that refuses, is out of reach, or has changed under a write."""
 
 
 class MissingExtraError(RowspaceError, ImportError):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from rowspace.cli.output import json_option
 from rowspace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rowspace.scale.cluster import ClusterConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -107,3 +110,44 @@ def run_options(command: Command, *more: Callable[[Command], Command]) -> Comman
     for option in options:
         command = option(command)
     return command
+
+
+def engine_options(command: Command) -> Command:
+    """Add `--engine`, `--address` and `--workers`; see `cluster_config`."""
+    engine = click.option(
+        "--engine",
+        type=click.Choice(["ray"]),
+        help="What spreads the work over processes or machines; this process alone if not given.",
+    )
+    address = click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine: a cluster that runs, or auto for the one on this machine; one is "
+        "started here if not given.",
+    )
+    workers = click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="With --engine: processes at once; as many as processors if not given.",
+    )
+    return engine(address(workers(command)))
+
+
+def cluster_config(
+    engine: str | None, address: str | None, workers: int | None, threads: int = 1
+) -> ClusterConfig | None:
+    """What the options of `engine_options` say; None where this process works alone.
+
+    Raises
+    ------
+    ConfigError
+        If an option is given without --engine.
+    """
+    if engine is None:
+        for name, given in (("--address", address), ("--workers", workers)):
+            if given is not None:
+                raise ConfigError(f"{name} is for --engine ray; give that too, or leave it out")
+        return None
+    from rowspace.scale.cluster import ClusterConfig
+
+    return ClusterConfig(address=address, workers=workers, threads=threads)

@@ -1,0 +1,1 @@
+"""The same work on several processes or machines, by engines that exist: Ray."""
