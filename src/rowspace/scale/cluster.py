@@ -12,7 +12,7 @@ import os
 import platform
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -58,6 +58,26 @@ class Cluster:
     """Processes that work at once."""
     threads: int
     """Of each."""
+
+    def now(self) -> Cluster:
+        """The cluster as it is now: nodes may have gone, and the workers are fewer then.
+
+        Raises
+        ------
+        ClusterError
+            If it has not even the processors of one worker.
+        """
+        import ray
+
+        node_ids = tuple(node["NodeID"] for node in ray.nodes() if node["Alive"])
+        n_cpus = int(ray.cluster_resources().get("CPU", 0))
+        workers = min(self.workers, n_cpus // self.threads)
+        if not workers:
+            raise ClusterError(
+                f"the cluster has {n_cpus} processors left, and a worker takes {self.threads}; "
+                "start a node, then go on with --resume"
+            )
+        return replace(self, n_cpus=n_cpus, node_ids=node_ids, workers=workers)
 
 
 @contextlib.contextmanager

@@ -388,14 +388,8 @@ class Store:
         self._write(batches, schema, "overwrite")
 
     def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
-        stream = _Stream(batches)
-        try:
-            with _lance_errors(self.folder, "write the store"):
-                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
-        except RowspaceError:
-            if stream.error is not None:
-                raise stream.error from None
-            raise
+        with stream_to_lance(self.folder, batches) as stream:
+            self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
 
     def batches(self, start: int = 0, n: int | None = None) -> Iterator[pa.RecordBatch]:
         """All rows with all columns, or n of them from `start` on, a few thousand at a time."""
@@ -563,6 +557,19 @@ def _connect(folder: Path) -> Any:
     import lancedb
 
     return lancedb.connect(folder)
+
+
+@contextlib.contextmanager
+def stream_to_lance(folder: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+    """`batches` for Lance to write; an error in them is raised as it is, one of Lance's as ours."""
+    stream = _Stream(batches)
+    try:
+        with _lance_errors(folder, "write the store"):
+            yield stream
+    except RowspaceError:
+        if stream.error is not None:
+            raise stream.error from None
+        raise
 
 
 _FULL = re.compile(
