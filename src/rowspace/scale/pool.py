@@ -1,17 +1,16 @@
 """Shards of a job over the workers of a cluster, by Ray Data; see docs/decisions/ray.md.
 
 A dataset of shards' numbers goes to a pool of actors. Each has loaded what it needs once, and reads
-its shards itself, so that what shares a call of the model is what shares it in one process. A
-worker that dies takes its shard with it and the others go on; what is left over then is done in
-another round, by as many workers as the cluster still has room for.
+its shards itself, so that what shares a call of the model is what shares it in one process. Where a
+worker dies, Ray starts another one as soon as there is room, which does the shard again.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import platform
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -20,8 +19,6 @@ from rowspace import errors
 from rowspace.errors import ClusterError, RowspaceError
 from rowspace.scale.cluster import Cluster
 
-MAX_TRIES = 3
-"""Of a shard whose worker dies."""
 _DONE = pa.schema([("shard", pa.int64()), ("answer", pa.string()), ("error", pa.string())])
 
 Work = Callable[[int], Any]
@@ -35,54 +32,38 @@ class Job(Protocol):
         """Load what a worker needs, once, in its process."""
 
 
-def run(cluster: Cluster, job: Job, shards: Iterable[int]) -> Iterator[tuple[int, Any]]:
+def run(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int, Any]]:
     """Do the shards; gives each with what its worker said, as they are done.
 
     Parameters
     ----------
     cluster : Cluster
     job : Job
-    shards : iterable of int
+    shards : sequence of int
         Those that are to be done.
 
     Raises
     ------
     RowspaceError
-        What a worker raised.
+        What a worker raised, the first that did.
     ClusterError
-        If a shard's worker died `MAX_TRIES` times, no worker is left, or one failed in a way that
-        is no error of ours.
+        If a worker failed in a way that is no error of ours.
     """
-    left = dict.fromkeys(shards)
-    tries: Counter[int] = Counter()
-    while left:
-        for shard, answer in _round(cluster.now(), job, list(left)):
-            del left[shard]
-            yield shard, answer
-        tries.update(left)
-        if worn := [shard for shard in left if tries[shard] == MAX_TRIES]:
-            raise ClusterError(
-                f"the worker of shard {worn[0]} died {MAX_TRIES} times; it may want more memory "
-                "(give fewer --workers), and --resume goes on with what is done"
-            )
+    if not shards:
+        return
+    import ray.data
 
-
-def _round(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    import ray
-
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    logging.getLogger("ray._private").setLevel(logging.CRITICAL)
-    n_workers = min(cluster.workers, len(shards))
+    for handler in logging.getLogger("ray.data").handlers:  # it logs each run to stderr
+        handler.setLevel(logging.CRITICAL)
+    size = min(cluster.workers, len(shards))
     done = ray.data.from_items(list(shards), override_num_blocks=len(shards)).map_batches(
         _Worker,
         fn_constructor_args=(job,),
         batch_size=None,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=n_workers, max_tasks_in_flight_per_actor=1),
+        compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
         num_cpus=cluster.threads,
-        max_task_retries=0,  # it would wait for a place that only a lost node may have had
     )
-    done.context.max_errored_blocks = -1  # the shards of lost workers: `run` finds them missing
     for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for row in table.to_pylist():
             if row["error"] is not None:
@@ -98,7 +79,7 @@ class _Worker:
         try:
             self.work = job.start()
         except Exception as raised:
-            self.error = _write_error(raised)
+            self.error = _write_error(raised, f"on node {_node()}, ")
 
     def __call__(self, batch: dict[str, Any]) -> pa.Table:
         rows = [self._do(shard) for shard in batch["item"].tolist()]
@@ -114,9 +95,16 @@ class _Worker:
         return {"shard": shard, "answer": answer, "error": self.error}
 
 
-def _write_error(error: Exception) -> str:
+def _node() -> str:
+    """This process's node, as its messages call it."""
+    import ray
+
+    return f"{ray.get_runtime_context().get_node_id()[:8]} ({platform.node()})"
+
+
+def _write_error(error: Exception, where: str = "") -> str:
     kind = type(error).__name__ if isinstance(error, RowspaceError) else ""
-    return json.dumps([kind, str(error) if kind else f"{type(error).__name__}: {error}"])
+    return json.dumps([kind, where + (str(error) if kind else f"{type(error).__name__}: {error}")])
 
 
 def _read_error(text: str) -> RowspaceError:
