@@ -19,7 +19,7 @@ from typing import Any
 
 from rowspace.errors import ConfigError, CorpusError
 from rowspace.text.normalize import normalize
-from rowspace.text.streams import COMPRESSED, bare_suffix, open_bytes, read_blocks
+from rowspace.text.streams import COMPRESSED, bare_suffix, open_bytes, read_blocks, read_span
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex", "")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
@@ -182,14 +182,30 @@ class Corpus:
         not yet checked or normalised.
         """
         for path, name in self.files():
-            if _has_records(path):
-                yield from self._record_blocks(path, name)
-            elif self._codec == "utf-8" and self.errors == "strict":
-                yield from self._raw_blocks(path, name)
-            else:
-                for text in self._texts(path, name):
-                    yield name, 0, text.encode()
-            yield name, 0, b"\n"  # a sentence does not go on into the next file
+            yield from self.blocks_of(path, name)
+
+    def blocks_of(
+        self, path: Path, name: str, span: tuple[int, int] | None = None
+    ) -> Iterator[tuple[str, int, bytes]]:
+        """The blocks of one file; with a `span`, of the lines that begin in these bytes of it.
+
+        Spans are for files that `has_lines_to_cut` is true of.
+        """
+        if _has_records(path):
+            yield from self._record_blocks(path, name)
+        elif self._is_raw():
+            yield from self._raw_blocks(path, name, span)
+        else:
+            for text in self._texts(path, name):
+                yield name, 0, text.encode()
+        yield name, 0, b"\n"  # a sentence does not go on into the next file
+
+    def has_lines_to_cut(self, path: Path) -> bool:
+        """Whether the bytes of a file are its text, so that a part of it can be read alone."""
+        return self._is_raw() and not _has_records(path) and path.suffix not in COMPRESSED
+
+    def _is_raw(self) -> bool:
+        return self._codec == "utf-8" and self.errors == "strict"
 
     def _record_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
         texts: list[str] = []
@@ -202,10 +218,12 @@ class Corpus:
                 texts, n_characters = [], 0
         yield name, 0, ("\n".join(texts) + "\n").encode()
 
-    def _raw_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
-        offset = 0
+    def _raw_blocks(
+        self, path: Path, name: str, span: tuple[int, int] | None
+    ) -> Iterator[tuple[str, int, bytes]]:
         with open_bytes(path) as file:
-            for block in read_blocks(file):
+            offset, blocks = (0, read_blocks(file)) if span is None else read_span(file, *span)
+            for block in blocks:
                 if b"\0" in block:
                     raise CorpusError(_binary_message(name, offset + block.index(b"\0"), block))
                 yield name, offset, block
