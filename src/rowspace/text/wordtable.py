@@ -6,6 +6,7 @@ Python string per token.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ class CountedWords:
 
     def words(self) -> list[bytes]:
         """The bytes of each."""
-        return _slices(self.arena, self.starts)
+        arena, ends = self.arena.tobytes(), self.starts.tolist()
+        return [arena[first:end] for first, end in itertools.pairwise(ends)]
 
     def save(self, path: Path) -> None:
         """Write them to a file."""
