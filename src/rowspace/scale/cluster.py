@@ -111,7 +111,7 @@ def connected(config: ClusterConfig | None = None) -> Iterator[Cluster]:
 def _join(ray: Any, config: ClusterConfig) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if config.address is None:
-        ray.init(include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
+        ray.init("local", include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
         return
     _check_somebody_listens(config.address)
     try:
