@@ -31,6 +31,7 @@ from rowspace.sentence.batch_loss import BatchLoss, loss_name, set_dropout
 from rowspace.sentence.development import DevelopmentSet
 from rowspace.sentence.example import Example
 from rowspace.sentence.finetune_config import FinetuneConfig
+from rowspace.sentence.gathering import sum_gradients
 from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.pairs import Examples
 from rowspace.sentence.prompts import Prompts
@@ -38,6 +39,7 @@ from rowspace.sentence.samplers import BatchConfig, BatchSampler, Numbers
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
 from rowspace.transformer.checkpoint import load_checkpoint, model_tensors, save_checkpoint
+from rowspace.transformer.distributed import ALONE, World
 from rowspace.transformer.gradients import clip_gradients
 from rowspace.transformer.interrupts import deferred_interrupts
 from rowspace.transformer.lora import add_lora, merge_lora
@@ -90,7 +92,9 @@ class Run:
         development: DevelopmentSet | None,
         teacher: Encoder | None,
         work: Path,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.config, self.model, self.sources = config, model, list(sources)
         self.development, self.teacher, self.work = development, teacher, work
         self.progress = Progress()
@@ -98,7 +102,7 @@ class Run:
         model.set_config(dataclasses.replace(model.config, prompts=prompts), config.max_length)
         names = [loss_name(config, source.kind, source.name) for source in self.sources]
         losses = {
-            name: BatchLoss(model, config, prompts, name, teacher, self._autocast)
+            name: BatchLoss(model, config, prompts, name, teacher, self._autocast, world)
             for name in dict.fromkeys(names)
         }
         if teacher is not None and not any(name.startswith("embedding_") for name in names):
@@ -180,6 +184,7 @@ class Run:
         n_before = self.model.n_truncated
         loss = self._losses[source].backward(examples)
         progress.n_truncated += self.model.n_truncated - n_before
+        sum_gradients(self.model, self.world)
         norm = clip_gradients(self.model, config.clip or math.inf)
         self._check("the loss", loss)
         self._check("the norm of the gradient", norm)
