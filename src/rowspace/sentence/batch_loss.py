@@ -135,8 +135,8 @@ class BatchLoss:
     def backward(self, examples: Sequence[Example]) -> Tensor:
         """Add the gradients of the batch's loss; returns the loss, ().
 
-        Of several processes each adds its part of the gradients, by the texts that it embeds; torch's
-        random numbers are to be in the same state on all.
+        Of several processes each adds its part of the gradients, that of the texts it embeds;
+        torch's random numbers are to be in the same state on all.
         """
         texts = Texts()
         if self.name.startswith("embedding_"):

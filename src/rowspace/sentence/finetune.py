@@ -6,9 +6,10 @@ https://arxiv.org/abs/2004.04906. `finetune_run` has the steps.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.pairs import Examples
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
-from rowspace.text.runs import work_folder
+from rowspace.text.runs import work_folder, work_folder_of
+from rowspace.transformer.distributed import ALONE, World
 
 RECORD = "training.json"
 
@@ -84,6 +86,7 @@ class SentenceTrainer:
         teacher: Encoder | None = None,
         base: str = "",
         resume: bool = False,
+        world: World = ALONE,
     ) -> FinetuneReport:
         """Train, and write a sentence-transformers folder.
 
@@ -103,6 +106,9 @@ class SentenceTrainer:
             What the model is called that was trained on, for the card.
         resume : bool
             Go on with the run that is there; it ends with the same weights.
+        world : World
+            Processes that train together, each called alike; `distributed.joined` gives it. Their
+            number changes sums in the last digits, and no more.
 
         Raises
         ------
@@ -116,23 +122,41 @@ class SentenceTrainer:
             After Ctrl-C, when the step is done and saved.
         """
         out = Path(out)
-        with work_folder(out, resume, (CHECKPOINT,)) as work:
-            work.mkdir(parents=True, exist_ok=True)
-            run = Run(self.config, model, sources, development, teacher, work)
+        with _shared_work_folder(out, resume, world) as work:
+            run = Run(self.config, model, sources, development, teacher, work, world)
             run.fit()
             report = _report(run)
-            made_of = Ingredients(
-                base=Path(base).name if Path(base).exists() else base,
-                sources=[source.name for source in sources],
-                losses=list(dict.fromkeys(run.losses)),
-                has_teacher=teacher is not None,
-            )
-            card = model_card(report, self.config, made_of)
-            with write_folder_atomically(out) as folder:
-                model.save(folder, card=card)
-                write_json(folder / RECORD, _record(report, self.config, made_of))
-        shutil.rmtree(work)
+            if world.is_first:
+                self._write(run, report, out, base)
+            world.wait()
+        if world.is_first:
+            shutil.rmtree(work)
         return report
+
+    def _write(self, run: Run, report: FinetuneReport, out: Path, base: str) -> None:
+        made_of = Ingredients(
+            base=Path(base).name if Path(base).exists() else base,
+            sources=[source.name for source in run.sources],
+            losses=list(dict.fromkeys(run.losses)),
+            has_teacher=run.teacher is not None,
+        )
+        card = model_card(report, self.config, made_of)
+        with write_folder_atomically(out) as folder:
+            run.model.save(folder, card=card)
+            write_json(folder / RECORD, _record(report, self.config, made_of))
+
+
+@contextlib.contextmanager
+def _shared_work_folder(out: Path, resume: bool, world: World) -> Iterator[Path]:
+    """As `work_folder`, which the first process sees to."""
+    if not world.is_first:
+        world.wait()
+        yield work_folder_of(out)
+        return
+    with work_folder(out, resume, (CHECKPOINT,)) as work:
+        work.mkdir(parents=True, exist_ok=True)
+        world.wait()
+        yield work
 
 
 def _report(run: Run) -> FinetuneReport:
