@@ -128,7 +128,7 @@ def _train(
 
     dev_split, split = splits
     sources = read_pairs(pairs, split)
-    return SentenceTrainer(config).fit(
+    return SentenceTrainer(config, world=world).fit(
         load_trainable(base, max_length=config.max_length, device=config.device),
         sources,
         out,
@@ -136,7 +136,6 @@ def _train(
         teacher=None if teacher is None else load_encoder(teacher),
         base=base,
         resume=resume,
-        world=world,
     )
 
 

@@ -60,6 +60,10 @@ class SentenceTrainer:
     Parameters
     ----------
     config : FinetuneConfig, optional
+    world : World
+        The processes that train together, as `joined()` gives it. Each calls `fit` with the same
+        arguments and gets the same result, but for the seconds; the first alone scores and writes,
+        in folders that all must see.
     **settings
         The config's fields, where no config is given.
 
@@ -73,8 +77,11 @@ class SentenceTrainer:
                              "mine")
     """
 
-    def __init__(self, config: FinetuneConfig | None = None, **settings: Any) -> None:
+    def __init__(
+        self, config: FinetuneConfig | None = None, *, world: World = ALONE, **settings: Any
+    ) -> None:
         self.config = FinetuneConfig(**settings) if config is None else config
+        self.world = world
 
     def fit(
         self,
@@ -86,7 +93,6 @@ class SentenceTrainer:
         teacher: Encoder | None = None,
         base: str = "",
         resume: bool = False,
-        world: World = ALONE,
     ) -> FinetuneReport:
         """Train, and write a sentence-transformers folder.
 
@@ -105,10 +111,8 @@ class SentenceTrainer:
         base : str
             What the model is called that was trained on, for the card.
         resume : bool
-            Go on with the run that is there; it ends with the same weights.
-        world : World
-            Processes that train together, each called alike; `distributed.joined` gives it. Their
-            number changes sums in the last digits, and no more.
+            Go on with the run that is there; it ends with the same weights, but for the last
+            digits if it is gone on with by another number of processes.
 
         Raises
         ------
@@ -118,10 +122,12 @@ class SentenceTrainer:
             If the run that is there is of other settings or examples, or damaged.
         TrainingError
             If the loss, a weight or a vector is no number; what was saved before stays.
+        ClusterError
+            If a process ended, was given something else, or does not see the folder of `out`.
         KeyboardInterrupt
             After Ctrl-C, when the step is done and saved.
         """
-        out = Path(out)
+        out, world = Path(out), self.world
         with _shared_work_folder(out, resume, world) as work:
             run = Run(self.config, model, sources, development, teacher, work, world)
             run.fit()

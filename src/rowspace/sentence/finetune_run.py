@@ -154,6 +154,7 @@ class Run:
         self._warn_of_few_chunks()
         checkpoint = self.work / CHECKPOINT
         if self.world.from_first(checkpoint.exists()):
+            self._check_seen(checkpoint)
             self._restore(checkpoint)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.config.threads)
@@ -306,6 +307,7 @@ class Run:
         """Put back the best weights, and merge what was trained beside the others."""
         self.world.wait()  # until the best are written
         if self.progress.best_step is not None:
+            self._check_seen(self._best_file())
             best = load_file(self._best_file())
             with torch.no_grad():
                 for name, tensor in model_tensors(self.model).items():
@@ -341,6 +343,13 @@ class Run:
             raise ClusterError(
                 "not all processes were given the same settings, examples and model; give them "
                 "the same command and files"
+            )
+
+    def _check_seen(self, path: Path) -> None:
+        if not path.exists():
+            raise ClusterError(
+                f"process {self.world.rank} sees no {path}, which the first one wrote; give an "
+                "--out in a folder that every machine sees under the same name"
             )
 
     def _warn_of_few_chunks(self) -> None:
