@@ -103,9 +103,7 @@ class Corpus:
         Empty where the text is stdin, or no more there.
         """
         try:
-            return {
-                part.name: part.n_bytes for part in self.listed() if part.n_bytes is not None
-            }
+            return {part.name: part.n_bytes for part in self.listed() if part.n_bytes is not None}
         except CorpusError:
             return {}
 
