@@ -18,7 +18,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,11 @@ from rowspace.errors import CorpusError, RowspaceError, SpaceCorruptError, Space
 from rowspace.machine import available_memory, processor_flags, return_free_memory
 from rowspace.progress import track
 from rowspace.search.fields import Field, clean, typed_columns
-from rowspace.search.filters import any_of
+from rowspace.search.filters import Given, any_of, compile_filter
 from rowspace.search.lexical import analyzer, bm25
+from rowspace.search.protocol import Dense
+from rowspace.search.protocol import Row as Row
+from rowspace.search.protocol import RowIds as RowIds
 
 if TYPE_CHECKING:
     from rowspace.text.passages import Passage
@@ -49,21 +51,6 @@ ASSUMED_MEMORY = 1 << 31
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
 _TEXT_COLUMNS = ("passage_id", "document_id", "title", "content", "source", "metadata")
-
-RowIds = NDArray[np.uint64]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One passage as it is stored."""
-
-    passage_id: str
-    document_id: str
-    position: int
-    title: str
-    text: str
-    source: str
-    metadata: dict[str, Any]
 
 
 def content(title: str, text: str) -> str:
@@ -202,6 +189,14 @@ class Store:
             return int(self._table.version)
 
     # --- Reading ---------------------------------------------------------------------------------
+
+    def predicate(self, given: Given, fields: Mapping[str, Field]) -> str:
+        """A filter as SQL; see `compile_filter`."""
+        return compile_filter(given, fields)
+
+    def finder(self, column: str) -> Dense | None:
+        """Nothing: the space holds the vectors in memory, or has an index of them."""
+        return None
 
     def count(self, predicate: str | None = None) -> int:
         """How many passages there are, or meet a predicate."""

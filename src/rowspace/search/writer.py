@@ -57,6 +57,7 @@ from rowspace.search.manifest import (
     is_space,
     read_manifest,
 )
+from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
@@ -390,6 +391,8 @@ def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
         commit = read_commit(path)
+        if commit.milvus is not None:
+            raise refuse_to_write(path, commit.milvus)
         put_right(path, commit)
         for damage in find_damage(path, commit):
             raise damage.error
