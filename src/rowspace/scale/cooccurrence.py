@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def count_pairs(*a):
+    raise NotImplementedError
