@@ -12,7 +12,6 @@ is gone for good the round is done again by as many workers as there is still ro
 from __future__ import annotations
 
 import math
-import platform
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ClusterError
 from rowspace.progress import Tracker
 from rowspace.scale.cluster import Cluster
+from rowspace.scale.tasks import unseen
 from rowspace.static.averaging import (
     AveragingConfig,
     combine_rows,
@@ -132,21 +132,32 @@ class AveragedTraining(Training):
             if not left:
                 answers: list[Any] = ray.get(refs)
                 return answers
-            if self.cluster.now().workers < len(self.workers):
+            if self._room() < len(self.workers):
                 raise _MachineLostError("a machine is gone")
+
+    def _room(self) -> int:
+        """For how many workers the cluster has processors now."""
+        import ray
+
+        return int(ray.cluster_resources().get("CPU", 0)) // self.cluster.threads
 
     def _hire(self) -> None:
         import ray
 
-        cluster = self.cluster.now()
+        threads, n_workers = self.cluster.threads, min(self.cluster.workers, self._room())
+        if not n_workers:
+            raise ClusterError(
+                f"the cluster has no {threads} processors left for a worker; start a node, then go "
+                "on with --resume"
+            )
         actor = ray.remote(_Worker).options(
-            num_cpus=cluster.threads,
+            num_cpus=threads,
             max_restarts=MAX_TRIES,
             max_task_retries=MAX_TRIES,
             scheduling_strategy="SPREAD",
         )
         parts = ray.put(self._parts)
-        self.workers = [actor.remote(cluster.threads, parts) for _ in range(cluster.workers)]
+        self.workers = [actor.remote(threads, parts) for _ in range(n_workers)]
         for problem in self._wait([worker.look.remote() for worker in self.workers]):
             if problem:
                 raise ClusterError(problem)
@@ -171,12 +182,7 @@ class _Worker:
     def look(self) -> str:
         """What hinders it; empty if nothing does."""
         path = self.training.ids.path
-        if path.exists():
-            return ""
-        return (
-            f"there is no {path} on {platform.node()}; give --out on a file system that all "
-            "machines share"
-        )
+        return "" if path.exists() else unseen(path)
 
     def train(self, numbers: range, *blocks: Floats) -> tuple[Any, ...]:
         """Train on these pieces from these matrices on: (loss, predictions), then the blocks."""
