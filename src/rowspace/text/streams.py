@@ -12,12 +12,19 @@ import lzma
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from rowspace.errors import CorpusError
 
 COMPRESSED = (".gz", ".xz", ".zst")
 BLOCK_BYTES = 1 << 20
+
+
+class Readable(Protocol):
+    """What bytes are read from, in order."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
 
 
 def bare_suffix(path: Path) -> str:
@@ -49,6 +56,22 @@ def open_bytes(path: Path | str) -> Iterator[IO[bytes]]:
         if type(error).__name__ == "ZstdError" or type(error).__module__ == "zlib":
             raise _damaged(path, error) from error
         raise
+
+
+def open_at(path: Path, offset: int) -> IO[bytes]:
+    """Open a file that is not packed for reading from the byte `offset` on.
+
+    Raises
+    ------
+    CorpusError
+        If it is not there any more.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise CorpusError(f"there is no file {path}; check the path") from error
+    file.seek(offset)
+    return file
 
 
 def _damaged(path: Path, error: Exception) -> CorpusError:
@@ -104,7 +127,7 @@ class _ZstdReader(io.RawIOBase):
         super().close()
 
 
-def read_blocks(file: IO[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+def read_blocks(file: Readable, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Blocks of about `block_bytes`, cut after a line's end, else a space, else a character.
 
     Joined, they are the file: a line of any length passes through, in pieces.
@@ -124,6 +147,8 @@ def _last_cut(data: bytes) -> int:
     for separator in (b"\n", b" "):
         if (cut := data.rfind(separator) + 1) > 0:
             return cut
+    if data.endswith(b"\r"):
+        return len(data) - 1  # the next byte may be the other half of this line's end
     cut = len(data)
     while cut > len(data) - 4 and cut > 0 and data[cut - 1] & 0xC0 == 0x80:
         cut -= 1  # back over continuation bytes to the lead byte
