@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,10 +19,14 @@ from rowspace.search.remote.home import Home, digest_of
 from rowspace.storage.cache import cache_folder
 
 
+_fetching = threading.Lock()  # the folders that are written first are named by the process
+
+
 def fetch_model(path: Path, model: ModelState) -> None:
     """See that a model's folder is below the space's; one on the disk has it there."""
     if isinstance(path, RemoteFolder):
-        _fetch_model(path, model)
+        with _fetching:
+            _fetch_model(path, model)
 
 
 def _fetch_model(path: RemoteFolder, model: ModelState) -> None:
@@ -64,7 +69,9 @@ def fetch_indexes(path: RemoteFolder) -> None:
         by_name.setdefault(model, {})[file] = state
     for model, files in by_name.items():
         folder = path / INDEXES / model
-        if not folder.exists():
+        with _fetching:
+            if folder.exists():
+                continue
             folder.parent.mkdir(exist_ok=True)
             _fetch(path.remote, f"{INDEXES}/{model}", files, folder, "fetching the index")
 
