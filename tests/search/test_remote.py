@@ -33,7 +33,7 @@ from tests.program import RunMain
 from tests.search.stub import document, make_space
 from tests.storage import Proxy
 
-WORDS = "lake river mountain island desert forest valley coast harbour plain".split()
+WORDS = ["lake", "river", "mountain", "island", "desert", "forest", "valley", "coast", "harbour"]
 QUERIES = ("lake island", "desert", "valley of the river", "nothing here")
 
 
@@ -142,7 +142,7 @@ def test_a_reader_sees_each_commit_and_none_before(
 def test_two_writers_at_once_lose_nothing_that_was_acknowledged(
     proxy: Proxy, tmp_path: Path, address: str
 ) -> None:
-    local, _ = _published(tmp_path, address)
+    _published(tmp_path, address)
     wanted = {f"d{n}#0" for n in range(20)}
     errors: list[BaseException] = []
 

@@ -25,7 +25,7 @@ from rowspace.search.remote.fetching import fetch_indexes
 from rowspace.search.remote.folder import RemoteFolder
 from rowspace.search.remote.home import LEASE, Home, RemoteCommit, digest_of, next_number, state_of
 from rowspace.search.remote.old import named_files
-from rowspace.search.snapshot import Signature, Snapshot
+from rowspace.search.snapshot import Signature
 from rowspace.search.store import Store, open_store
 from rowspace.storage.lease import is_free
 from rowspace.storage.objects import State
@@ -193,15 +193,15 @@ def _bytes_of(path: RemoteFolder) -> int:
 
 
 @health.bytes_to_free.register(RemoteFolder)
-def _bytes_to_free(path: RemoteFolder, snapshot: Snapshot) -> int:
+def _bytes_to_free(path: RemoteFolder, commit: Commit, store: Store) -> int:
     """Of what no commit names, old versions that it still names included."""
     home = path.remote
     needed = named_files(home.current)
     unnamed = sum(state.size for state in home.objects.list() if state.name not in needed)
     old = sum(
         state.size
-        for name, state in snapshot.commit.files.items()
-        if piece_of(path, name, snapshot.commit.version, snapshot.commit.files) is Piece.OLD
+        for name, state in commit.files.items()
+        if piece_of(path, name, commit.version, commit.files) is Piece.OLD
     )
     return unnamed + old
 

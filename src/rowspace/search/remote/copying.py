@@ -109,6 +109,8 @@ def _publish(here: Path, there: RemoteFolder, timeout: float) -> Copied:
         commit = read_commit(here)
         for damage in find_damage(here, commit):
             raise damage.error
+        if commit.milvus is not None:
+            raise SpaceError(f"the passages of {here} are in Milvus; copy a space that has its own")
         if commit.manifest is None:
             raise SpaceError(f"{here} is of an older Rowspace; `rowspace compact {here}` first")
         files = dict(_files_of(here, commit))

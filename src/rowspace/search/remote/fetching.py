@@ -18,7 +18,6 @@ from rowspace.search.remote.folder import RemoteFolder
 from rowspace.search.remote.home import Home, digest_of
 from rowspace.storage.cache import cache_folder
 
-
 _fetching = threading.Lock()  # the folders that are written first are named by the process
 
 
