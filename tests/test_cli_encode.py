@@ -57,7 +57,7 @@ def test_each_line_gets_a_vector_that_can_be_loaded(
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     model: Path, tmp_path: Path, run_main: RunMain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks.chunks_of, "__defaults__", (0, 1000))
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 1000)
     monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
     lines = write_lines(tmp_path / "text.txt")
     ran = run_main("encode", model, lines, "--out", tmp_path / "whole.npy")

@@ -26,6 +26,11 @@ def n_cores() -> int:
     return there
 
 
+def n_own_cores() -> int:
+    """Cores for this process alone: its share, where `torchrun` started several on this machine."""
+    return max(1, n_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def available_memory() -> int | None:
     """Bytes this process can still use, of the machine and of its cgroup; None if unknown."""
     found = []

@@ -21,7 +21,7 @@ from rowspace.text.corpus import Corpus
 
 @pytest.fixture(autouse=True)
 def saves_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks.chunks_of, "__defaults__", (0, 30))
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 30)
     monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
 
 

@@ -31,7 +31,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> ContextualEncoder:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Chunks of some texts, in pieces of a few, and each chunk saved."""
-    monkeypatch.setattr(chunks.chunks_of, "__defaults__", (0, 500))
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 500)
     monkeypatch.setattr(extraction, "_PIECE_BYTES", 48 * 4 * 7)
     monkeypatch.setattr(growing, "SAVE_SECONDS", 0.0)
     yield

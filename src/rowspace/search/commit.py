@@ -25,6 +25,7 @@ from typing import Any
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.files import fsync_file, sha256, write_atomically, write_json
 from rowspace.search.fields import Field
+from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.pieces import Piece, piece_of
 
@@ -82,6 +83,8 @@ class Commit:
     """Rises with every commit."""
     manifest: str | None = None
     """The text of `space.json`, where that is written."""
+    milvus: MilvusRecord | None = None
+    """Where the rows are if not in `store/`."""
 
 
 def write_commit(path: Path, commit: Commit) -> None:
@@ -157,6 +160,8 @@ def _read(file: Path) -> Commit | None:
             return None
         content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
         content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
+        milvus = content.pop("milvus", None)
+        content["milvus"] = None if milvus is None else MilvusRecord(**milvus)
         models = content.pop("models", {})
         content["models"] = {name: ModelState(**value) for name, value in models.items()}
         return Commit(**content)

@@ -20,6 +20,7 @@ from rowspace.search.commit import (
 from rowspace.search.index.cached import find_damaged_indexes
 from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
+from rowspace.search.milvus.checking import about_rows, check_rows
 from rowspace.search.model_state import ModelState
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
@@ -31,7 +32,7 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     """What a space holds and in which state it is."""
     path, commit = snapshot.path, snapshot.commit
     encoder = commit.models[commit.model]
-    return {
+    about = {
         "path": str(path),
         "documents": commit.documents,
         "passages": commit.passages,
@@ -44,18 +45,30 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "dense_weight": encoder.weight,
         "model": commit.model,
         "models": {name: _about(model) for name, model in commit.models.items()},
-        "version": commit.version,
-        "unindexed": snapshot.store.count_unindexed(),
-        **describe_index(snapshot.vectors(commit.model)),
-        "fragments": snapshot.store.count_fragments(),
-        "deleted_passages": commit.deleted,
+    }
+    state = _rows_here(snapshot) if commit.milvus is None else about_rows(commit.milvus)
+    return {
+        **about,
+        **state,
         "bytes": _bytes_of(path),
-        "bytes_to_free": _bytes_to_free(snapshot),
-        "compaction_due": is_due(path, snapshot.store, commit),
         "quarantined_files": sum(file.is_file() for file in (path / QUARANTINE).rglob("*")),
         "writer_active": _is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
+    }
+
+
+def _rows_here(snapshot: Snapshot) -> dict[str, Any]:
+    """In which state the store in the space's folder is."""
+    path, commit, store = snapshot.path, snapshot.commit, snapshot.local_store
+    return {
+        "version": commit.version,
+        "unindexed": store.count_unindexed(),
+        **describe_index(snapshot.vectors(commit.model)),
+        "fragments": store.count_fragments(),
+        "deleted_passages": commit.deleted,
+        "bytes_to_free": _bytes_to_free(path, commit, store),
+        "compaction_due": is_due(path, store, commit),
     }
 
 
@@ -80,6 +93,8 @@ def verify(path: Path) -> list[str]:
         What is wrong, one line each; empty if all is well.
     """
     commit, problems = _checked_files(path)
+    if not problems and commit.milvus is not None:
+        return check_rows(path, commit)
     if not problems:
         try:
             problems = _check_rows(Store.open(path / "store", commit.version), commit)
@@ -108,10 +123,9 @@ def _bytes_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _bytes_to_free(snapshot: Snapshot) -> int:
+def _bytes_to_free(path: Path, commit: Commit, store: Store) -> int:
     """Of the store's files, what the present version does not need."""
-    path, commit = snapshot.path, snapshot.commit
-    indexes = snapshot.store.index_ids()
+    indexes = store.index_ids()
     needed = {Piece.LIST, Piece.DELETIONS, Piece.ROWS}
     free = 0
     for name, size in scan(path):

@@ -25,9 +25,11 @@ from rowspace.search.commit import (
 )
 from rowspace.search.index.cached import FOLDER as INDEXES
 from rowspace.search.index.cached import RECORD, Loaded
-from rowspace.search.index.dense import Dense, DenseIndex
+from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.index.upkeep import VectorColumn, effort_in_store
+from rowspace.search.milvus.record import refuse_to_write
+from rowspace.search.protocol import Dense, PassageStore
 from rowspace.search.store import Store
 
 Signature = tuple[int, ...]
@@ -42,7 +44,7 @@ class Snapshot:
     path: Path
     commit: Commit
     signature: Signature
-    store: Store
+    store: PassageStore
     before: dict[str, Loaded] = field(default_factory=dict)
     """Indexes that the snapshot before had read, by model; let go when the vectors are read."""
     _dense: dict[str, Dense] = field(default_factory=dict)
@@ -56,11 +58,25 @@ class Snapshot:
                 self._dense[model] = self._read_vectors(model)
             return self._dense[model]
 
+    @property
+    def local_store(self) -> Store:
+        """The store in the space's folder.
+
+        Raises
+        ------
+        SpaceError
+            If the rows are elsewhere.
+        """
+        if isinstance(self.store, Store):
+            return self.store
+        assert self.commit.milvus is not None
+        raise refuse_to_write(self.path, self.commit.milvus)
+
     def vectors(self, model: str) -> VectorColumn:
         """The vectors of a model."""
         state = self.commit.models[model]
         return VectorColumn(
-            self.path, self.commit, self.store, model, state.column, state.fingerprint
+            self.path, self.commit, self.local_store, model, state.column, state.fingerprint
         )
 
     def forget(self) -> dict[str, Loaded]:
@@ -70,10 +86,13 @@ class Snapshot:
             return self.before | self._loaded
 
     def _read_vectors(self, model: str) -> Dense:
+        finder = self.store.finder(self.commit.models[model].column)
+        if finder is not None:
+            return finder
         vectors = self.vectors(model)
         opened = vectors.open(self.before.pop(model, None))
-        if opened is None and self.store.has_vector_index(vectors.column):
-            return StoreIndex(self.store, vectors.column, effort_in_store(vectors))
+        if opened is None and vectors.store.has_vector_index(vectors.column):
+            return StoreIndex(vectors.store, vectors.column, effort_in_store(vectors))
         if opened is None:
             return DenseIndex(*self.store.vectors(vectors.column))
         self._loaded[model] = opened.loaded
@@ -121,12 +140,19 @@ def signature_of(path: Path) -> Signature:
     return tuple(signature)
 
 
-def _open_store(path: Path, commit: Commit) -> Store:
+def _open_store(path: Path, commit: Commit) -> PassageStore:
     """The store at the committed version.
 
     Lance first reads its newest manifest, which a power loss can leave empty. What is newer than
     the commit was never acknowledged, so if no one is writing it is set aside.
     """
+    if commit.milvus is not None:
+        from rowspace.search.milvus.store import MilvusStore
+
+        model = commit.models[commit.model]
+        return MilvusStore.open(
+            commit.milvus, commit.passages, model.dim, model.fingerprint, commit.fields
+        )
     try:
         return Store.open(path / "store", commit.version)
     except SpaceCorruptError as error:

@@ -25,7 +25,7 @@ from rowspace.errors import (
     SpaceLockedError,
 )
 from rowspace.search.arrow import as_reader, model_of_table, read_passages, table_passages
-from rowspace.search.commit import Commit, model_named, read_commit
+from rowspace.search.commit import Commit, model_named, newest_commit, read_commit
 from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
@@ -41,6 +41,7 @@ from rowspace.search.index.upkeep import (
     settings_of,
 )
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
+from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.model_copy import Model
 from rowspace.search.model_state import ModelState
 from rowspace.search.models import choose_default, remove_model
@@ -406,6 +407,13 @@ class Space:
 
     # --- Writing ---------------------------------------------------------------------------------
 
+    def _check_writable(self) -> None:
+        """See that the rows are here before anything is encoded."""
+        self._check_process()
+        commit = newest_commit(self.path)
+        if commit is not None and commit.milvus is not None:
+            raise refuse_to_write(self.path, commit.milvus)
+
     def add(self, documents: Iterable[Document], timeout: float = LOCK_TIMEOUT) -> Added:
         """Add documents; one whose id is there already replaces it.
 
@@ -427,7 +435,7 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
-        self._check_process()
+        self._check_writable()
         encoders = self._encoders_but(None)
         added = add_documents(self.path, self.manifest, encoders, self._asked, documents, timeout)
         self._keep_index()
@@ -468,7 +476,7 @@ class Space:
         model = model_of_table(reader.schema, models.values(), fingerprint)
         if not holds_passages(reader.schema):
             return self.add(table_documents(reader), timeout)
-        self._check_process()
+        self._check_writable()
         added = add_passages(
             self.path,
             self.manifest,
@@ -506,7 +514,7 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
-        self._check_process()
+        self._check_writable()
         n_deleted = delete_documents(
             self.path,
             self.manifest,
@@ -570,7 +578,7 @@ class Space:
         SpaceError
             If the disk is full. The index there was stays.
         """
-        self._check_process()
+        self._check_writable()
         name, _ = model_named(self.path, self._current().commit, model)
         with disk_errors(self.path, "write the index"):
             record = self._index(name, config, timeout)
@@ -597,7 +605,7 @@ class Space:
             record = self._in_one_version(
                 lambda now: index_in_files(now.vectors(model), encoder, kind, given)
             )
-        if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
+        if self._in_one_version(lambda now: now.local_store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
         return record
 
@@ -769,7 +777,7 @@ class Space:
         return self._reembed(change, resume, timeout)
 
     def _reembed(self, change: Change, resume: bool, timeout: float) -> ModelState:
-        self._check_process()
+        self._check_writable()
         model = reembed(self.path, self.manifest, change, resume, timeout)
         self._keep_index()
         return model
@@ -784,7 +792,7 @@ class Space:
         SpaceError
             If it is the default.
         """
-        self._check_process()
+        self._check_writable()
         remove_model(self.path, self.manifest, name, timeout)
         self._keep_index()
 
@@ -796,7 +804,7 @@ class Space:
         ConfigError
             If there is no such model.
         """
-        self._check_process()
+        self._check_writable()
         choose_default(self.path, name, timeout)
 
     # --- Looking after ---------------------------------------------------------------------------
@@ -829,7 +837,7 @@ class Space:
         SpaceError
             If the disk is full; then the space is as it was.
         """
-        self._check_process()
+        self._check_writable()
         compact_space(self.path, self.manifest, timeout)
         self._keep_index()
 

@@ -18,7 +18,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,11 @@ from rowspace.errors import CorpusError, RowspaceError, SpaceCorruptError, Space
 from rowspace.machine import available_memory, processor_flags, return_free_memory
 from rowspace.progress import track
 from rowspace.search.fields import Field, clean, typed_columns
-from rowspace.search.filters import any_of
+from rowspace.search.filters import Given, any_of, compile_filter
 from rowspace.search.lexical import analyzer, bm25
+from rowspace.search.protocol import Dense
+from rowspace.search.protocol import Row as Row
+from rowspace.search.protocol import RowIds as RowIds
 
 if TYPE_CHECKING:
     from rowspace.text.passages import Passage
@@ -49,21 +51,6 @@ ASSUMED_MEMORY = 1 << 31
 
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "string": pa.string()}
 _TEXT_COLUMNS = ("passage_id", "document_id", "title", "content", "source", "metadata")
-
-RowIds = NDArray[np.uint64]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One passage as it is stored."""
-
-    passage_id: str
-    document_id: str
-    position: int
-    title: str
-    text: str
-    source: str
-    metadata: dict[str, Any]
 
 
 def content(title: str, text: str) -> str:
@@ -202,6 +189,14 @@ class Store:
             return int(self._table.version)
 
     # --- Reading ---------------------------------------------------------------------------------
+
+    def predicate(self, given: Given, fields: Mapping[str, Field]) -> str:
+        """A filter as SQL; see `compile_filter`."""
+        return compile_filter(given, fields)
+
+    def finder(self, column: str) -> Dense | None:
+        """Nothing: the space holds the vectors in memory, or has an index of them."""
+        return None
 
     def count(self, predicate: str | None = None) -> int:
         """How many passages there are, or meet a predicate."""
@@ -388,14 +383,8 @@ class Store:
         self._write(batches, schema, "overwrite")
 
     def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
-        stream = _Stream(batches)
-        try:
-            with _lance_errors(self.folder, "write the store"):
-                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
-        except RowspaceError:
-            if stream.error is not None:
-                raise stream.error from None
-            raise
+        with stream_to_lance(self.folder, batches) as stream:
+            self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
 
     def batches(self, start: int = 0, n: int | None = None) -> Iterator[pa.RecordBatch]:
         """All rows with all columns, or n of them from `start` on, a few thousand at a time."""
@@ -563,6 +552,19 @@ def _connect(folder: Path) -> Any:
     import lancedb
 
     return lancedb.connect(folder)
+
+
+@contextlib.contextmanager
+def stream_to_lance(folder: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+    """`batches` for Lance to write; an error in them is raised as it is, one of Lance's as ours."""
+    stream = _Stream(batches)
+    try:
+        with _lance_errors(folder, "write the store"):
+            yield stream
+    except RowspaceError:
+        if stream.error is not None:
+            raise stream.error from None
+        raise
 
 
 _FULL = re.compile(

@@ -57,6 +57,7 @@ from rowspace.search.manifest import (
     is_space,
     read_manifest,
 )
+from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
@@ -154,6 +155,38 @@ def create_space(
         If the language or the kind is not known.
     """
     path = Path(path)
+
+    def fill(models: Models, fields: Mapping[str, Field]) -> Store:
+        shutil.rmtree(path / "store", ignore_errors=True)
+        rows = _rows(batches, fields, models[DEFAULT_MODEL])
+        return Store.create(path / "store", row_schema(models, fields), rows)
+
+    return create_space_of(
+        path,
+        encoder,
+        fill,
+        encoder_kind=encoder_kind,
+        field_types=field_types,
+        language=language,
+        max_words=max_words,
+        dense_weight=dense_weight,
+        details=details,
+    )
+
+
+def create_space_of(
+    path: Path,
+    encoder: Encoder,
+    fill: Callable[[Models, Mapping[str, Field]], Store],
+    *,
+    encoder_kind: str,
+    field_types: Mapping[str, str],
+    language: str | None,
+    max_words: int,
+    dense_weight: float,
+    details: Mapping[str, Any] | None,
+) -> Manifest:
+    """As `create_space`, of a store that `fill` makes for these models and metadata fields."""
     if is_space(path):
         raise SpaceError(f"{path} is a space already; give another folder, or `rowspace add` to it")
     manifest = Manifest(
@@ -171,8 +204,9 @@ def create_space(
     )
     path.mkdir(parents=True, exist_ok=True)
     with WriterLock(path / "lock", 0.0, str(path)), disk_errors(path, "write the space"):
-        shutil.rmtree(path / "store", ignore_errors=True)
-        _fill(path, manifest, batches, _to_fields(field_types))
+        models = {DEFAULT_MODEL: first_model(asdict(manifest))}
+        fields = _to_fields(field_types)
+        _publish_first(path, manifest, fill(models, fields), models, fields)
         write_json(path / MANIFEST, {"format": FORMAT} | asdict(manifest))
         commit = read_commit(path)
         write_commit(path, replace(commit, files=flush_and_hash(path, commit.files)))
@@ -187,11 +221,13 @@ def _to_fields(types: Mapping[str, str]) -> dict[str, Field]:
     return fields
 
 
-def _fill(path: Path, manifest: Manifest, batches: Batches, fields: dict[str, Field]) -> None:
-    model = first_model(asdict(manifest))
-    models = {DEFAULT_MODEL: model}
-    rows = _rows(batches, fields, model)
-    store = Store.create(path / "store", row_schema(models, fields), rows)
+def _publish_first(
+    path: Path,
+    manifest: Manifest,
+    store: Store,
+    models: dict[str, ModelState],
+    fields: dict[str, Field],
+) -> None:
     if store.count() == 0:
         raise CorpusError("the corpus has no text in it; give documents with words")
     store.index_text(manifest.language)
@@ -355,6 +391,8 @@ def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     with WriterLock(path / "lock", timeout, str(path)):
         read_manifest(path)
         commit = read_commit(path)
+        if commit.milvus is not None:
+            raise refuse_to_write(path, commit.milvus)
         put_right(path, commit)
         for damage in find_damage(path, commit):
             raise damage.error

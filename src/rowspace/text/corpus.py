@@ -9,8 +9,8 @@ The same goes for the rows and columns of a .parquet or .arrow file.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,25 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.text.listing import (
+    JSONL_SUFFIXES,
+    TABLE_SUFFIXES,
+    has_records,
+    list_files,
+    no_text_in,
+)
 from rowspace.text.normalize import normalize
-from rowspace.text.streams import COMPRESSED, bare_suffix, open_bytes, read_blocks
+from rowspace.text.ranges import LineCounter, Lines, lines_between
+from rowspace.text.sections import Part, Section
+from rowspace.text.streams import (
+    COMPRESSED,
+    Readable,
+    bare_suffix,
+    open_bytes,
+    read_blocks,
+    read_span,
+)
 
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex", "")
-JSONL_SUFFIXES = (".jsonl", ".ndjson")
-TABLE_SUFFIXES = (".parquet", ".arrow")
 DOCUMENT_KINDS = ("file", "blocks", "lines")
 PART_BYTES = 1 << 25
 MAX_TITLE = 200
@@ -80,6 +93,7 @@ class Corpus:
                 f"encoding {self.encoding!r} is not known; try utf-8 or latin-1"
             ) from error
         self._codec = codecs.lookup(self.encoding).name
+        self._counters: dict[str, LineCounter] = {}
 
     def description(self) -> dict[str, Any]:
         """What tells this corpus from another, as JSON can hold it."""
@@ -91,12 +105,12 @@ class Corpus:
         }
 
     def sizes(self) -> dict[str, int]:
-        """The bytes of each file that would be read: what changes when a text is edited.
+        """The bytes of each file: what changes when a text is edited.
 
         Empty where the text is stdin, or no more there.
         """
         try:
-            return {name: path.stat().st_size for path, name in self.files() if path.is_file()}
+            return {part.name: part.n_bytes for part in self.listed() if part.n_bytes is not None}
         except CorpusError:
             return {}
 
@@ -110,7 +124,7 @@ class Corpus:
 
     def is_whole_file(self, document: Document) -> bool:
         """Whether a document is a file, or a part of a large one."""
-        return self.documents == "file" and not _has_records(Path(document.source))
+        return self.documents == "file" and not has_records(Path(document.source))
 
     def text_of(self, document: Document) -> str:
         """A document's text, after its title where that is text too and not a file's name."""
@@ -120,10 +134,16 @@ class Corpus:
 
     def __iter__(self) -> Iterator[Document]:
         for path, name in self.files():
-            yield from self._documents_of(path, name)
+            yield from self._documents_of(Part(path, name, None))
 
-    def files(self) -> Iterator[tuple[Path, str]]:
-        """Each file to read with its name relative to the corpus, in a stable order.
+    def documents_in(self, section: Section) -> Iterator[Document]:
+        """The documents of one of `sections_of` this corpus, as they are in the whole of it."""
+        for part in section.parts:
+            if not self._is_skipped(part):
+                yield from self._documents_of(part)
+
+    def listed(self) -> Iterator[Part]:
+        """Each file with its size, in a stable order; no file is opened.
 
         Raises
         ------
@@ -131,49 +151,43 @@ class Corpus:
             If a path does not exist, or a folder has no text file in it.
         """
         self.skipped.clear()
-        for path in self._paths:
-            if str(path) == "-":
-                yield path, "stdin"
-            elif path.is_dir():
-                yield from self._files_below(path)
-            elif path.exists():  # also a pipe or device, as in `<(xz -dc …)`
-                yield path, self._prefix(path.parent) + path.name
-            else:
-                raise CorpusError(f"there is no file or folder {path}; check the path")
+        yield from list_files(self._paths, self.skipped)
 
-    def _prefix(self, folder: Path) -> str:
-        """What goes before a name in `folder`, so that files of several paths have several."""
-        if len(self._paths) == 1:
-            return ""
-        parents = [os.path.abspath(path.parent) for path in self._paths]  # noqa: PTH100
-        relative = os.path.relpath(folder, os.path.commonpath(parents))
-        return "" if relative == "." else relative + "/"
+    def files(self) -> Iterator[tuple[Path, str]]:
+        """Each file to read with its name relative to the corpus, in a stable order.
 
-    def _files_below(self, folder: Path) -> Iterator[tuple[Path, str]]:
+        Those of a folder are looked into: a binary one is not read.
+
+        Raises
+        ------
+        CorpusError
+            If a path does not exist, or no file of a folder is text.
+        """
         n_files = 0
-        prefix = self._prefix(folder)
-        for parent, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path = Path(parent, name)
-                relative = prefix + str(path.relative_to(folder))
-                if name.startswith("."):
-                    self.skipped.append((relative, "hidden"))
-                elif not _has_text_suffix(path):
-                    self.skipped.append((relative, f"no text suffix ({path.suffix})"))
-                elif not path.is_file():
-                    self.skipped.append((relative, "not a file"))
-                elif self._is_text(path) and (position := _find_nul(path)) is not None:
-                    self.skipped.append((relative, f"binary (a zero byte at {position:,})"))
-                else:
-                    n_files += 1
-                    yield path, relative
-        if n_files == 0:
-            found = f"; it has {len(self.skipped):,} other files" if self.skipped else ""
-            raise CorpusError(
-                f"the folder {folder} has no text file (.txt, .md, .rst, .jsonl, .parquet, "
-                f".arrow, or text with .gz, .xz, .zst){found}; name the file itself if it is text"
-            )
+        for part in self.listed():
+            if not self._is_skipped(part):
+                n_files += 1
+                yield part.path, part.name
+        if n_files == 0 and self._paths:
+            raise no_text_in(self._paths[0], len(self.skipped))
+
+    def _is_skipped(self, part: Part) -> bool:
+        """Whether a file of a folder is binary; it is told in `skipped`."""
+        if part.is_named or not self._is_text(part.path):
+            return False
+        if (position := _find_nul(part.path)) is None:
+            return False
+        self.skipped.append((part.name, f"binary (a zero byte at {position:,})"))
+        return True
+
+    def is_table(self, part: Part) -> bool:
+        """Whether a row of a file is a document."""
+        return part.path.suffix in TABLE_SUFFIXES
+
+    def is_cut_by_lines(self, part: Part) -> bool:
+        """Whether the documents of any range of a file's lines are those in the whole file."""
+        is_of_lines = self.documents == "lines" or bare_suffix(part.path) in JSONL_SUFFIXES
+        return is_of_lines and self._codec == "utf-8" and part.path.suffix not in COMPRESSED
 
     def blocks(self) -> Iterator[tuple[str, int, bytes]]:
         """The text as (file, byte offset, UTF-8 bytes), each ending at a line's or word's end.
@@ -182,19 +196,36 @@ class Corpus:
         not yet checked or normalised.
         """
         for path, name in self.files():
-            if _has_records(path):
-                yield from self._record_blocks(path, name)
-            elif self._codec == "utf-8" and self.errors == "strict":
-                yield from self._raw_blocks(path, name)
-            else:
-                for text in self._texts(path, name):
-                    yield name, 0, text.encode()
-            yield name, 0, b"\n"  # a sentence does not go on into the next file
+            yield from self._blocks_of(Part(path, name, None))
 
-    def _record_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
+    def blocks_in(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        """The blocks of a file, or of a range of one: of the lines that begin in these bytes."""
+        if not self._is_skipped(part):
+            yield from self._blocks_of(part)
+
+    def _blocks_of(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        if has_records(part.path):
+            yield from self._record_blocks(part)
+        elif self._is_raw():
+            yield from self._raw_blocks(part)
+        else:
+            for text in self._texts(part):
+                yield part.name, 0, text.encode()
+        yield part.name, 0, b"\n"  # a sentence does not go on into the next file
+
+    def has_bytes_to_cut(self, part: Part) -> bool:
+        """Whether a file's bytes are its text, so that some of its lines can be read alone."""
+        is_plain = not has_records(part.path) and part.path.suffix not in COMPRESSED
+        return self._is_raw() and is_plain and part.n_bytes is not None
+
+    def _is_raw(self) -> bool:
+        return self._codec == "utf-8" and self.errors == "strict"
+
+    def _record_blocks(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        name = part.name
         texts: list[str] = []
         n_characters = 0
-        for document in self._documents_of(path, name):
+        for document in self._documents_of(part):
             texts += [document.title, document.text]
             n_characters += len(document.text)
             if n_characters >= 1 << 20:
@@ -202,54 +233,60 @@ class Corpus:
                 texts, n_characters = [], 0
         yield name, 0, ("\n".join(texts) + "\n").encode()
 
-    def _raw_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
-        offset = 0
-        with open_bytes(path) as file:
-            for block in read_blocks(file):
+    def _raw_blocks(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        with open_bytes(part.path) as file:
+            if part.span is None:
+                offset, blocks = 0, read_blocks(file)
+            else:
+                offset, blocks = read_span(file, *part.span)
+            for block in blocks:
                 if b"\0" in block:
-                    raise CorpusError(_binary_message(name, offset + block.index(b"\0"), block))
-                yield name, offset, block
+                    where = offset + block.index(b"\0")
+                    raise CorpusError(_binary_message(part.name, where, block))
+                yield part.name, offset, block
                 offset += len(block)
 
-    def _documents_of(self, path: Path, name: str) -> Iterator[Document]:
-        if path.suffix in TABLE_SUFFIXES:
-            return _table_documents(path, name)
-        if bare_suffix(path) in JSONL_SUFFIXES:
-            return self._jsonl_documents(path, name)
+    def _documents_of(self, part: Part) -> Iterator[Document]:
+        if self.is_table(part):
+            return _table_documents(part)
+        if bare_suffix(part.path) in JSONL_SUFFIXES:
+            return self._jsonl_documents(part)
         if self.documents == "lines":
-            return self._line_documents(path, name)
+            return self._line_documents(part)
         if self.documents == "blocks":
-            return self._block_documents(path, name)
-        return self._file_documents(path, name)
+            return self._block_documents(part)
+        return self._file_documents(part)
 
-    def _file_documents(self, path: Path, name: str) -> Iterator[Document]:
+    def _file_documents(self, part: Part) -> Iterator[Document]:
         # A part is at most PART_BYTES, so that memory does not follow the file's size.
-        title = "" if name == "stdin" else _bare_name(path)
-        for number, text in enumerate(self._texts(path, name, PART_BYTES), start=1):
+        name = part.name
+        title = "" if name == "stdin" else _bare_name(part.path)
+        for number, text in enumerate(self._texts(part, PART_BYTES), start=1):
             if text.strip():
                 document_id = name if number == 1 else f"{name}:{number}"
                 yield Document(document_id, title, text, name)
 
-    def _line_documents(self, path: Path, name: str) -> Iterator[Document]:
-        for number, line in self._lines(path, name):
+    def _line_documents(self, part: Part) -> Iterator[Document]:
+        for number, line in self._lines(part):
             if line.strip():
-                yield Document(f"{name}:{number}", "", line, name)
+                yield Document(f"{part.name}:{number}", "", line, part.name)
 
-    def _block_documents(self, path: Path, name: str) -> Iterator[Document]:
+    def _block_documents(self, part: Part) -> Iterator[Document]:
         block: list[str] = []
         first = 1
-        for number, line in self._lines(path, name):
+        for number, line in self._lines(part):
             if line.strip():
                 first = first if block else number
                 block.append(line)
             elif block:
-                yield _block_document(block, f"{name}:{first}", name)
+                yield _block_document(block, f"{part.name}:{first}", part.name)
                 block = []
         if block:
-            yield _block_document(block, f"{name}:{first}", name)
+            yield _block_document(block, f"{part.name}:{first}", part.name)
 
-    def _jsonl_documents(self, path: Path, name: str) -> Iterator[Document]:
-        for number, line in self._lines(path, name):
+    def _jsonl_documents(self, part: Part) -> Iterator[Document]:
+        name = part.name
+        for number, line in self._lines(part):
             if not line.strip():
                 continue
             try:
@@ -278,10 +315,10 @@ class Corpus:
             )
         return _SURROGATE.sub("\ufffd", text) if found else text
 
-    def _lines(self, path: Path, name: str) -> Iterator[tuple[int, str]]:
+    def _lines(self, part: Part) -> Iterator[tuple[int, str]]:
         """(line number, line without its end); a line may be of any length."""
-        number, kept = 1, ""
-        for text in self._texts(path, name):
+        number, kept = 1 + self._n_lines_before(part), ""
+        for text in self._texts(part):
             lines = (kept + text).split("\n")
             kept = lines.pop()
             for line in lines:
@@ -290,12 +327,20 @@ class Corpus:
         if kept:
             yield number, kept
 
-    def _texts(self, path: Path, name: str, block_bytes: int = 1 << 20) -> Iterator[str]:
-        """Normalised text of one file, in blocks."""
-        offset = 0
-        with open_bytes(path) as file:
+    def _n_lines_before(self, part: Part) -> int:
+        if part.span is None or part.n_before is not None:
+            return part.n_before or 0
+        first, last = lines_between(part.path, *part.span)
+        counter = self._counters.setdefault(part.name, LineCounter(part.path))
+        return counter.before(first) if first < last else 0
+
+    def _texts(self, part: Part, block_bytes: int = 1 << 20) -> Iterator[str]:
+        """Normalised text of a file or a range of one, in blocks."""
+        name = part.name
+        with _open_part(part) as (file, offset):
             if self._is_wide():
-                yield normalize(self._decode(file.read(), 0, name))  # a cut could halve a unit
+                whole = b"".join(iter(lambda: file.read(block_bytes), b""))
+                yield normalize(self._decode(whole, 0, name))  # a cut could halve a unit
                 return
             for block in read_blocks(file, block_bytes):
                 if b"\0" in block:
@@ -366,11 +411,12 @@ def json_document(fields: dict[str, Any], default_id: str, source: str) -> Docum
     return Document(document_id, title, text, source, fields)
 
 
-def _table_documents(path: Path, name: str) -> Iterator[Document]:
+def _table_documents(part: Part) -> Iterator[Document]:
     from rowspace.text.tables import open_table, table_documents  # pyarrow, where it is used
 
-    with open_table(path) as reader:
-        for row in table_documents(reader, name):
+    name = part.name
+    with open_table(part.path, part.span) as reader:
+        for row in table_documents(reader, name, 1 + (part.n_before or 0)):
             source = {} if row.source in ("", name) else {"source": row.source}
             yield replace(
                 row,
@@ -381,17 +427,20 @@ def _table_documents(path: Path, name: str) -> Iterator[Document]:
             )
 
 
-def _has_records(path: Path) -> bool:
-    """Whether a file holds documents with fields, whatever `documents` says."""
-    return bare_suffix(path) in JSONL_SUFFIXES or path.suffix in TABLE_SUFFIXES
+@contextlib.contextmanager
+def _open_part(part: Part) -> Iterator[tuple[Readable, int]]:
+    """What to read of a file, and where in it that begins."""
+    if part.span is None:
+        with open_bytes(part.path) as file:
+            yield file, 0
+        return
+    first, last = lines_between(part.path, *part.span)
+    with Lines(part.path, first, last) as lines:
+        yield lines, first
 
 
 def _bare_name(path: Path) -> str:
     return (path.with_suffix("") if path.suffix in COMPRESSED else path).stem
-
-
-def _has_text_suffix(path: Path) -> bool:
-    return bare_suffix(path) in TEXT_SUFFIXES or _has_records(path)
 
 
 def _find_nul(path: Path) -> int | None:

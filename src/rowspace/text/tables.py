@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,26 @@ REST = "metadata"
 _IDS = ("document_id", "_id", "id")
 
 
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a table's file that can be read without the others."""
+
+    n_rows: int
+    n_bytes: int
+    """As they are stored; of an Arrow file, whose size tells no more, an equal share."""
+
+
 @contextlib.contextmanager
-def open_table(path: Path | str) -> Iterator[pa.RecordBatchReader]:
+def open_table(
+    path: Path | str, groups: tuple[int, int] | None = None
+) -> Iterator[pa.RecordBatchReader]:
     """Open a Parquet file, or else an Arrow IPC file, to read it batch by batch.
+
+    Parameters
+    ----------
+    path : path
+    groups : (int, int) or None
+        From and to which row group to read; None for all.
 
     Raises
     ------
@@ -46,17 +63,54 @@ def open_table(path: Path | str) -> Iterator[pa.RecordBatchReader]:
         try:
             if path.suffix == ".parquet":
                 parquet = stack.enter_context(pq.ParquetFile(path))
-                schema, batches = parquet.schema_arrow, parquet.iter_batches(BATCH_ROWS)
+                among = None if groups is None else list(range(*groups))
+                batches = parquet.iter_batches(BATCH_ROWS, row_groups=among)
+                schema = parquet.schema_arrow
             else:
                 file = stack.enter_context(pa.OSFile(str(path)))
                 arrow = stack.enter_context(pa.ipc.open_file(file))
                 schema = arrow.schema
-                batches = (arrow.get_batch(i) for i in range(arrow.num_record_batches))
+                numbers = range(*(groups or (0, arrow.num_record_batches)))
+                batches = (arrow.get_batch(number) for number in numbers)
         except FileNotFoundError as error:
             raise CorpusError(f"there is no file {path}; check the path") from error
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
         yield pa.RecordBatchReader.from_batches(schema, _checked(path, batches))
+
+
+def row_groups(path: Path) -> list[RowGroup] | None:
+    """The row groups of a Parquet file, the record batches of an Arrow file.
+
+    None where a document may go on in the next, as in a table of passages, or there is only one.
+    """
+    with open_table(path) as reader:
+        if holds_passages(reader.schema):
+            return None
+    groups = _parquet_groups(path) if path.suffix == ".parquet" else _arrow_groups(path)
+    return groups if len(groups) > 1 else None
+
+
+def _parquet_groups(path: Path) -> list[RowGroup]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [
+        RowGroup(
+            group.num_rows,
+            sum(group.column(i).total_compressed_size for i in range(group.num_columns)),
+        )
+        for group in groups
+    ]
+
+
+def _arrow_groups(path: Path) -> list[RowGroup]:
+    with pa.memory_map(str(path)) as file:
+        arrow = pa.ipc.open_file(file)
+        n = arrow.num_record_batches
+        share = path.stat().st_size // max(n, 1)
+        return [RowGroup(arrow.get_batch(number).num_rows, share) for number in range(n)]
 
 
 def _checked(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -85,7 +139,9 @@ def holds_passages(schema: pa.Schema) -> bool:
     return "vector" in schema.names or {"passage_id", "position"} <= set(schema.names)
 
 
-def table_documents(reader: pa.RecordBatchReader, name: str = "") -> Iterator[Document]:
+def table_documents(
+    reader: pa.RecordBatchReader, name: str = "", first: int = 1
+) -> Iterator[Document]:
     """The documents of a table, one at a time.
 
     Parameters
@@ -94,13 +150,15 @@ def table_documents(reader: pa.RecordBatchReader, name: str = "") -> Iterator[Do
     name : str
         What the table is called, as a file's name. A row without an id is then called by it and
         the row's number; where there is no name, each row needs an id.
+    first : int
+        The number of the first row.
 
     Raises
     ------
     CorpusError
         If a column is missing or holds what a document cannot; it names the column.
     """
-    rows = (row for _, documents, _ in numbered(reader, name) for row in documents)
+    rows = (row for _, documents, _ in numbered(reader, name, first) for row in documents)
     if not holds_passages(reader.schema):
         yield from rows
         return
@@ -110,10 +168,10 @@ def table_documents(reader: pa.RecordBatchReader, name: str = "") -> Iterator[Do
 
 
 def numbered(
-    reader: pa.RecordBatchReader, name: str = ""
+    reader: pa.RecordBatchReader, name: str = "", first: int = 1
 ) -> Iterator[tuple[pa.RecordBatch, list[Document], int]]:
-    """Each batch with its rows as documents, and the number of the first, from 1."""
-    start = 1
+    """Each batch with its rows as documents, and the number of its first row."""
+    start = first
     for batch in reader:
         yield batch, _rows(batch, name, start), start
         start += batch.num_rows

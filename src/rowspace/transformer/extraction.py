@@ -175,7 +175,8 @@ def extract(
         "encoder": encoder.fingerprint,
     }
     with work_folder(out, resume, (PROGRESS,)) as work:
-        remember_run(work, corpus, settings, {"format": _FORMAT}, PROGRESS)
+        more = {"format": _FORMAT, "sections": SECTIONS}
+        remember_run(work, corpus, settings, more, PROGRESS)
         with GrowingFiles(work, _arrays(mixer, encoder.dim, dtype), []) as files:
             run = _Run(encoder, wanted, mixer, subword_pooling, on_truncate, files)
             report = run.read(corpus)
