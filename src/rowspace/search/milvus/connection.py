@@ -139,14 +139,12 @@ def _lite_error(uri: str) -> RowspaceError:
 @contextlib.contextmanager
 def milvus_errors(uri: str, doing: str) -> Iterator[None]:
     """Turn what the client raises into one line."""
-    import grpc
-    from pymilvus.exceptions import MilvusException
-
+    client, rpc = need("pymilvus", "milvus"), need("grpc", "milvus")
     try:
         yield
-    except MilvusException as error:
+    except client.MilvusException as error:
         raise _translate(error.code, str(error.message), uri, doing) from error
-    except grpc.RpcError as error:
+    except rpc.RpcError as error:
         raise _translate(error.code(), str(error.details()), uri, doing) from error
 
 
