@@ -160,6 +160,11 @@ def _translate(code: Any, message: str, uri: str, doing: str) -> RowspaceError:
             f"no Milvus answers at {uri} (could not {doing}); see that it runs and that the "
             "address is right"
         )
+    if "unimplemented" in text:
+        return RemoteError(
+            f"what answers at {uri} is no Milvus, or one of another time; give the address of its "
+            "gRPC port, 19530 if nothing else was set"
+        )
     line = re.sub(r"^\[\w+\] Retry [^,]*, (?:message=)?", "", " ".join(message.split()))[:300]
     if code == _NOT_FOUND or "can't find collection" in text:
         return SpaceCorruptError(

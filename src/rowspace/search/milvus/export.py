@@ -31,9 +31,9 @@ from rowspace.search.filters import Given
 from rowspace.search.manifest import FORMAT, MANIFEST, EncoderInfo, Manifest, is_space
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.checking import digest_of
-from rowspace.search.milvus.connection import SECONDS, check_uri, connect, milvus_errors
+from rowspace.search.milvus.connection import SECONDS, check_uri, connect, is_file, milvus_errors
 from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest
-from rowspace.search.milvus.indexes import INDEXES, choose_index
+from rowspace.search.milvus.indexes import IN_LITE, INDEXES, choose_index
 from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.milvus.store import MilvusStore
 from rowspace.search.milvus.words import Statistics
@@ -60,6 +60,11 @@ class MilvusConfig:
             layout.check_name(self.collection)
         if self.index is not None and self.index not in INDEXES:
             raise ConfigError(f"index is {self.index!r}; give one of {', '.join(INDEXES)}")
+        if is_file(self.uri) and self.index not in (None, *IN_LITE):
+            raise ConfigError(
+                f"Milvus Lite has no index {self.index}; give one of {', '.join(IN_LITE)}, or the "
+                "address of a server"
+            )
 
 
 @dataclass(frozen=True)
