@@ -29,10 +29,8 @@ _COMMANDS = {
     "add": ("rowspace.cli.search", "Add documents to a space."),
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
-    "export": (
-        "rowspace.cli.export",
-        "Write a space's passages to a file, or to Milvus.",
-    ),
+    "copy": ("rowspace.cli.copy", "A space from the disk to object storage, or back."),
+    "export": ("rowspace.cli.export", "Write a space's passages to a file, or to Milvus."),
     "import": ("rowspace.cli.importing", "A space out of one whose rows are in Milvus."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),

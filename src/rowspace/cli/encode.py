@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from rowspace.cli.corpus import line_corpus_options, make_corpus
-from rowspace.cli.options import whole_numbers
+from rowspace.cli.encode_texts import counted, encode_texts
+from rowspace.cli.options import cluster_config, engine_options, shard_option, whole_numbers
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError, CorpusError
+from rowspace.errors import ConfigError
 from rowspace.extras import require_torch
 from rowspace.sentence.kinds import holds_word_vectors, is_transformer, told_of_the_name
-from rowspace.sentence.precision import (
-    PRECISIONS,
-    check_precision,
-    dtype_of,
-    n_columns,
-    quantize,
-)
+from rowspace.sentence.precision import PRECISIONS
 from rowspace.sentence.runtime_choice import DTYPES
-from rowspace.space.encoder import encode_documents
-from rowspace.space.encoding import Encode, encode_corpus
+from rowspace.sentence.text_encoding import EncodingSettings
 from rowspace.space.plots import duration
 from rowspace.text.corpus import Corpus
 from rowspace.transformer.reading_options import ON_TRUNCATE, POOLINGS
 
 if TYPE_CHECKING:
-    from rowspace.sentence.encoder import SentenceEncoder
     from rowspace.transformer.contextual import ContextualEncoder
     from rowspace.transformer.extraction import Extraction
 
 _OF_WORDS = ("limit", "layers", "mix", "subword_pooling")
 _OF_TEXTS = ("truncate_dim", "role", "prompt_name", "prompt", "threads")
+_OF_MANY = ("shard", "engine", "address", "workers")
 _OPTIONS = {"subword_pooling": "pooling", "role": "as"}
 """Where an option has another name."""
 
@@ -80,6 +71,8 @@ _OPTIONS = {"subword_pooling": "pooling", "role": "as"}
 @click.option("--precision", "--store", "precision", default="float32", show_default=True,
               type=click.Choice(PRECISIONS), help="What is written.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a run that was interrupted.")
+@shard_option
+@engine_options
 @line_corpus_options
 @json_option
 @click.pass_context
@@ -94,6 +87,11 @@ def encode(
     documents: str,
     encoding: str,
     errors: str,
+    resume: bool,
+    shard: tuple[int, int] | None,
+    engine: str | None,
+    address: str | None,
+    workers: int | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -109,154 +107,29 @@ def encode(
     if words is not None or every_word:
         _check_not_given(context, _OF_TEXTS, "is for vectors of whole texts; leave it out")
         wanted = None if words is None else [word for word in words.split(",") if word.strip()]
+        _check_not_given(context, _OF_MANY, "is for vectors of whole texts; leave it out")
         of_words = {name: value for name, value in settings.items() if name not in _OF_TEXTS}
-        _occurrences(model, corpus, out, wanted, as_json, **of_words)
+        _occurrences(model, corpus, out, wanted, as_json, resume=resume, **of_words)
         return
     _check_not_given(context, _OF_WORDS, "is for --words or --every-word; give one of them too")
     if holds_word_vectors(model):
         _check_not_given(context, _OF_TEXTS, "is for encoders, and these are word vectors")
     of_texts = {name: value for name, value in settings.items() if name not in _OF_WORDS}
-    _texts(model, corpus, out, as_json, **of_texts)
+    encode_texts(
+        EncodingSettings(model=model, **of_texts),
+        corpus,
+        out,
+        share=shard,
+        cluster=cluster_config(engine, address, workers, of_texts["threads"] or 1),
+        resume=resume,
+        as_json=as_json,
+    )
 
 
 def _check_not_given(context: click.Context, names: Sequence[str], reason: str) -> None:
     for name in names:
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             raise ConfigError(f"--{_OPTIONS.get(name, name).replace('_', '-')} {reason}")
-
-
-@dataclass(frozen=True)
-class _Encoding:
-    """What encodes texts."""
-
-    encode: Encode
-    dim: int
-    identity: dict[str, Any]
-    """What decides the vectors."""
-    ranges: NDArray[np.float32] | None = None
-    """Of int8."""
-
-
-def _texts(
-    model: str,
-    corpus: Corpus,
-    out: Path,
-    as_json: bool,
-    *,
-    precision: str,
-    resume: bool,
-    **settings: Any,
-) -> None:
-    if holds_word_vectors(model):
-        found = _word_averages(model, corpus)
-    else:
-        found = _sentence_encoder(model, **settings)
-    check_precision(precision, found.ranges, found.dim)
-    report = encode_corpus(
-        _in_precision(found, precision),
-        corpus,
-        out,
-        dim=n_columns(found.dim, precision),
-        identity={**found.identity, "precision": precision},
-        dtype=dtype_of(precision).name,
-        resume=resume,
-    )
-    if report.n_truncated:
-        click.echo(
-            f"rowspace: warning: {report.n_truncated:,} of {report.n_texts:,} texts are longer "
-            "than the model reads, and the rest was not read; --on-truncate chunk reads all",
-            err=True,
-        )
-    if report.n_renamed:
-        click.echo(
-            f"rowspace: warning: {report.n_renamed:,} of {report.n_texts:,} documents have the id "
-            'of one before; their keys have "#2" and so on after it',
-            err=True,
-        )
-    if as_json:
-        emit_json({"out": str(out), **_record(report)})
-        return
-    numbers = "bytes, a bit a number," if "binary" in precision else "numbers"
-    click.echo(
-        f"{report.n_texts:,} vectors of {report.dim} {numbers} in {out}, in "
-        f"{duration(report.seconds)}, {report.texts_per_second:,.0f} texts/s"
-    )
-
-
-def _in_precision(found: _Encoding, precision: str) -> Encode:
-    """What gives whole numbers or bits; float16 is made, and checked, where it is written."""
-    if precision.startswith("float"):
-        return found.encode
-
-    def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[Any], int]:
-        vectors, n_truncated = found.encode(texts, names)
-        return quantize(vectors, precision, found.ranges), n_truncated
-
-    return encode
-
-
-def _sentence_encoder(
-    model: str,
-    *,
-    on_truncate: str,
-    role: str | None,
-    prompt_name: str | None,
-    prompt: str | None,
-    **settings: Any,
-) -> _Encoding:
-    if sum(given is not None for given in (role, prompt_name, prompt)) > 1:
-        raise ConfigError("give --as, --prompt-name or --prompt, one of the three")
-    from rowspace.sentence.loading import load_encoder
-
-    with told_of_the_name(model):
-        encoder = load_encoder(model, **settings)
-    prompts = encoder.config.prompts
-    if role is not None:
-        before = prompts.query if role == "query" else prompts.document
-    else:
-        before = prompts.resolve(prompt_name, prompt)
-
-    def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-        try:
-            return encode_documents(encoder, texts, prompt=before, on_truncate=on_truncate)
-        except CorpusError:
-            for text, name in zip(texts, names, strict=True):
-                _check_length(encoder, before + text, name, on_truncate)
-            raise
-
-    runtime = getattr(getattr(encoder.embedding, "runtime", None), "name", "")
-    identity = {
-        "encoder": encoder.fingerprint,
-        "prompt": before,
-        "runtime": runtime,
-        "on_truncate": on_truncate,
-    }
-    return _Encoding(encode, encoder.dim, identity, encoder.config.ranges)
-
-
-def _check_length(encoder: SentenceEncoder, text: str, name: str, on_truncate: str) -> None:
-    """Raise the error of a text that is too long again, with its name."""
-    try:
-        encoder.embedding.read([text], on_truncate)
-    except CorpusError as error:
-        raise CorpusError(str(error).replace("text 0", name, 1)) from None
-
-
-def _word_averages(model: str, corpus: Corpus) -> _Encoding:
-    from rowspace.space.formats import load
-    from rowspace.static.sif import SIFEncoder
-
-    if any(str(path) == "-" for path, _ in corpus.files()):
-        raise ConfigError(
-            "word vectors need the text twice, and stdin comes once; save it to a file first"
-        )
-    sample = (corpus.text_of(document) for document in corpus)
-    averages = SIFEncoder.from_vectors(load(model), sample)
-
-    def encode(texts: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.float32], int]:
-        return averages.encode(texts), 0
-
-    return _Encoding(encode, averages.dim, {"encoder": averages.fingerprint})
 
 
 def _occurrences(
@@ -291,7 +164,7 @@ def _occurrences(
     counts = np.bincount(found.word_ids, minlength=len(found.words))
     record = {
         "out": str(out),
-        **_record(found.report),
+        **counted(found.report),
         "seconds": found.seconds,
         "texts_per_second": found.texts_per_second,
     }
@@ -314,11 +187,6 @@ def _tell(found: Extraction, out: Path) -> None:
         f"{duration(found.seconds)}"
     )
     click.echo(f"they are in {out}; see rowspace.transformer.open_extraction")
-
-
-def _record(report: Any) -> dict[str, Any]:
-    """Its fields, without the prefix of counts."""
-    return {name.removeprefix("n_"): value for name, value in dataclasses.asdict(report).items()}
 
 
 def _load_transformer(model: str, **settings: Any) -> ContextualEncoder:

@@ -112,6 +112,31 @@ def run_options(command: Command, *more: Callable[[Command], Command]) -> Comman
     return command
 
 
+def shard_option(command: Command) -> Command:
+    """Add `--shard i/n`, which reaches the command as (i, n) or None."""
+    option = click.option(
+        "--shard",
+        metavar="I/N",
+        callback=_share,
+        help="Be the I-th of N processes that make the result together: start each of them with "
+        "the same command and its own I, from 1 to N.",
+    )
+    return option(command)
+
+
+def _share(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    index, _, n = value.partition("/")
+    if not (index.isdecimal() and n.isdecimal() and 1 <= int(index) <= int(n)):
+        raise ConfigError(
+            f"--shard is {value!r}; give which of how many processes this is, as 2/4, from 1 on"
+        )
+    return int(index), int(n)
+
+
 def engine_options(command: Command) -> Command:
     """Add `--engine`, `--address` and `--workers`; see `cluster_config`."""
     engine = click.option(

@@ -13,6 +13,7 @@ from rowspace.explore.points import Points
 from rowspace.explore.words import VOCABULARY, WordPoints, all_words, word_sets
 from rowspace.search.commit import model_named
 from rowspace.search.manifest import is_space
+from rowspace.search.remote.folder import locate
 from rowspace.search.snapshot import Snapshot
 from rowspace.search.space import Space, open_space
 from rowspace.space.formats import load
@@ -126,7 +127,7 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     SpaceError, FormatError
         If there is neither, or it is damaged.
     """
-    path = Path(path)
+    path = locate(path)
     name = path.resolve().name
     if space is None and is_space(path):
         space = open_space(path)

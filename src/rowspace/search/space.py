@@ -47,6 +47,8 @@ from rowspace.search.model_state import ModelState
 from rowspace.search.models import choose_default, remove_model
 from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.reembed import Change, reembed
+from rowspace.search.remote.fetching import fetch_model
+from rowspace.search.remote.folder import locate, must_be_here
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.rerank import Reranker, rerank_all
@@ -371,6 +373,7 @@ class Space:
     def _encoder_of(self, name: str, model: ModelState) -> Encoder:
         with self._lock:
             if model.fingerprint not in self._encoders:
+                fetch_model(self.path, model)
                 encoder = check_encoder(self.path, name, model, self._load(self.path, model))
                 self._encoders[model.fingerprint] = encoder
             return self._encoders[model.fingerprint]
@@ -838,6 +841,7 @@ class Space:
 
     def _reembed(self, change: Change, resume: bool, timeout: float) -> ModelState:
         self._check_writable()
+        must_be_here(self.path, "encode its passages anew")
         model = reembed(self.path, self.manifest, change, resume, timeout)
         self._keep_index()
         return model
@@ -912,6 +916,7 @@ class Space:
             Seconds to wait for another process that writes.
         """
         self._check_process()
+        must_be_here(self.path, "repair it")
         return repair(self.path, sources, timeout)
 
 
@@ -942,8 +947,8 @@ def open_space(
 
     Parameters
     ----------
-    path : path
-        The space's folder.
+    path : path or str
+        The space's folder, or its address, as `s3://bucket/docs.space`.
     encoder : Encoder or None
         Used in place of loading that of the default model; it must be the one that made its
         vectors.
@@ -959,7 +964,7 @@ def open_space(
     SpaceCorruptError
         If its files are damaged; the message names the file.
     """
-    path = Path(path)
+    path = locate(path)
     space = Space(path, read_manifest(path), encoder, load)
     space._current()
     return space

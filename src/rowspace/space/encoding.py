@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,16 @@ from rowspace.machine import return_free_memory
 from rowspace.progress import track
 from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.space.vocabulary_files import keys_path
-from rowspace.text.chunks import chunks_of
+from rowspace.text.chunks import Chunk, chunks_of
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run, work_folder
+from rowspace.text.sections import SECTIONS
 
 Encode = Callable[[Sequence[str], Sequence[str]], tuple[NDArray[np.float32], int]]
 """Texts and their names to (n_texts, dim) vectors, and how many of the texts were cut."""
 
-_VECTORS, _KEYS = "vectors", "keys.txt"
-_DONE = "done.json"
+VECTORS, KEYS = "vectors", "keys.txt"
+DONE = "done.json"
 """Of the work folder: what was counted, once both files are whole and only have to be moved."""
 
 
@@ -94,33 +95,47 @@ def encode_corpus(
     FormatError
         If what a run left is damaged.
     """
-    out = Path(out)
-    if out.suffix != ".npy":
-        raise ConfigError(f"out is '{out}'; give a name that ends in .npy")
+    out = npy_path(out)
     started = time.monotonic()
-    arrays = {_VECTORS: Rows(dtype, (dim,))}
     with work_folder(out, resume, (PROGRESS,)) as work:
-        is_done = (work / _DONE).exists()
+        is_done = (work / DONE).exists()
         if not is_done:
-            _check_keys(keys_path(out))
-        remember_run(work, corpus, {"dtype": dtype, **identity}, {}, PROGRESS)
+            check_keys(keys_path(out))
+        remember_run(work, corpus, {"dtype": dtype, **identity}, {"sections": SECTIONS}, PROGRESS)
         if is_done:
-            counts, n_new = _read_done(work / _DONE), 0
+            counts, n_new = read_done(work / DONE), 0
         else:
-            with GrowingFiles(work, arrays, [_KEYS]) as files:
-                n_before = files.n_rows(_VECTORS)
+            with GrowingFiles(work, {VECTORS: Rows(dtype, (dim,))}, [KEYS]) as files:
+                n_before = files.n_rows(VECTORS)
                 counts = _encode_all(encode, corpus, files)
-                counts["texts"] = files.n_rows(_VECTORS)
+                counts["texts"] = files.n_rows(VECTORS)
                 n_new = counts["texts"] - n_before
                 files.finish()
             if not counts["texts"]:
                 shutil.rmtree(work)
-                raise CorpusError("there is no text to encode; give a corpus that has some")
-            _check_keys(keys_path(out))
-            write_json(work / _DONE, counts)
-        _move(work, out)
+                raise no_text()
+            check_keys(keys_path(out))
+            write_json(work / DONE, counts)
+        move(work, out)
     shutil.rmtree(work)
-    seconds = time.monotonic() - started
+    return report_of(counts, dim, n_new, time.monotonic() - started)
+
+
+def npy_path(out: Path | str) -> Path:
+    """`out` as a path; ConfigError where it does not end in .npy."""
+    out = Path(out)
+    if out.suffix != ".npy":
+        raise ConfigError(f"out is '{out}'; give a name that ends in .npy")
+    return out
+
+
+def no_text() -> CorpusError:
+    """The error of a corpus that gave no row."""
+    return CorpusError("there is no text to encode; give a corpus that has some")
+
+
+def report_of(counts: dict[str, int], dim: int, n_new: int, seconds: float) -> EncodingReport:
+    """What was counted as a report; `n_new` texts were encoded in these seconds."""
     return EncodingReport(
         n_texts=counts["texts"],
         n_empty=counts["empty"],
@@ -132,13 +147,14 @@ def encode_corpus(
     )
 
 
-def _check_keys(keys: Path) -> None:
+def check_keys(keys: Path) -> None:
     """Raise ConfigError rather than write over keys that belong to something else."""
     if keys.exists():
         raise ConfigError(f"{keys} exists; give another --out, or remove it")
 
 
-def _read_done(path: Path) -> dict[str, int]:
+def read_done(path: Path) -> dict[str, int]:
+    """What was counted by a run whose files have only to be moved."""
     try:
         counts: dict[str, int] = json.loads(path.read_text())
     except ValueError as error:
@@ -148,44 +164,52 @@ def _read_done(path: Path) -> dict[str, int]:
     return counts
 
 
-def _move(work: Path, out: Path) -> None:
+def move(work: Path, out: Path) -> None:
     """Give the files their names, those that have not got them yet: the vectors last."""
-    if (work / _KEYS).exists():
-        (work / _KEYS).replace(keys_path(out))
-    if not (keys_path(out).exists() and (work / f"{_VECTORS}.npy").exists()):
+    if (work / KEYS).exists():
+        (work / KEYS).replace(keys_path(out))
+    if not (keys_path(out).exists() and (work / f"{VECTORS}.npy").exists()):
         raise FormatError(f"{work} lacks what it is said to hold; remove it to start anew")
-    (work / f"{_VECTORS}.npy").replace(out)
+    (work / f"{VECTORS}.npy").replace(out)
     fsync_file(out.parent)
 
 
 def _encode_all(encode: Encode, corpus: Corpus, files: GrowingFiles) -> dict[str, int]:
     """Encode what is left; tells how many documents were empty, cut and so on, of all."""
     state = files.state or {"documents": 0, "bytes": 0, "empty": 0, "cut": 0, "renamed": 0}
-    with (files.folder / _KEYS).open(
-        encoding="utf-8", errors="surrogateescape", newline="\n"
-    ) as keys:
-        names = _UniqueNames(line.removesuffix("\n") for line in keys)
+    names = UniqueNames(read_keys(files.folder / KEYS))
     with track("encoding", corpus.total_bytes()) as tracker:
         for chunk in chunks_of(corpus, state["documents"]):
-            vectors, n_cut = encode(chunk.texts, chunk.document_ids)
-            files.append(_VECTORS, vectors, "the encoder")
-            ids = [_one_line(document_id) for document_id in chunk.document_ids]
-            keys_of_chunk = [names.of(document_id) for document_id in ids]
-            files.write(_KEYS, "".join(f"{key}\n" for key in keys_of_chunk))
+            n_cut = append_chunk(encode, chunk, files)
+            n_renamed = names.append([one_line(id_) for id_ in chunk.document_ids], files)
             state = {
                 "documents": chunk.after,
                 "bytes": state["bytes"] + chunk.n_bytes,
                 "empty": state["empty"] + chunk.n_empty,
                 "cut": state["cut"] + n_cut,
-                "renamed": state["renamed"] + sum(map(str.__ne__, ids, keys_of_chunk)),
+                "renamed": state["renamed"] + n_renamed,
             }
             files.mark(state)
             return_free_memory()  # which the C library keeps, in pieces of many sizes
-            tracker.set(state["bytes"], f"{files.n_rows(_VECTORS):,} texts")
+            tracker.set(state["bytes"], f"{files.n_rows(VECTORS):,} texts")
     return state
 
 
-class _UniqueNames:
+def append_chunk(encode: Encode, chunk: Chunk, files: GrowingFiles) -> int:
+    """Encode a chunk and add its rows; tells how many texts were cut."""
+    vectors, n_cut = encode(chunk.texts, chunk.document_ids)
+    files.append(VECTORS, vectors, "the encoder")
+    return n_cut
+
+
+def read_keys(path: Path) -> Iterator[str]:
+    """The lines of a file of keys."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as keys:
+        for line in keys:
+            yield line.removesuffix("\n")
+
+
+class UniqueNames:
     """Names that were not there before; a hash of each is kept, in about 100 bytes.
 
     Two names of one hash (64 bits) are taken for the same, which costs one of them a number.
@@ -204,10 +228,17 @@ class _UniqueNames:
         self._hashes.add(hashed)
         return found
 
+    def append(self, names: Sequence[str], files: GrowingFiles) -> int:
+        """Write names as keys, made new; tells how many have another number or any."""
+        keys = [self.of(name) for name in names]
+        files.write(KEYS, "".join(f"{key}\n" for key in keys))
+        return sum(map(str.__ne__, names, keys))
+
 
 def _hash(name: str) -> bytes:
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _one_line(document_id: str) -> str:
+def one_line(document_id: str) -> str:
+    """A document's id as a line of keys."""
     return " ".join(document_id.splitlines()) if "\n" in document_id else document_id

@@ -26,6 +26,7 @@ from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.text.chunks import Chunk, chunks_of
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import FILES, SETTINGS, remember_run, work_folder
+from rowspace.text.sections import SECTIONS
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.layer_mix import LayerMix, Mix
 from rowspace.transformer.occurrences import Occurrences
@@ -175,7 +176,8 @@ def extract(
         "encoder": encoder.fingerprint,
     }
     with work_folder(out, resume, (PROGRESS,)) as work:
-        remember_run(work, corpus, settings, {"format": _FORMAT}, PROGRESS)
+        more = {"format": _FORMAT, "sections": SECTIONS}
+        remember_run(work, corpus, settings, more, PROGRESS)
         with GrowingFiles(work, _arrays(mixer, encoder.dim, dtype), []) as files:
             run = _Run(encoder, wanted, mixer, subword_pooling, on_truncate, files)
             report = run.read(corpus)

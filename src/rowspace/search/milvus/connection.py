@@ -143,6 +143,9 @@ def milvus_errors(uri: str, doing: str) -> Iterator[None]:
     try:
         yield
     except client.MilvusException as error:
+        cause = error.__cause__
+        if isinstance(cause, rpc.RpcError):  # of a connection, where the message tells less
+            raise _translate(cause.code(), str(cause.details()), uri, doing) from error
         raise _translate(error.code, str(error.message), uri, doing) from error
     except rpc.RpcError as error:
         raise _translate(error.code(), str(error.details()), uri, doing) from error

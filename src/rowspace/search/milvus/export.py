@@ -32,7 +32,7 @@ from rowspace.search.manifest import FORMAT, MANIFEST, EncoderInfo, Manifest, is
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.checking import digest_of
 from rowspace.search.milvus.connection import SECONDS, check_uri, connect, is_file, milvus_errors
-from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest
+from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest, matrix_of
 from rowspace.search.milvus.indexes import IN_LITE, INDEXES, choose_index
 from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.milvus.store import MilvusStore
@@ -192,8 +192,7 @@ class _Export:
                     for text in batch["content"].to_pylist():
                         words.add(text)
                 survey.n_documents += batch["position"].to_pylist().count(0)
-                vectors = batch[self.model.column].flatten().to_numpy(zero_copy_only=False)
-                filled = vectors.reshape(batch.num_rows, -1).any(axis=1)
+                filled = matrix_of(batch, self.model.column).any(axis=1)
                 survey.n_empty += int((~filled).sum())
                 tracker.advance(batch.num_rows)
         return survey
