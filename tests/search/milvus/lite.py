@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +14,12 @@ from typing import Any
 @contextlib.contextmanager
 def server(folder: Path, token: str | None = None, version: str | None = None) -> Iterator[str]:
     """Serve a folder of Milvus Lite on a free port of this machine; gives its address."""
-    import grpc
+    grpc: Any = importlib.import_module("grpc")
     from milvus_lite.adapter.grpc.servicer import MilvusServicer
     from milvus_lite.db import MilvusLite
     from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
 
-    class Servicer(MilvusServicer):
+    class Servicer(MilvusServicer):  # type: ignore[misc]
         def GetVersion(self, request: Any, context: Any) -> Any:
             if version is None:
                 return super().GetVersion(request, context)
@@ -25,8 +27,6 @@ def server(folder: Path, token: str | None = None, version: str | None = None) -
 
     class Lock(grpc.ServerInterceptor):  # type: ignore[misc]
         def intercept_service(self, continuation: Any, details: Any) -> Any:
-            import base64
-
             sent = dict(details.invocation_metadata).get("authorization", "")
             if token is None or sent == base64.b64encode(token.encode()).decode():
                 return continuation(details)

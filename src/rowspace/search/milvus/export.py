@@ -38,6 +38,7 @@ from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.milvus.store import MilvusStore
 from rowspace.search.milvus.words import Statistics
 from rowspace.search.model_state import ModelState
+from rowspace.search.remote.fetching import fetch_model
 from rowspace.search.snapshot import Snapshot, signature_of
 
 
@@ -353,8 +354,9 @@ def write_folder(out: Path, snapshot: Snapshot, manifest: Manifest, commit: Comm
         with WriterLock(out / "lock", SECONDS, str(out)):
             write_commit(out, replace(commit, files=read_commit(out).files))
         return
-    source = model_named(snapshot.path, snapshot.commit, commit.model)[1].folder
+    model = snapshot.commit.models[commit.model]
+    fetch_model(snapshot.path, model)
     with write_folder_atomically(out) as folder:
-        shutil.copytree(snapshot.path / source, folder / "model")
+        shutil.copytree(snapshot.path / model.folder, folder / "model")
         write_json(folder / MANIFEST, {"format": FORMAT} | asdict(manifest))
         write_commit(folder, replace(commit, files=flush_and_hash(folder, {})))
