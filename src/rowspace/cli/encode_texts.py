@@ -40,8 +40,10 @@ def encode_texts(
             raise ConfigError("give --shard or --engine, not both")
         from rowspace.scale.encode import encode_on_ray
 
-        _tell(encode_on_ray(settings, corpus, out, cluster=cluster, resume=resume), out,
-              settings.precision, as_json)  # fmt: skip
+        made = encode_on_ray(
+            settings, corpus, out, cluster=cluster, resume=resume, tell=tell_of_cluster
+        )
+        _tell(made, out, settings.precision, as_json)
         return
     if share is None and resume and is_sharded(out):
         share = (1, 1)
@@ -55,6 +57,11 @@ def encode_texts(
         tell_of_shards(report, out, "vectors", as_json)
     else:
         _tell(report, out, settings.precision, as_json)
+
+
+def tell_of_cluster(line: str) -> None:
+    """Say on stderr where the work is done."""
+    click.echo(f"rowspace: {line}", err=True)
 
 
 def _tell(report: EncodingReport, out: Path, precision: str, as_json: bool) -> None:

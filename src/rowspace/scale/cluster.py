@@ -11,6 +11,7 @@ import contextlib
 import os
 import platform
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,6 +27,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # it would be sent over the network
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",  # there is one of ours
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # it would write to stderr; workers that die are told of
 }
 
 
@@ -58,6 +60,16 @@ class Cluster:
     """Processes that work at once."""
     threads: int
     """Of each."""
+    address: str | None = None
+    """None where it was started here."""
+
+    def describe(self) -> str:
+        """Where the work is done, and by how many, in one line."""
+        workers = f"{self.workers} worker{'s' * (self.workers > 1)}"
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        nodes = f"{len(self.node_ids)} node{'s' * (len(self.node_ids) > 1)}"
+        where = "started here" if self.address is None else f"at {self.address}"
+        return f"{workers} of {threads} on {nodes} of the Ray cluster {where}"
 
 
 @contextlib.contextmanager
@@ -90,7 +102,8 @@ def connected(config: ClusterConfig | None = None) -> Iterator[Cluster]:
                 f"{workers} workers of {config.threads} threads are asked for, and the cluster has "
                 f"{n_cpus} processors; give fewer --workers"
             )
-        yield Cluster(n_cpus, node_ids, workers, config.threads)
+        with contextlib.redirect_stdout(sys.stderr):  # Ray tells of lost workers where results go
+            yield Cluster(n_cpus, node_ids, workers, config.threads, config.address)
     finally:
         ray.shutdown()
 
@@ -98,7 +111,7 @@ def connected(config: ClusterConfig | None = None) -> Iterator[Cluster]:
 def _join(ray: Any, config: ClusterConfig) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if config.address is None:
-        ray.init(include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
+        ray.init("local", include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
         return
     _check_somebody_listens(config.address)
     try:

@@ -178,6 +178,10 @@ class ShardFolder:
         """Those that have no marker."""
         return [shard for shard in shards if not self._marker(shard).exists()]
 
+    def begun(self, shard: Shard) -> set[str]:
+        """Folders of a shard: where it has no marker, of processes that are at it or have died."""
+        return {folder.name for folder in self.path.glob(f"{shard.number:05}.*") if folder.is_dir()}
+
     def made(self, shard: Shard) -> Made | None:
         """What was made of a shard; None where nothing was, or its files are not what they were.
 
