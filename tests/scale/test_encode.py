@@ -106,7 +106,7 @@ def test_a_shard_that_ends_its_worker_again_and_again_is_given_up(
     do = job.start()
     for number in range(MAX_TRIES):  # what dead workers leave
         (job.tries.folder.path / f"00002.{number}").mkdir()
-    with pytest.raises(ClusterError, match="shard 3 ended its worker 3 times.*fewer --workers"):
+    with pytest.raises(ClusterError, match=r"shard 3 ended its worker 3 times.*fewer --workers"):
         do(2)
     again = replace(job, tries=Tries(job.tries.folder, job.shards.values()))
     assert again.start()(2)["texts"] > 0  # another driver tries anew
@@ -118,7 +118,7 @@ def test_a_worker_must_see_the_folder_and_the_corpus(tmp_path: Path, model: Path
     with pytest.raises(ClusterError, match=r"no folder .*elsewhere; give an --out .* all nodes"):
         check_seen(tmp_path / "elsewhere", job.corpus)
     shutil.rmtree(tmp_path / "corpus")
-    with pytest.raises(ClusterError, match="no .*corpus; put the corpus where all nodes see it"):
+    with pytest.raises(ClusterError, match=r"no .*corpus; put the corpus where all nodes see it"):
         job.start()
 
 
@@ -159,7 +159,7 @@ def test_what_is_amiss_with_a_node_names_it(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_wrong_is_said_before_a_cluster_is_started(tmp_path: Path, model: Path) -> None:
     config = ClusterConfig(workers=1)
     corpus = Corpus(write_corpus(tmp_path / "corpus"), documents="lines")
-    with pytest.raises(ConfigError, match="ends in .npy"):
+    with pytest.raises(ConfigError, match="ends in"):
         encode_on_ray(EncodingSettings(model=str(model)), corpus, tmp_path / "a", cluster=config)
     (tmp_path / "a.npy").touch()
     with pytest.raises(ConfigError, match="exists"):
