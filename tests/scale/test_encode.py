@@ -18,14 +18,16 @@ pytest.importorskip("ray", reason="Ray is not installed")
 
 from rowspace.errors import ClusterError, ConfigError, CorpusError, FormatError
 from rowspace.scale import encode as encoding
+from rowspace.scale import shards as making
 from rowspace.scale.cluster import ClusterConfig
-from rowspace.scale.encode import EncodeJob, check_same, encode_on_ray
+from rowspace.scale.encode import EncodeJob, encode_on_ray
 from rowspace.scale.pool import Work, _read_error, _Worker
-from rowspace.scale.shared import (
+from rowspace.scale.shards import (
     MAX_TRIES,
     Tries,
     absolute_corpus,
     absolute_shards,
+    check_same,
     check_seen,
 )
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
@@ -53,9 +55,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(work)  # workers may have no tests to import
+    work.sent_whole()
     with two_nodes() as started:
         yield started
 
@@ -93,9 +93,9 @@ def test_a_shard_that_is_made_is_not_made_again(tmp_path: Path, model: Path) -> 
     job = _job(tmp_path, model)
     do = job.start()
     first = do(1)
-    assert first["texts"] > 0
+    assert first["told"]["texts"] > 0
     assert not first["is_late"]
-    assert do(1) == {"texts": 0, "is_late": True}
+    assert do(1) == {"told": {}, "is_late": True}
     assert len(job.tries.folder.begun(job.shards[1])) == 1
 
 
@@ -109,7 +109,7 @@ def test_a_shard_that_ends_its_worker_again_and_again_is_given_up(
     with pytest.raises(ClusterError, match=r"shard 3 ended its worker 3 times.*fewer --workers"):
         do(2)
     again = replace(job, tries=Tries(job.tries.folder, job.shards.values()))
-    assert again.start()(2)["texts"] > 0  # another driver tries anew
+    assert again.start()(2)["told"]["texts"] > 0  # another driver tries anew
 
 
 def test_a_worker_must_see_the_folder_and_the_corpus(tmp_path: Path, model: Path) -> None:
@@ -186,7 +186,7 @@ def test_files_are_those_of_one_process_though_a_worker_is_killed_and_a_node_goe
         nodes.remove_node(next(iter(nodes.worker_nodes)))
 
     watched = Watched({2: kill, 8: lose})
-    monkeypatch.setattr(encoding, "run", watched)
+    monkeypatch.setattr(making, "run", watched)
     monkeypatch.setattr(encoding, "EncodeJob", SlowJob)
     told: list[str] = []
     config = ClusterConfig(address=nodes.address)
@@ -217,7 +217,7 @@ def test_a_driver_is_killed_and_the_next_goes_on(
     assert len(made) >= 3
     assert "holds shards that are made; add --resume" in run_main(*command).error()
     watched = Watched()
-    monkeypatch.setattr(encoding, "run", watched)
+    monkeypatch.setattr(making, "run", watched)
     ran = run_main(*command, "--resume")
     assert ran.code == 0, ran
     assert not made & set(watched.asked)

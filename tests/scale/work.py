@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from model2vec import StaticModel
 
+from rowspace import load_encoder
+from rowspace.scale.build import BuildJob
 from rowspace.scale.encode import EncodeJob
 from rowspace.scale.pool import Work, run
 from tests.sentence.small_static import WORDS, table, tokenizer
@@ -30,11 +33,19 @@ def small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"rowspace.{target}", SECTION)
 
 
+def sent_whole() -> None:
+    """Have Ray send this module to workers, which may have no tests to import."""
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
+
+
 def small_model(folder: Path) -> Path:
     """A static embedder of a dozen words."""
-    config = {"config": {"model_type": "model2vec"}, "normalize": True}
-    StaticModel(table(), tokenizer(), **config).save_pretrained(folder)
-    return folder
+    made = StaticModel(table(), tokenizer(), {"model_type": "model2vec"}, normalize=True)
+    made.save_pretrained(folder / "model2vec")
+    load_encoder(folder / "model2vec").save(folder / "own")  # spaces keep what we write
+    return folder / "own"
 
 
 def sentences(n: int, seed: int = 0) -> list[str]:
@@ -64,19 +75,31 @@ def alike(left: Path, right: Path) -> bool:
     return all(one.read_bytes() == other.read_bytes() for one, other in pairs)
 
 
-@dataclass(frozen=True)
-class SlowJob(EncodeJob):
+def _slowed(do: Work, folder: Path) -> Work:
     """Tells which process it is, and takes its time for a shard."""
+    (folder / f"worker.{os.getpid()}").touch()
+
+    def slowly(number: int) -> Any:
+        time.sleep(0.3)
+        return do(number)
+
+    return slowly
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowJob(EncodeJob):
+    """Of `rowspace encode`."""
 
     def start(self) -> Work:
-        work = super().start()
-        (self.tries.folder.path.parent / f"worker.{os.getpid()}").touch()
+        return _slowed(super().start(), self.tries.folder.path.parent)
 
-        def slowly(number: int) -> Any:
-            time.sleep(0.3)
-            return work(number)
 
-        return slowly
+@dataclass(frozen=True, kw_only=True)
+class SlowBuild(BuildJob):
+    """Of `rowspace build`."""
+
+    def start(self) -> Work:
+        return _slowed(super().start(), self.tries.folder.path.parent)
 
 
 def workers_of(work: Path) -> list[int]:

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import shutil
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ClusterError, ConfigError, RowspaceError
-from rowspace.progress import track
-from rowspace.scale.cluster import Cluster, ClusterConfig, connected
-from rowspace.scale.pool import Work, run
-from rowspace.scale.shared import (
+from rowspace.errors import ConfigError, RowspaceError
+from rowspace.scale.cluster import ClusterConfig, connected
+from rowspace.scale.pool import Work
+from rowspace.scale.shards import (
     Tries,
     absolute_corpus,
     absolute_model,
     absolute_shards,
+    check_same,
     check_seen,
+    make_shards,
 )
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import EncodingReport, npy_path, report_of
@@ -87,7 +87,7 @@ def encode_on_ray(
     try:
         with connected(cluster) as joined:
             tell(joined.describe())
-            n_new = _make(joined, job)
+            n_new = make_shards(joined, job, "texts")
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     except RowspaceError:
@@ -98,22 +98,6 @@ def encode_on_ray(
     if counts is None:
         raise ConfigError(f"another process puts together {out}; wait for it")
     return report_of(counts, found.dim, n_new, time.monotonic() - started)
-
-
-def _make(cluster: Cluster, job: EncodeJob) -> int:
-    """Have the job's shards made; tells how many texts were encoded."""
-    n_texts = 0
-    with track("encoding", sum(shard.n_bytes for shard in job.shards.values())) as tracker:
-        for number, told in run(cluster, job, list(job.shards)):
-            n_texts += told["texts"]
-            tracker.advance(job.shards[number].n_bytes, f"{n_texts:,} texts")
-            if told["is_late"]:
-                warnings.warn(
-                    f"another process has made shard {number + 1} in the meantime; that one is "
-                    "kept",
-                    stacklevel=2,
-                )
-    return n_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,36 +114,14 @@ class EncodeJob:
 
     def start(self) -> Work:
         """Load the model, and see that it is the driver's."""
-        folder = self.tries.folder
-        check_seen(folder.path.parent, self.corpus)
+        check_seen(self.tries.folder.path.parent, self.corpus)
         found = load_encoding(self.settings, self.corpus)
         check_same(self.identity, found.identity)
 
         def work(number: int) -> dict[str, Any]:
             shard = self.shards[number]
-            told = {"texts": 0}
-            if not folder.missing([shard]):
-                return {**told, "is_late": True}
-            self.tries.check(shard)
-
-            def fill(into: Path) -> dict[str, int]:
-                counts = encode_shard(found.encode, self.corpus, shard, into, self.rows)
-                told["texts"] = counts["texts"]
-                return counts
-
-            with warnings.catch_warnings():  # the driver tells
-                warnings.simplefilter("ignore")
-                return {"is_late": not folder.make(shard, fill), **told}
+            return self.tries.make(
+                shard, lambda into: encode_shard(found.encode, self.corpus, shard, into, self.rows)
+            )
 
         return work
-
-
-def check_same(driver: dict[str, Any], worker: dict[str, Any]) -> None:
-    """Raise ClusterError where something that decides the vectors is another here."""
-    for name, value in driver.items():
-        if worker.get(name) != value:
-            raise ClusterError(
-                f"the {name} is {worker.get(name)!r}, and the driver's {value!r}, so the vectors "
-                "would not be the same; have the same model, packages and kind of processor on "
-                "every node, or give --dtype float32"
-            )
