@@ -85,3 +85,14 @@ def track(description: str, total: float | None = None) -> Iterator[Tracker]:
             yield Tracker(bar, bar.add_task(description, total=total, note=""))
     finally:
         _is_on = False
+
+
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Show no bar while the block runs: another process shows it."""
+    global _is_on
+    before, _is_on = _is_on, True
+    try:
+        yield
+    finally:
+        _is_on = before

@@ -18,6 +18,7 @@ from rowspace.sentence.batch_loss import BatchLoss, loss_name, set_dropout
 from rowspace.sentence.example import Example, Kind
 from rowspace.sentence.losses import embedding_cosine, embedding_mse
 from tests.naive_losses import naive_cosine
+from tests.sentence.naive_batches import SCALE, Teacher, oracle
 from tests.sentence.small_training import (
     PROMPTS,
     Model,
@@ -28,8 +29,6 @@ from tests.sentence.small_training import (
     write_bert,
 )
 
-SCALE, MARGIN = 20.0, 0.2
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,74 +38,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=[True, False], ids=["prompt", "prompt-not-pooled"])
 def model(folder: Path, request: pytest.FixtureRequest) -> Model:
     return load_bert(folder, include_prompt=request.param).double()
-
-
-class Teacher:
-    """Vectors of a text's letters, other ones of queries and documents."""
-
-    dim, fingerprint = 48, "letters"
-
-    def encode(self, lines: list[str]) -> Any:
-        return np.stack([self._vector(line) for line in lines])
-
-    def encode_query(self, lines: list[str]) -> Any:
-        return -self.encode(lines)
-
-    def _vector(self, line: str) -> Any:
-        return np.random.default_rng(list(line.encode())).normal(size=48).astype(np.float32)
-
-
-def _oracle(model: Model, config: FinetuneConfig, name: str, batch: list[Example]) -> torch.Tensor:
-    """The loss with each text embedded alone, each sum a loop."""
-    total = torch.zeros((), dtype=torch.float64)
-    for dim in [model.dim, *config.matryoshka]:
-        total = total + _of_length(model, config, name, batch, dim)
-    return total
-
-
-def _of_length(
-    model: Model, config: FinetuneConfig, name: str, batch: list[Example], dim: int
-) -> torch.Tensor:
-    def vector(text: str, prompt: str) -> torch.Tensor:
-        found: torch.Tensor = model(model.read([text], prompt))[0, :dim]
-        return found
-
-    def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = a @ b / (a.norm() * b.norm())
-        return found
-
-    query, document = PROMPTS.query, PROMPTS.document
-    anchors = [vector(example.anchor, query) for example in batch]
-    if name == "cosent":
-        others = [vector(example.positive, query) for example in batch]
-        cosines = [cosine(a, b) for a, b in zip(anchors, others, strict=True)]
-        terms = [
-            torch.exp(SCALE * (cosines[j] - cosines[i]))
-            for i, one in enumerate(batch)
-            for j, other in enumerate(batch)
-            if one.score > other.score  # type: ignore[operator]
-        ]
-        return torch.log(1 + torch.stack(terms).sum())
-    positives = [vector(example.positive, document) for example in batch]
-    n = config.n_negatives
-    negatives = [[vector(text, document) for text in each.negatives[:n]] for each in batch]
-    losses = []
-    if name == "info_nce":
-        for i, anchor in enumerate(anchors):
-            logits = [SCALE * cosine(anchor, positive) for positive in positives]
-            logits += [SCALE * cosine(anchor, each) for own in negatives for each in own]
-            losses.append(-torch.log_softmax(torch.stack(logits), dim=0)[i])
-    elif name == "triplet":
-        for anchor, positive, own in zip(anchors, positives, negatives, strict=True):
-            near = cosine(anchor, positive)
-            losses += [(cosine(anchor, each) - near + MARGIN).clamp(min=0) for each in own]
-    else:
-        for i, own in enumerate(negatives):
-            near = cosine(anchors[i], positives[i])
-            for k, each in enumerate(own):
-                margin = (batch[i].scores[0] - batch[i].scores[k + 1]) / config.teacher_temperature
-                losses.append((near - cosine(anchors[i], each) - margin) ** 2)
-    return torch.stack(losses).mean()
 
 
 def _gradients(model: Model) -> dict[str, torch.Tensor]:
@@ -147,7 +78,7 @@ def test_gradients_are_those_of_texts_embedded_alone(
     loss = BatchLoss(model, config, PROMPTS, name).backward(batch)
     found = _gradients(model)
     dims = tuple(dim for dim in config.matryoshka if dim != model.dim)
-    expected = _oracle(model, FinetuneConfig(**settings | {"matryoshka": dims}), name, batch)
+    expected = oracle(model, FinetuneConfig(**settings | {"matryoshka": dims}), name, batch)
     expected.backward()  # type: ignore[no-untyped-call]
     assert float(loss) == pytest.approx(expected.item(), rel=1e-5)
     for each, gradient in _gradients(model).items():
@@ -159,9 +90,9 @@ def test_a_teachers_vectors_are_those_of_the_same_side(folder: Path, name: str) 
     model, batch, teacher = load_bert(folder), examples("triplets"), Teacher()
     config = FinetuneConfig(loss=name, chunk_size=3, n_negatives=2)
     loss = BatchLoss(model, config, PROMPTS, name, teacher).backward(batch)  # type: ignore[arg-type]
-    pairs = [(model.read([each.anchor], PROMPTS.query), -teacher._vector(each.anchor))
+    pairs = [(model.read([each.anchor], PROMPTS.query), -teacher.vector(each.anchor))
              for each in batch]  # fmt: skip
-    pairs += [(model.read([text], PROMPTS.document), teacher._vector(text))
+    pairs += [(model.read([text], PROMPTS.document), teacher.vector(text))
               for each in batch for text in each.texts[1:4]]  # fmt: skip
     of = embedding_mse if name == "embedding_mse" else embedding_cosine
     expected = torch.stack([of(model(one), torch.tensor(other)[None]) for one, other in pairs])

@@ -24,12 +24,12 @@ from rowspace.text.vocabulary import (
     TokenIds,
     Vocabulary,
     VocabularyConfig,
-    _WordTable,
     load_scan,
     save_scan,
     scan_corpus,
     scan_sequences,
 )
+from rowspace.text.wordtable import WordTable
 from tests.naive import naive_clean, naive_words
 
 ALPHABET = (
@@ -155,7 +155,7 @@ def test_tables_grow_for_many_words_and_for_long_ones() -> None:
 
 
 def test_merging_tables_adds_counts_and_maps_words() -> None:
-    first, second = (_WordTable(fold_table("words"), n_slots=4, n_bytes=16) for _ in range(2))
+    first, second = (WordTable(fold_table("words"), n_slots=4, n_bytes=16) for _ in range(2))
     first.scan(np.frombuffer(b"one two two\nthree", dtype=np.uint8))
     second.scan(np.frombuffer("four two\none 東 four five six seven".encode(), dtype=np.uint8))
     mapping = first.merge(second)

@@ -20,6 +20,7 @@ from rowspace.serve.config import ServeConfig
 from rowspace.serve.run import listen
 from rowspace.serve.run import serve as run_server
 from rowspace.serve.served import Served, load_served
+from rowspace.serve.workers import serve_workers
 
 TOKEN_VARIABLE = "ROWSPACE_TOKEN"  # noqa: S105
 """Where the token is where no file is given: on a command line all users of a machine see it."""
@@ -83,12 +84,20 @@ def _address_options(command: FC) -> FC:
     help="Seconds after which a request that still waits is given up.",
 )
 @click.option("--log", is_flag=True, help="Write a line about each request to stderr.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Processes that answer, each with its share of the cores; without the explorer.",
+)
 def serve(
     path: str,
     rerank: str | None,
     name: str | None,
     token_file: Path | None,
     no_explorer: bool,
+    workers: int,
     **options: Any,
 ) -> None:
     """Answer requests by SPACE, as OpenAI's server does, and show it at /explore/.
@@ -96,7 +105,16 @@ def serve(
     SPACE is a space, or the folder of an encoder.
     """
     config = ServeConfig(token=read_token(token_file), explorer=not no_explorer, **options)
+    if workers > 1 and config.explorer:
+        click.echo(
+            "rowspace: the explorer is left out, which works in one process; --no-explorer says "
+            "so, and `rowspace explore` shows the space",
+            err=True,
+        )
     with listen(config) as listener:
+        if workers > 1:
+            serve_workers(path, workers, config, listener, click.echo, rerank=rerank, name=name)
+            return
         served = load_served(path, rerank)
         if name is not None:
             served.name = name

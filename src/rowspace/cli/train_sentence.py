@@ -17,6 +17,7 @@ from rowspace.text.runs import free_work_folder
 
 if TYPE_CHECKING:
     from rowspace.sentence.finetune import FinetuneReport
+    from rowspace.transformer.distributed import World
 
 _CHOICES = {"loss": LOSSES, "precision": PRECISIONS, "margin_similarity": SIMILARITIES}
 _HELP = {
@@ -86,19 +87,48 @@ def sentence(
 ) -> None:
     """Train a sentence embedder on PAIRS, files of .jsonl or .tsv, or folders in BEIR's layout.
 
-    A line of .jsonl has "anchor" and "positive", and perhaps "negatives" or "score".
+    A line of .jsonl has "anchor" and "positive", and perhaps "negatives" or "score". By
+    `torchrun --nproc-per-node 2 -m rowspace train sentence …` several processes share each batch.
     """
-    config = FinetuneConfig(**settings)
     require_torch("training")
-    free_work_folder(out, resume)  # before anything is read
+    from rowspace.transformer.distributed import joined
+
+    with joined() as world:
+        config = FinetuneConfig(**settings)
+        if world.is_first:
+            free_work_folder(out, resume)  # before anything is read
+        report = _train(
+            config, pairs, base, out, dev, (dev_split, split), teacher, resume=resume, world=world
+        )
+    if not world.is_first:
+        return
+    if as_json:
+        emit_json({"out": str(out), **dataclasses.asdict(report)})
+    else:
+        _tell(report, out)
+
+
+def _train(
+    config: FinetuneConfig,
+    pairs: tuple[str, ...],
+    base: str,
+    out: Path,
+    dev: Path | None,
+    splits: tuple[str, str],
+    teacher: str | None,
+    *,
+    resume: bool,
+    world: World,
+) -> FinetuneReport:
     from rowspace.sentence.development import DevelopmentSet
     from rowspace.sentence.finetune import SentenceTrainer
     from rowspace.sentence.loading import load_encoder
     from rowspace.sentence.pairs import read_pairs
     from rowspace.sentence.trainable import load_trainable
 
+    dev_split, split = splits
     sources = read_pairs(pairs, split)
-    report = SentenceTrainer(config).fit(
+    return SentenceTrainer(config, world=world).fit(
         load_trainable(base, max_length=config.max_length, device=config.device),
         sources,
         out,
@@ -107,10 +137,6 @@ def sentence(
         base=base,
         resume=resume,
     )
-    if as_json:
-        emit_json({"out": str(out), **dataclasses.asdict(report)})
-    else:
-        _tell(report, out)
 
 
 def _tell(report: FinetuneReport, out: Path) -> None:

@@ -112,7 +112,7 @@ def _join(ray: Any, config: ClusterConfig) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if config.address is None:
         with _quiet_stderr():
-            ray.init(include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
+            ray.init("local", include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
         return
     _check_somebody_listens(config.address)
     try:

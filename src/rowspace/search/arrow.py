@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError, CorpusError, SpaceCorruptError, SpaceError
 from rowspace.search.commit import model_named
 from rowspace.search.fields import Field, convert
-from rowspace.search.filters import Given, compile_filter
+from rowspace.search.filters import Given
 from rowspace.search.model_state import ModelState
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import field_schema
@@ -55,7 +55,7 @@ def read_passages(
     fields = snapshot.commit.fields
     _, encoder = model_named(snapshot.path, snapshot.commit, model)
     schema = _chosen(passage_schema(fields, encoder), columns)
-    predicate = None if where is None else compile_filter(where, fields)
+    predicate = None if where is None else snapshot.store.predicate(where, fields)
     rows = _stream(snapshot, schema, encoder.column, predicate)
     return pa.RecordBatchReader.from_batches(schema, rows)
 

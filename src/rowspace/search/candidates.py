@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.search.commit import model_named
-from rowspace.search.filters import compile_filter
 from rowspace.search.fusion import reciprocal_rank_fusion
-from rowspace.search.index.dense import Ranking, Where
+from rowspace.search.protocol import Ranking, Where
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot
 
@@ -79,7 +78,7 @@ class Finder:
         self._model, _ = model_named(snapshot.path, snapshot.commit, request.model)
         self._where: Where | None = None
         if request.where is not None:
-            predicate = compile_filter(request.where, snapshot.commit.fields)
+            predicate = snapshot.store.predicate(request.where, snapshot.commit.fields)
             self._where = Where(snapshot.store, predicate)
 
     def find(self, depth: int, which: Sequence[int] | None = None) -> list[Candidates]:

@@ -4,6 +4,7 @@ Lance keeps versions but neither flushes nor checks its files. So a write become
 its new files are flushed and hashed, then `commit.json` is replaced in one step. It names the
 store's version, which is the one readers open, and the size and SHA-256 of every file. Whatever
 else lies in the store is the rest of a write that never finished, and the next writer removes it.
+What touches files here has a twin for spaces in object storage: `remote/commits.py`.
 
 `commit.copy.json` is written first and says the same; the one with the higher number counts. Both
 hold what `space.json` says, so any one of the three may be damaged and the space still opens.
@@ -12,6 +13,7 @@ hold what `space.json` says, so any one of the three may be damaged and the spac
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -25,6 +27,7 @@ from typing import Any
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.files import fsync_file, sha256, write_atomically, write_json
 from rowspace.search.fields import Field
+from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.pieces import Piece, piece_of
 
@@ -82,8 +85,11 @@ class Commit:
     """Rises with every commit."""
     manifest: str | None = None
     """The text of `space.json`, where that is written."""
+    milvus: MilvusRecord | None = None
+    """Where the rows are if not in `store/`."""
 
 
+@functools.singledispatch
 def write_commit(path: Path, commit: Commit) -> None:
     """Make `commit` the space's state, in one step: when its copy is in place it counts.
 
@@ -138,6 +144,7 @@ def model_named(path: Path, commit: Commit, name: str | None) -> tuple[str, Mode
     return name, commit.models[name]
 
 
+@functools.singledispatch
 def newest_commit(path: Path) -> Commit | None:
     """`read_commit`, but None where there is none."""
     return max(_whole_commits(path), key=lambda commit: commit.number, default=None)
@@ -157,6 +164,8 @@ def _read(file: Path) -> Commit | None:
             return None
         content["fields"] = {name: Field(**value) for name, value in content["fields"].items()}
         content["files"] = {name: FileState(**value) for name, value in content["files"].items()}
+        milvus = content.pop("milvus", None)
+        content["milvus"] = None if milvus is None else MilvusRecord(**milvus)
         models = content.pop("models", {})
         content["models"] = {name: ModelState(**value) for name, value in models.items()}
         return Commit(**content)
@@ -211,6 +220,7 @@ _REMEDIES = {
 }
 
 
+@functools.singledispatch
 def find_copied(path: Path, commit: Commit) -> Iterator[SpaceCorruptError]:
     """Each of the three small files that is damaged but has a whole copy in another.
 
@@ -237,6 +247,7 @@ def _copied(path: Path, name: str, how: str) -> SpaceCorruptError:
     )
 
 
+@functools.singledispatch
 def put_right(path: Path, commit: Commit) -> list[str]:
     """Write the small files anew that are damaged, from their copies; for the lock's holder.
 
@@ -261,6 +272,7 @@ def put_right(path: Path, commit: Commit) -> list[str]:
     return names
 
 
+@functools.singledispatch
 def flush_and_hash(path: Path, known: dict[str, FileState]) -> dict[str, FileState]:
     """The state of every file of a space; those not `known` are flushed to the disk first."""
     files: dict[str, FileState] = {}
@@ -286,6 +298,7 @@ def _fsync_file(file: Path) -> None:
         os.close(descriptor)
 
 
+@functools.singledispatch
 def scan(path: Path) -> Iterator[tuple[str, int]]:
     """(path in the space, bytes) of each file that a commit records."""
     if (path / MANIFEST).is_file():
@@ -308,6 +321,7 @@ class Damage:
     error: SpaceCorruptError
 
 
+@functools.singledispatch
 def find_damage(path: Path, commit: Commit, thorough: bool = False) -> Iterator[Damage]:
     """Each file that is missing, of another size, or altered, without a copy.
 
@@ -345,6 +359,7 @@ def _damage(path: Path, name: str, state: FileState, thorough: bool) -> str | No
     return None
 
 
+@functools.singledispatch
 def remove_leftovers(path: Path, commit: Commit) -> None:
     """Remove what an unfinished write left behind, and the folders of models that are gone.
 

@@ -19,7 +19,7 @@ from rowspace.progress import Tracker, track
 from rowspace.search.arrow import read_passages
 from rowspace.search.commit import model_named
 from rowspace.search.export_index import ids_path, write_faiss, write_hnswlib
-from rowspace.search.filters import Given, compile_filter
+from rowspace.search.filters import Given
 from rowspace.search.snapshot import Snapshot, signature_of
 from rowspace.search.store import disk_errors
 
@@ -147,8 +147,9 @@ def _write(
     settings: dict[str, Any],
 ) -> Exported:
     format_ = FORMATS[name]
-    predicate = None if where is None else compile_filter(where, snapshot.commit.fields)
-    n_passages = snapshot.store.count(predicate)
+    store = snapshot.store
+    predicate = None if where is None else store.predicate(where, snapshot.commit.fields)
+    n_passages = store.count(predicate)
     if n_passages == 0:
         met = "" if where is None else " that meets the filter"
         raise SpaceError(f"{snapshot.path} has no passage{met}; nothing was written")

@@ -30,7 +30,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from rowspace.errors import FilterError
 from rowspace.search.fields import BUILT_IN, MAX_INT, Field
@@ -129,6 +129,35 @@ def all_of(*filters: str | Filter) -> Filter:
     return And(tuple(parse_filter(one) if isinstance(one, str) else one for one in filters))
 
 
+class Dialect(Protocol):
+    """How a store writes conditions on its columns."""
+
+    both: str
+    """Between two conditions that must hold."""
+    either: str
+    """Between two of which one must hold."""
+    always: str
+    never: str
+
+    def literal(self, value: Value, type_: str) -> str:
+        """A value for a column of a type."""
+
+    def compare(self, column: str, operator: str, literal: str) -> str:
+        """`column operator literal`, with an operator of OPERATORS."""
+
+    def among(self, column: str, literals: Sequence[str]) -> str:
+        """The column has one of the values."""
+
+    def contains(self, column: str, text: str) -> str:
+        """The column's string has `text` in it."""
+
+    def is_null(self, column: str, negated: bool) -> str:
+        """The column is missing, or is there."""
+
+    def negate(self, condition: str) -> str:
+        """The condition does not hold, of a column that is there."""
+
+
 def compile_filter(given: Given, fields: Mapping[str, Field]) -> str:
     """Lance's SQL predicate for a filter.
 
@@ -150,6 +179,11 @@ def compile_filter(given: Given, fields: Mapping[str, Field]) -> str:
     >>> compile_filter('year >= 1990 and not title = "It\\'s"', {"year": Field("meta_year", "int")})
     "(meta_year >= 1990 AND (title IS NULL OR title != 'It''s'))"
     """
+    return compile_for(_Sql(), given, fields)
+
+
+def compile_for(dialect: Dialect, given: Given, fields: Mapping[str, Field]) -> str:
+    """`compile_filter` for a store with conditions of its own."""
     known = {name: Field(name, type_) for name, type_ in BUILT_IN.items()} | {
         name: field for name, field in fields.items() if name not in BUILT_IN
     }
@@ -157,7 +191,7 @@ def compile_filter(given: Given, fields: Mapping[str, Field]) -> str:
         given = all_of(*given)
     filter_ = parse_filter(given) if isinstance(given, str) else given
     _check_size(filter_)
-    return _sql(filter_, known, negated=False)
+    return _Compiler(dialect, known).condition(filter_, negated=False)
 
 
 def _check_size(filter_: Filter) -> None:
@@ -414,25 +448,87 @@ def _number(token: _Token) -> int | float:
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
-def _sql(node: Filter, known: Mapping[str, Field], negated: bool) -> str:
-    """SQL for `node`, or for its opposite: a `not` is moved down to the conditions, which keeps
-    Lance's nesting as shallow as ours.
-    """
-    if isinstance(node, Not):
-        return _sql(node.item, known, not negated)
-    if isinstance(node, And | Or):
-        joint = " AND " if isinstance(node, And) != negated else " OR "
-        return f"({joint.join(_sql(item, known, negated) for item in node.items)})"
-    field = _look_up(node.field, known)
-    if isinstance(node, IsNull):
-        return f"{field.column} IS {'NOT NULL' if negated else 'NULL'}"
-    if isinstance(node, Comparison):
-        return _comparison(node, field, negated)
-    if isinstance(node, In):
-        return _in(node, field, negated)
-    if field.type != "string":
-        raise FilterError(f"`contains` needs a string field, and {node.field!r} holds {field.type}")
-    return _negate(f"contains({field.column}, {_literal(node.text, field)})", field, negated)
+class _Compiler:
+    """Writes filters in a dialect, with every name looked up and every value quoted."""
+
+    def __init__(self, dialect: Dialect, known: Mapping[str, Field]) -> None:
+        self._dialect, self._known = dialect, known
+
+    def condition(self, node: Filter, negated: bool) -> str:
+        """What `node` asks for, or its opposite: a `not` is moved down to the conditions, which
+        keeps the store's nesting as shallow as ours.
+        """
+        if isinstance(node, Not):
+            return self.condition(node.item, not negated)
+        if isinstance(node, And | Or):
+            is_and = isinstance(node, And) != negated
+            joint = self._dialect.both if is_and else self._dialect.either
+            return f"({joint.join(self.condition(item, negated) for item in node.items)})"
+        field = _look_up(node.field, self._known)
+        if isinstance(node, IsNull):
+            return self._dialect.is_null(field.column, negated)
+        if isinstance(node, Comparison):
+            return self._comparison(node, field, negated)
+        if isinstance(node, In):
+            return self._in(node, field, negated)
+        if field.type != "string":
+            raise FilterError(
+                f"`contains` needs a string field, and {node.field!r} holds {field.type}"
+            )
+        _check_unicode(node.text)
+        return self._signed(self._dialect.contains(field.column, node.text), field, negated)
+
+    def _comparison(self, node: Comparison, field: Field, negated: bool) -> str:
+        _check_type(node.field, field, node.value)
+        if field.type == "bool" and node.operator not in ("=", "!="):
+            raise FilterError(
+                f"{node.field!r} is true or false: it takes = and !=, not {node.operator}"
+            )
+        operator, value = node.operator, node.value
+        if field.type == "int":
+            operator, value = _integral(operator, value)
+        if operator == "always":  # for a field that is there
+            return self._dialect.is_null(field.column, not negated)
+        if operator == "never":
+            return self._constant(negated)
+        literal = self._literal(value, field)
+        if not negated:
+            return self._dialect.compare(field.column, operator, literal)
+        opposite = self._dialect.compare(field.column, _OPPOSITE[operator], literal)
+        return self._or_missing(opposite, field)
+
+    def _in(self, node: In, field: Field, negated: bool) -> str:
+        for value in node.values:
+            _check_type(node.field, field, value)
+        values = node.values
+        if field.type == "int":
+            values = tuple(
+                value for operator, value in (_integral("=", v) for v in values) if operator == "="
+            )
+        if not values:
+            return self._constant(negated)
+        literals = [self._literal(value, field) for value in values]
+        return self._signed(self._dialect.among(field.column, literals), field, negated)
+
+    def _signed(self, condition: str, field: Field, negated: bool) -> str:
+        """A condition that is null where the field is missing; stores drop such rows."""
+        if not negated:
+            return condition
+        return self._or_missing(self._dialect.negate(condition), field)
+
+    def _or_missing(self, condition: str, field: Field) -> str:
+        return f"({self._dialect.is_null(field.column, False)}{self._dialect.either}{condition})"
+
+    def _constant(self, value: bool) -> str:
+        return self._dialect.always if value else self._dialect.never
+
+    def _literal(self, value: Value, field: Field) -> str:
+        if isinstance(value, str):
+            _check_unicode(value)
+        try:
+            return self._dialect.literal(value, field.type)
+        except OverflowError:
+            raise FilterError(f"the number {str(value)[:40]}… is too large") from None
 
 
 def _look_up(name: str, known: Mapping[str, Field]) -> Field:
@@ -442,30 +538,6 @@ def _look_up(name: str, known: Mapping[str, Field]) -> Field:
     others = [*close, *(other for other in known if other not in close)]
     shown = ", ".join(others[:20]) + (", …" if len(others) > 20 else "")
     raise FilterError(f"no field {_shown(name)}; the fields are {shown}")
-
-
-def _negate(condition: str, field: Field, negated: bool) -> str:
-    """A condition that is null where the field is missing; Lance drops such rows by itself."""
-    return f"({field.column} IS NULL OR NOT {condition})" if negated else condition
-
-
-def _comparison(node: Comparison, field: Field, negated: bool) -> str:
-    _check_type(node.field, field, node.value)
-    if field.type == "bool" and node.operator not in ("=", "!="):
-        raise FilterError(
-            f"{node.field!r} is true or false: it takes = and !=, not {node.operator}"
-        )
-    operator, value = node.operator, node.value
-    if field.type == "int":
-        operator, value = _integral(operator, value)
-    if operator == "always":  # for a field that is there
-        return f"{field.column} IS {'NULL' if negated else 'NOT NULL'}"
-    if operator == "never":
-        return "true" if negated else "false"
-    literal = _literal(value, field)
-    if not negated:
-        return f"{field.column} {operator} {literal}"
-    return f"({field.column} IS NULL OR {field.column} {_OPPOSITE[operator]} {literal})"
 
 
 def _integral(operator: str, value: Value) -> tuple[str, Value]:
@@ -486,20 +558,6 @@ def _integral(operator: str, value: Value) -> tuple[str, Value]:
     return ("always" if operator in beyond else "never"), 0
 
 
-def _in(node: In, field: Field, negated: bool) -> str:
-    for value in node.values:
-        _check_type(node.field, field, value)
-    values = node.values
-    if field.type == "int":
-        values = tuple(
-            value for operator, value in (_integral("=", v) for v in values) if operator == "="
-        )
-    if not values:
-        return "true" if negated else "false"
-    listed = ", ".join(_literal(value, field) for value in values)
-    return _negate(f"{field.column} IN ({listed})", field, negated)
-
-
 def _check_type(name: str, field: Field, value: Value) -> None:
     kind = "bool" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
     wanted = "number" if field.type in ("int", "float") else field.type
@@ -510,26 +568,46 @@ def _check_type(name: str, field: Field, value: Value) -> None:
     raise FilterError(f"{name!r} holds {field.type}, and {shown} is a {kind}; {hint[wanted]}")
 
 
-def _literal(value: Value, field: Field) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quote(value)
-    if field.type == "int":
-        return str(value)
-    try:
-        return f"CAST('{float(value) + 0.0!r}' AS DOUBLE)"
-    except OverflowError:
-        raise FilterError(f"the number {str(value)[:40]}… is too large") from None
+class _Sql:
+    """Lance's SQL; satisfies `Dialect`."""
+
+    both, either = " AND ", " OR "
+    always, never = "true", "false"
+
+    def literal(self, value: Value, type_: str) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return _quote(value)
+        return str(value) if type_ == "int" else f"CAST('{float(value) + 0.0!r}' AS DOUBLE)"
+
+    def compare(self, column: str, operator: str, literal: str) -> str:
+        return f"{column} {operator} {literal}"
+
+    def among(self, column: str, literals: Sequence[str]) -> str:
+        return f"{column} IN ({', '.join(literals)})"
+
+    def contains(self, column: str, text: str) -> str:
+        return f"contains({column}, {_quote(text)})"
+
+    def is_null(self, column: str, negated: bool) -> str:
+        return f"{column} IS {'NOT NULL' if negated else 'NULL'}"
+
+    def negate(self, condition: str) -> str:
+        return f"NOT {condition}"
 
 
 def _quote(text: str) -> str:
     """A SQL string: backslashes are plain in Lance's dialect, only the quote is doubled."""
+    _check_unicode(text)
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _check_unicode(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise FilterError(f"the string {_shown(text)} is not valid Unicode") from None
-    return "'" + text.replace("'", "''") + "'"
 
 
 def any_of(column: str, values: list[str]) -> str:

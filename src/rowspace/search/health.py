@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from rowspace.search.commit import (
 from rowspace.search.index.cached import find_damaged_indexes
 from rowspace.search.index.upkeep import describe_index
 from rowspace.search.manifest import Manifest
+from rowspace.search.milvus.checking import about_rows, check_rows
 from rowspace.search.model_state import ModelState
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
-from rowspace.search.store import Store
+from rowspace.search.store import Store, open_store
 from rowspace.search.writer import is_due
 
 
@@ -31,8 +33,8 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     """What a space holds and in which state it is."""
     path, commit = snapshot.path, snapshot.commit
     encoder = commit.models[commit.model]
-    return {
-        "path": str(path),
+    about = {
+        "path": f"{path}",
         "documents": commit.documents,
         "passages": commit.passages,
         "fields": {name: field.type for name, field in commit.fields.items()},
@@ -44,18 +46,30 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
         "dense_weight": encoder.weight,
         "model": commit.model,
         "models": {name: _about(model) for name, model in commit.models.items()},
-        "version": commit.version,
-        "unindexed": snapshot.store.count_unindexed(),
-        **describe_index(snapshot.vectors(commit.model)),
-        "fragments": snapshot.store.count_fragments(),
-        "deleted_passages": commit.deleted,
-        "bytes": _bytes_of(path),
-        "bytes_to_free": _bytes_to_free(snapshot),
-        "compaction_due": is_due(path, snapshot.store, commit),
+    }
+    state = _rows_here(snapshot) if commit.milvus is None else about_rows(commit.milvus)
+    return {
+        **about,
+        **state,
+        "bytes": bytes_of(path),
         "quarantined_files": sum(file.is_file() for file in (path / QUARANTINE).rglob("*")),
-        "writer_active": _is_locked(path),
+        "writer_active": is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
+    }
+
+
+def _rows_here(snapshot: Snapshot) -> dict[str, Any]:
+    """In which state the store in the space's folder is."""
+    path, commit, store = snapshot.path, snapshot.commit, snapshot.local_store
+    return {
+        "version": commit.version,
+        "unindexed": store.count_unindexed(),
+        **describe_index(snapshot.vectors(commit.model)),
+        "fragments": store.count_fragments(),
+        "deleted_passages": commit.deleted,
+        "bytes_to_free": bytes_to_free(path, commit, store),
+        "compaction_due": is_due(path, store, commit),
     }
 
 
@@ -80,9 +94,11 @@ def verify(path: Path) -> list[str]:
         What is wrong, one line each; empty if all is well.
     """
     commit, problems = _checked_files(path)
+    if not problems and commit.milvus is not None:
+        return check_rows(path, commit)
     if not problems:
         try:
-            problems = _check_rows(Store.open(path / "store", commit.version), commit)
+            problems = _check_rows(open_store(path, commit.version), commit)
         except SpaceError as error:
             problems = [str(error)]
     # Searches are right without an index, but a disk that changes bits is to be known.
@@ -102,16 +118,17 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
             return commit, problems
 
 
-def _bytes_of(path: Path) -> int:
+@functools.singledispatch
+def bytes_of(path: Path) -> int:
     """Of all its files but the lock, which holds the last writer's process id, however long."""
     files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
     return sum(file.stat().st_size for file in files)
 
 
-def _bytes_to_free(snapshot: Snapshot) -> int:
+@functools.singledispatch
+def bytes_to_free(path: Path, commit: Commit, store: Store) -> int:
     """Of the store's files, what the present version does not need."""
-    path, commit = snapshot.path, snapshot.commit
-    indexes = snapshot.store.index_ids()
+    indexes = store.index_ids()
     needed = {Piece.LIST, Piece.DELETIONS, Piece.ROWS}
     free = 0
     for name, size in scan(path):
@@ -122,7 +139,9 @@ def _bytes_to_free(snapshot: Snapshot) -> int:
     return free
 
 
-def _is_locked(path: Path) -> bool:
+@functools.singledispatch
+def is_locked(path: Path) -> bool:
+    """Whether somebody writes the space."""
     try:
         with WriterLock(path / "lock", 0.0):
             return False

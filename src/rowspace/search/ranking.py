@@ -12,10 +12,10 @@ from rowspace.search.commit import model_named
 from rowspace.search.diversity import maximal_marginal_relevance
 from rowspace.search.grouping import group_rows
 from rowspace.search.hit import Hit
+from rowspace.search.protocol import PassageStore, Row
 from rowspace.search.request import Request
 from rowspace.search.snapshot import Snapshot
 from rowspace.search.snippets import QueryWords
-from rowspace.search.store import Row, Store
 
 FUSED_DEPTH = 300  # docs/decisions/fusion.md
 POOL = 50
@@ -104,7 +104,7 @@ def _depth(request: Request) -> int:
     return max(POOL, 5 * request.k) if request.diversity or request.group else request.k
 
 
-def _groups(store: Store, ranked: list[int], request: Request) -> list[Group]:
+def _groups(store: PassageStore, ranked: list[int], request: Request) -> list[Group]:
     if not request.group:
         return [[row_id] for row_id in ranked]
     groups = group_rows(ranked, store.documents_of(np.array(ranked, np.uint64)))
@@ -131,7 +131,7 @@ def _choose(
 
 
 def _to_hits(
-    store: Store,
+    store: PassageStore,
     groups: list[Group],
     scores: dict[int, float],
     candidates: Candidates,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +27,12 @@ from rowspace.search.commit import (
 )
 from rowspace.search.index.cached import FOLDER as INDEXES
 from rowspace.search.index.cached import RECORD, Loaded
-from rowspace.search.index.dense import Dense, DenseIndex
+from rowspace.search.index.dense import DenseIndex
 from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.index.upkeep import VectorColumn, effort_in_store
-from rowspace.search.store import Store
+from rowspace.search.milvus.record import refuse_to_write
+from rowspace.search.protocol import Dense, PassageStore
+from rowspace.search.store import Store, open_store
 
 Signature = tuple[int, ...]
 
@@ -42,7 +46,7 @@ class Snapshot:
     path: Path
     commit: Commit
     signature: Signature
-    store: Store
+    store: PassageStore
     before: dict[str, Loaded] = field(default_factory=dict)
     """Indexes that the snapshot before had read, by model; let go when the vectors are read."""
     _dense: dict[str, Dense] = field(default_factory=dict)
@@ -56,11 +60,25 @@ class Snapshot:
                 self._dense[model] = self._read_vectors(model)
             return self._dense[model]
 
+    @property
+    def local_store(self) -> Store:
+        """The store in the space's folder.
+
+        Raises
+        ------
+        SpaceError
+            If the rows are elsewhere.
+        """
+        if isinstance(self.store, Store):
+            return self.store
+        assert self.commit.milvus is not None
+        raise refuse_to_write(self.path, self.commit.milvus)
+
     def vectors(self, model: str) -> VectorColumn:
         """The vectors of a model."""
         state = self.commit.models[model]
         return VectorColumn(
-            self.path, self.commit, self.store, model, state.column, state.fingerprint
+            self.path, self.commit, self.local_store, model, state.column, state.fingerprint
         )
 
     def forget(self) -> dict[str, Loaded]:
@@ -70,10 +88,13 @@ class Snapshot:
             return self.before | self._loaded
 
     def _read_vectors(self, model: str) -> Dense:
+        finder = self.store.finder(self.commit.models[model].column)
+        if finder is not None:
+            return finder
         vectors = self.vectors(model)
         opened = vectors.open(self.before.pop(model, None))
-        if opened is None and self.store.has_vector_index(vectors.column):
-            return StoreIndex(self.store, vectors.column, effort_in_store(vectors))
+        if opened is None and vectors.store.has_vector_index(vectors.column):
+            return StoreIndex(vectors.store, vectors.column, effort_in_store(vectors))
         if opened is None:
             return DenseIndex(*self.store.vectors(vectors.column))
         self._loaded[model] = opened.loaded
@@ -100,18 +121,24 @@ def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapsh
                 raise damage.error
             for copied in find_copied(path, commit):
                 _logger.warning("%s", copied)
-            return Snapshot(path, commit, signature, _open_store(path, commit), before or {})
+            return Snapshot(path, commit, signature, open_committed(path, commit), before or {})
         except SpaceCorruptError:
             if signature_of(path) == signature:
                 raise
         time.sleep(0.01)  # a writer committed meanwhile: look again
 
 
+@functools.singledispatch
 def signature_of(path: Path) -> Signature:
     """Changes with each commit, which replaces the two files, and with each index."""
-    signature: list[int] = []
     records = sorted((path / INDEXES).glob(f"[!.]*/{RECORD}"))
-    for file in (path / COMMIT, path / COPY, *records):
+    return signature_of_files([path / COMMIT, path / COPY, *records])
+
+
+def signature_of_files(files: Iterable[Path]) -> Signature:
+    """Changes when one of the files is replaced."""
+    signature: list[int] = []
+    for file in files:
         try:
             state = file.stat()
         except OSError:
@@ -121,14 +148,22 @@ def signature_of(path: Path) -> Signature:
     return tuple(signature)
 
 
-def _open_store(path: Path, commit: Commit) -> Store:
+@functools.singledispatch
+def open_committed(path: Path, commit: Commit) -> PassageStore:
     """The store at the committed version.
 
     Lance first reads its newest manifest, which a power loss can leave empty. What is newer than
     the commit was never acknowledged, so if no one is writing it is set aside.
     """
+    if commit.milvus is not None:
+        from rowspace.search.milvus.store import MilvusStore
+
+        model = commit.models[commit.model]
+        return MilvusStore.open(
+            commit.milvus, commit.passages, model.dim, model.fingerprint, commit.fields
+        )
     try:
-        return Store.open(path / "store", commit.version)
+        return open_store(path, commit.version)
     except SpaceCorruptError as error:
         try:
             with WriterLock(path / "lock", 0.0, str(path)):
@@ -137,4 +172,4 @@ def _open_store(path: Path, commit: Commit) -> Store:
                     remove_leftovers(path, commit)
         except (SpaceLockedError, OSError):
             raise error from None
-        return Store.open(path / "store", commit.version)
+        return open_store(path, commit.version)

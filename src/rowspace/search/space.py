@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ from rowspace.errors import (
     SpaceLockedError,
 )
 from rowspace.search.arrow import as_reader, model_of_table, read_passages, table_passages
-from rowspace.search.commit import Commit, model_named, read_commit
+from rowspace.search.commit import Commit, model_named, newest_commit, read_commit
 from rowspace.search.export import ExportConfig, Exported, export_passages
 from rowspace.search.filters import Given, compile_filter
 from rowspace.search.health import status, verify
@@ -41,11 +41,14 @@ from rowspace.search.index.upkeep import (
     settings_of,
 )
 from rowspace.search.manifest import Manifest, check_encoder, load_encoder, read_manifest
+from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.model_copy import Model
 from rowspace.search.model_state import ModelState
 from rowspace.search.models import choose_default, remove_model
 from rowspace.search.ranking import find_hits, rank_documents
 from rowspace.search.reembed import Change, reembed
+from rowspace.search.remote.fetching import fetch_model
+from rowspace.search.remote.folder import locate, must_be_here
 from rowspace.search.repair import Repaired, repair
 from rowspace.search.request import Request
 from rowspace.search.rerank import Reranker, rerank_all
@@ -65,6 +68,9 @@ from rowspace.search.writer import (
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
 from rowspace.text.tables import holds_passages, table_documents
+
+if TYPE_CHECKING:
+    from rowspace.search.milvus.export import ExportedRows
 
 _logger = logging.getLogger("rowspace")
 
@@ -367,6 +373,7 @@ class Space:
     def _encoder_of(self, name: str, model: ModelState) -> Encoder:
         with self._lock:
             if model.fingerprint not in self._encoders:
+                fetch_model(self.path, model)
                 encoder = check_encoder(self.path, name, model, self._load(self.path, model))
                 self._encoders[model.fingerprint] = encoder
             return self._encoders[model.fingerprint]
@@ -406,6 +413,13 @@ class Space:
 
     # --- Writing ---------------------------------------------------------------------------------
 
+    def _check_writable(self) -> None:
+        """See that the rows are here before anything is encoded."""
+        self._check_process()
+        commit = newest_commit(self.path)
+        if commit is not None and commit.milvus is not None:
+            raise refuse_to_write(self.path, commit.milvus)
+
     def add(self, documents: Iterable[Document], timeout: float = LOCK_TIMEOUT) -> Added:
         """Add documents; one whose id is there already replaces it.
 
@@ -427,7 +441,7 @@ class Space:
         SpaceError
             If the disk is full. In each case the space is as it was.
         """
-        self._check_process()
+        self._check_writable()
         encoders = self._encoders_but(None)
         added = add_documents(self.path, self.manifest, encoders, self._asked, documents, timeout)
         self._keep_index()
@@ -468,7 +482,7 @@ class Space:
         model = model_of_table(reader.schema, models.values(), fingerprint)
         if not holds_passages(reader.schema):
             return self.add(table_documents(reader), timeout)
-        self._check_process()
+        self._check_writable()
         added = add_passages(
             self.path,
             self.manifest,
@@ -506,7 +520,7 @@ class Space:
             assert where is not None
             return compile_filter(where, commit.fields)
 
-        self._check_process()
+        self._check_writable()
         n_deleted = delete_documents(
             self.path,
             self.manifest,
@@ -570,7 +584,7 @@ class Space:
         SpaceError
             If the disk is full. The index there was stays.
         """
-        self._check_process()
+        self._check_writable()
         name, _ = model_named(self.path, self._current().commit, model)
         with disk_errors(self.path, "write the index"):
             record = self._index(name, config, timeout)
@@ -597,7 +611,7 @@ class Space:
             record = self._in_one_version(
                 lambda now: index_in_files(now.vectors(model), encoder, kind, given)
             )
-        if self._in_one_version(lambda now: now.store.has_vector_index(vectors.column)):
+        if self._in_one_version(lambda now: now.local_store.has_vector_index(vectors.column)):
             index_in_store(self.path, vectors.column, drop=True, timeout=timeout)
         return record
 
@@ -696,6 +710,63 @@ class Space:
             raise ConfigError("give a config or settings, not both")
         return export_passages(self._current, model, Path(path), where, config)
 
+    def export_to_milvus(
+        self,
+        path: Path | str,
+        uri: str,
+        *,
+        collection: str | None = None,
+        index: str | None = None,
+        words: bool = True,
+        where: Given | None = None,
+        model: str | None = None,
+    ) -> ExportedRows:
+        """Write the passages to a collection of Milvus, and a folder that searches them there.
+
+        They are read back and compared, and only then get the collection's name. A call that was
+        stopped goes on when it is made again.
+
+        Parameters
+        ----------
+        path : path
+            The folder, which `open_space` and all commands that search take for a space. One
+            that an earlier call wrote for the same collection is brought up to date.
+        uri : str
+            `http://host:19530`, or a file of Milvus Lite that ends in `.db`. A server's token is
+            taken from the environment, ROWSPACE_MILVUS_TOKEN.
+        collection : str or None
+            Its name; the folder's without its suffix if not given.
+        index : {"FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_RABITQ", "DISKANN"} or None
+            Of the vectors; None compares all up to 200,000 and takes HNSW beyond.
+        words : bool
+            Whether passages can be found by their words too.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
+
+        Returns
+        -------
+        ExportedRows
+
+        Raises
+        ------
+        ConfigError
+            If the address or a name cannot be, or is taken.
+        CorpusError
+            If a text is longer than Milvus holds.
+        RemoteError
+            If Milvus does not answer, or refuses.
+        SpaceLockedError
+            If another process has the file of Milvus Lite open.
+        MissingExtraError
+            If pymilvus is not installed.
+        """
+        from rowspace.search.milvus.export import MilvusConfig, export_to_milvus
+
+        config = MilvusConfig(uri=uri, collection=collection, index=index, words=words)
+        return export_to_milvus(self._current, self.manifest, Path(path), config, model, where)
+
     # --- Models ----------------------------------------------------------------------------------
 
     def add_model(
@@ -769,7 +840,8 @@ class Space:
         return self._reembed(change, resume, timeout)
 
     def _reembed(self, change: Change, resume: bool, timeout: float) -> ModelState:
-        self._check_process()
+        self._check_writable()
+        must_be_here(self.path, "encode its passages anew")
         model = reembed(self.path, self.manifest, change, resume, timeout)
         self._keep_index()
         return model
@@ -784,7 +856,7 @@ class Space:
         SpaceError
             If it is the default.
         """
-        self._check_process()
+        self._check_writable()
         remove_model(self.path, self.manifest, name, timeout)
         self._keep_index()
 
@@ -796,7 +868,7 @@ class Space:
         ConfigError
             If there is no such model.
         """
-        self._check_process()
+        self._check_writable()
         choose_default(self.path, name, timeout)
 
     # --- Looking after ---------------------------------------------------------------------------
@@ -829,7 +901,7 @@ class Space:
         SpaceError
             If the disk is full; then the space is as it was.
         """
-        self._check_process()
+        self._check_writable()
         compact_space(self.path, self.manifest, timeout)
         self._keep_index()
 
@@ -844,6 +916,7 @@ class Space:
             Seconds to wait for another process that writes.
         """
         self._check_process()
+        must_be_here(self.path, "repair it")
         return repair(self.path, sources, timeout)
 
 
@@ -874,8 +947,8 @@ def open_space(
 
     Parameters
     ----------
-    path : path
-        The space's folder.
+    path : path or str
+        The space's folder, or its address, as `s3://bucket/docs.space`.
     encoder : Encoder or None
         Used in place of loading that of the default model; it must be the one that made its
         vectors.
@@ -891,7 +964,7 @@ def open_space(
     SpaceCorruptError
         If its files are damaged; the message names the file.
     """
-    path = Path(path)
+    path = locate(path)
     space = Space(path, read_manifest(path), encoder, load)
     space._current()
     return space

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rowspace.errors import ConfigError
 from rowspace.sentence.example import Example, Kind, text_key
 from rowspace.sentence.finetune_config import FinetuneConfig
+from rowspace.sentence.gathering import Gathering, Rows
 from rowspace.sentence.grad_cache import grad_cache
 from rowspace.sentence.losses import LOSSES, EmbeddingLoss, matryoshka
 from rowspace.sentence.prompts import Prompts
 from rowspace.space.encoder import Encoder
-
-Rows = NDArray[np.int64]
+from rowspace.transformer.distributed import ALONE, World
+from rowspace.transformer.training import mix
 
 _OF_KIND: dict[Kind, str] = {
     "pairs": "info_nce",
@@ -45,6 +45,9 @@ class Trainable(Protocol):
 
     def __call__(self, inputs: Any) -> Tensor:
         """(B, dim) vectors."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What learns."""
 
     @property
     def dim(self) -> int:
@@ -101,6 +104,8 @@ class BatchLoss:
         For distillation of vectors.
     autocast : callable, optional
         Gives the context that the model runs in; the loss is worked out in float32.
+    world : World
+        Processes that share the texts of a batch; each has the loss of all.
 
     Raises
     ------
@@ -117,17 +122,22 @@ class BatchLoss:
         name: str,
         teacher: Encoder | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        world: World = ALONE,
     ) -> None:
         if name.startswith("embedding_"):
             _check_teacher(name, teacher, model.dim)
         self.model, self.config, self.prompts = model, config, prompts
-        self.name, self.teacher, self.autocast = name, teacher, autocast
+        self.name, self.teacher, self.autocast, self.world = name, teacher, autocast, world
         self._loss: EmbeddingLoss = LOSSES[name]
         if config.matryoshka:
             self._loss = matryoshka(self._loss, _dims(config.matryoshka, model.dim))
 
     def backward(self, examples: Sequence[Example]) -> Tensor:
-        """Add the gradients of the batch's loss; returns the loss, ()."""
+        """Add the gradients of the batch's loss; returns the loss, ().
+
+        Of several processes each adds its part of the gradients, that of the texts it embeds;
+        torch's random numbers are to be in the same state on all.
+        """
         texts = Texts()
         if self.name.startswith("embedding_"):
             value = self._distillation(texts, examples)
@@ -200,42 +210,70 @@ class BatchLoss:
     def _distillation(
         self, texts: Texts, examples: Sequence[Example]
     ) -> Callable[[Tensor], Tensor]:
-        assert self.teacher is not None
         anchors = [example.anchor for example in examples]
         n = 2 + self.config.n_negatives
         documents = [text for example in examples for text in example.texts[1:n]]
         texts.add(self.prompts.query, anchors)
         texts.add(self.prompts.document, documents)
-        read_query = getattr(self.teacher, "encode_query", self.teacher.encode)
-        read_document = getattr(self.teacher, "encode_document", self.teacher.encode)
-        wanted = np.concatenate([read_query(anchors), read_document(documents)])
+        wanted = self._of_teacher(anchors, documents)
 
         def value(vectors: Tensor) -> Tensor:
-            return self._loss(vectors, torch.from_numpy(wanted))
+            return self._loss(vectors, wanted)
 
         return value
+
+    def _of_teacher(self, anchors: Sequence[str], documents: Sequence[str]) -> Tensor:
+        """(N, D): its vectors of the anchors and then the documents."""
+        assert self.teacher is not None
+        read = {
+            "query": getattr(self.teacher, "encode_query", self.teacher.encode),
+            "document": getattr(self.teacher, "encode_document", self.teacher.encode),
+        }
+        texts = [("query", text) for text in anchors] + [("document", text) for text in documents]
+        chunks = _chunks(texts, self.config.chunk_size)
+        gathering = Gathering(chunks, _costs(texts, chunks), self.world)
+        found = [torch.zeros(0, self.model.dim)]
+        for number in gathering.own:
+            side = texts[chunks[number][0]][0]
+            found.append(torch.from_numpy(read[side]([texts[row][1] for row in chunks[number]])))
+        return gathering.all(torch.cat(found))
 
     # Through the model
 
     def _run(self, texts: Texts, value: Callable[[Tensor], Tensor]) -> Tensor:
-        """In chunks of texts of like length; their vectors are put back in order."""
+        """In chunks of texts of like length, of which each process embeds some.
+
+        What a chunk drops depends on its number alone, not on who embeds it.
+        """
         chunks = _chunks(texts.texts, self.config.chunk_size)
-        inputs = [self._inputs(texts, rows) for rows in chunks]
-        places = torch.from_numpy(np.argsort(np.concatenate(chunks)))
+        gathering = Gathering(chunks, _costs(texts.texts, chunks), self.world)
+        seed = int(torch.randint(2**62, ()))
+        inputs = [
+            (mix(seed, number), self._inputs(texts, chunks[number])) for number in gathering.own
+        ]
 
-        def whole(vectors: Tensor) -> Tensor:
-            return value(vectors.cpu()[places])
+        def whole(own: Tensor) -> Tensor:
+            return value(gathering.all(own))
 
+        if not inputs:
+            return whole(self._nothing())
         if self.config.grad_cache:
             return grad_cache(self._encode, inputs, whole)
         loss = whole(torch.cat([self._encode(chunk) for chunk in inputs]))
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _encode(self, inputs: Any) -> Tensor:
+    def _encode(self, inputs: tuple[int, Any]) -> Tensor:
+        seed, texts = inputs
+        torch.manual_seed(seed)
         with self.autocast():
-            vectors = self.model(inputs)
+            vectors = self.model(texts)
         return vectors.float() if vectors.dtype == torch.bfloat16 else vectors
+
+    def _nothing(self) -> Tensor:
+        """The vectors of no text, (0, D)."""
+        dtype = next(self.model.parameters()).dtype
+        return torch.zeros(0, self.model.dim, dtype=torch.promote_types(dtype, torch.float32))
 
     def _inputs(self, texts: Texts, rows: Rows) -> Any:
         prompt = texts.texts[rows[0]][0]
@@ -250,6 +288,11 @@ def _chunks(texts: Sequence[tuple[str, str]], size: int) -> list[Rows]:
         rows = rows[np.argsort([len(texts[row][1]) for row in rows], kind="stable")]
         found += [rows[i : i + size] for i in range(0, len(rows), size)]
     return found
+
+
+def _costs(texts: Sequence[tuple[str, str]], chunks: Sequence[Rows]) -> list[float]:
+    """What it takes to embed each chunk: characters, with what is filled up."""
+    return [len(rows) * (1 + max(len(texts[row][1]) for row in rows)) for rows in chunks]
 
 
 def _has_negative(counts: Sequence[int]) -> Tensor:

@@ -6,9 +6,10 @@ https://arxiv.org/abs/2004.04906. `finetune_run` has the steps.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.pairs import Examples
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
-from rowspace.text.runs import work_folder
+from rowspace.text.runs import work_folder, work_folder_of
+from rowspace.transformer.distributed import ALONE, World
 
 RECORD = "training.json"
 
@@ -58,6 +60,10 @@ class SentenceTrainer:
     Parameters
     ----------
     config : FinetuneConfig, optional
+    world : World
+        The processes that train together, as `joined()` gives it. Each calls `fit` with the same
+        arguments and gets the same result, but for the seconds; the first alone scores and writes,
+        in folders that all must see.
     **settings
         The config's fields, where no config is given.
 
@@ -71,8 +77,11 @@ class SentenceTrainer:
                              "mine")
     """
 
-    def __init__(self, config: FinetuneConfig | None = None, **settings: Any) -> None:
+    def __init__(
+        self, config: FinetuneConfig | None = None, *, world: World = ALONE, **settings: Any
+    ) -> None:
         self.config = FinetuneConfig(**settings) if config is None else config
+        self.world = world
 
     def fit(
         self,
@@ -102,7 +111,8 @@ class SentenceTrainer:
         base : str
             What the model is called that was trained on, for the card.
         resume : bool
-            Go on with the run that is there; it ends with the same weights.
+            Go on with the run that is there; it ends with the same weights, but for the last
+            digits if it is gone on with by another number of processes.
 
         Raises
         ------
@@ -112,27 +122,47 @@ class SentenceTrainer:
             If the run that is there is of other settings or examples, or damaged.
         TrainingError
             If the loss, a weight or a vector is no number; what was saved before stays.
+        ClusterError
+            If a process ended, was given something else, or does not see the folder of `out`.
         KeyboardInterrupt
             After Ctrl-C, when the step is done and saved.
         """
-        out = Path(out)
-        with work_folder(out, resume, (CHECKPOINT,)) as work:
-            work.mkdir(parents=True, exist_ok=True)
-            run = Run(self.config, model, sources, development, teacher, work)
+        out, world = Path(out), self.world
+        with _shared_work_folder(out, resume, world) as work:
+            run = Run(self.config, model, sources, development, teacher, work, world)
             run.fit()
             report = _report(run)
-            made_of = Ingredients(
-                base=Path(base).name if Path(base).exists() else base,
-                sources=[source.name for source in sources],
-                losses=list(dict.fromkeys(run.losses)),
-                has_teacher=teacher is not None,
-            )
-            card = model_card(report, self.config, made_of)
-            with write_folder_atomically(out) as folder:
-                model.save(folder, card=card)
-                write_json(folder / RECORD, _record(report, self.config, made_of))
-        shutil.rmtree(work)
+            if world.is_first:
+                self._write(run, report, out, base)
+            world.wait()
+        if world.is_first:
+            shutil.rmtree(work)
         return report
+
+    def _write(self, run: Run, report: FinetuneReport, out: Path, base: str) -> None:
+        made_of = Ingredients(
+            base=Path(base).name if Path(base).exists() else base,
+            sources=[source.name for source in run.sources],
+            losses=list(dict.fromkeys(run.losses)),
+            has_teacher=run.teacher is not None,
+        )
+        card = model_card(report, self.config, made_of)
+        with write_folder_atomically(out) as folder:
+            run.model.save(folder, card=card)
+            write_json(folder / RECORD, _record(report, self.config, made_of))
+
+
+@contextlib.contextmanager
+def _shared_work_folder(out: Path, resume: bool, world: World) -> Iterator[Path]:
+    """As `work_folder`, which the first process sees to."""
+    if not world.is_first:
+        world.wait()
+        yield work_folder_of(out)
+        return
+    with work_folder(out, resume, (CHECKPOINT,)) as work:
+        work.mkdir(parents=True, exist_ok=True)
+        world.wait()
+        yield work
 
 
 def _report(run: Run) -> FinetuneReport:

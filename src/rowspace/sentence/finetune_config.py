@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowspace.errors import ConfigError
-from rowspace.machine import n_cores
+from rowspace.machine import n_own_cores
 
 LOSSES = ("auto", "info_nce", "triplet", "cosent", "margin_mse", "embedding_mse",
           "embedding_cosine")  # fmt: skip
@@ -125,7 +125,7 @@ class FinetuneConfig:
     @property
     def threads(self) -> int:
         """Number of threads to use here."""
-        return self.n_threads or n_cores()
+        return self.n_threads or n_own_cores()
 
     def without_machine(self) -> dict[str, Any]:
         """What decides the result but for rounding: the settings without threads and device."""

@@ -3,6 +3,9 @@
 What a step does depends on the seed, its number and the weights alone, dropout included, so that a
 run which was stopped goes on from its last checkpoint to the same bits, given the same number of
 threads on the same machine.
+
+Several processes take each step together (`gathering`). What they know is the same in all; the
+first alone looks at the development set and writes.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import dataclasses
 import hashlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -23,7 +27,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
-from rowspace.errors import ConfigError, CorpusError, EvaluationError, TrainingError
+from rowspace.errors import (
+    ClusterError,
+    ConfigError,
+    CorpusError,
+    EvaluationError,
+    TrainingError,
+)
 from rowspace.files import write_atomically
 from rowspace.machine import has_native_bfloat16
 from rowspace.progress import Tracker, track
@@ -31,6 +41,7 @@ from rowspace.sentence.batch_loss import BatchLoss, loss_name, set_dropout
 from rowspace.sentence.development import DevelopmentSet
 from rowspace.sentence.example import Example
 from rowspace.sentence.finetune_config import FinetuneConfig
+from rowspace.sentence.gathering import sum_gradients
 from rowspace.sentence.model import SentenceModel
 from rowspace.sentence.pairs import Examples
 from rowspace.sentence.prompts import Prompts
@@ -38,6 +49,7 @@ from rowspace.sentence.samplers import BatchConfig, BatchSampler, Numbers
 from rowspace.sentence.static_model import StaticModel
 from rowspace.space.encoder import Encoder
 from rowspace.transformer.checkpoint import load_checkpoint, model_tensors, save_checkpoint
+from rowspace.transformer.distributed import ALONE, World
 from rowspace.transformer.gradients import clip_gradients
 from rowspace.transformer.interrupts import deferred_interrupts
 from rowspace.transformer.lora import add_lora, merge_lora
@@ -90,7 +102,9 @@ class Run:
         development: DevelopmentSet | None,
         teacher: Encoder | None,
         work: Path,
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.config, self.model, self.sources = config, model, list(sources)
         self.development, self.teacher, self.work = development, teacher, work
         self.progress = Progress()
@@ -98,7 +112,7 @@ class Run:
         model.set_config(dataclasses.replace(model.config, prompts=prompts), config.max_length)
         names = [loss_name(config, source.kind, source.name) for source in self.sources]
         losses = {
-            name: BatchLoss(model, config, prompts, name, teacher, self._autocast)
+            name: BatchLoss(model, config, prompts, name, teacher, self._autocast, world)
             for name in dict.fromkeys(names)
         }
         if teacher is not None and not any(name.startswith("embedding_") for name in names):
@@ -136,8 +150,11 @@ class Run:
 
         The model then has the best weights, and what was trained beside them is merged.
         """
+        self._check_alike()
+        self._warn_of_few_chunks()
         checkpoint = self.work / CHECKPOINT
-        if checkpoint.exists():
+        if self.world.from_first(checkpoint.exists()):
+            self._check_seen(checkpoint)
             self._restore(checkpoint)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.config.threads)
@@ -162,11 +179,12 @@ class Run:
         while self._look_if_due() and self.progress.step < self.n_steps:
             self._take_step()
             self._show(tracker)
-            is_late = time.monotonic() - saved >= CHECKPOINT_SECONDS
-            if is_interrupted() or is_late:
+            is_stopped = self.world.agreed(is_interrupted())
+            if is_stopped or time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 self._save(checkpoint)
                 saved = time.monotonic()
-            if is_interrupted():
+            if is_stopped:
+                self.world.wait()  # until it is saved
                 raise KeyboardInterrupt
         self._note_loss()
 
@@ -179,7 +197,9 @@ class Run:
         self._optimizer.zero_grad(set_to_none=True)
         n_before = self.model.n_truncated
         loss = self._losses[source].backward(examples)
-        progress.n_truncated += self.model.n_truncated - n_before
+        n_truncated = torch.tensor(self.model.n_truncated - n_before)
+        progress.n_truncated += int(self.world.sum(n_truncated))
+        sum_gradients(self.model, self.world)
         norm = clip_gradients(self.model, config.clip or math.inf)
         self._check("the loss", loss)
         self._check("the norm of the gradient", norm)
@@ -257,12 +277,18 @@ class Run:
         every = self.config.evaluate_every or max(1, -(-self.n_steps // _LOOKS))
         is_due = progress.step % every == 0 or progress.step == self.n_steps
         is_done = bool(progress.scores) and progress.scores[-1][0] == progress.step
-        if is_due and not is_done and progress.note_score(self._score(self.development)):
-            self._check_weights()
+        if is_due and not is_done:
+            score = self._score(self.development) if self.world.is_first else math.nan
+            if progress.note_score(self.world.from_first(score)):
+                self._keep_best()
+        return not (patience and progress.n_worse >= patience)
+
+    def _keep_best(self) -> None:
+        self._check_weights()
+        if self.world.is_first:
             with write_atomically(self._best_file()) as file:
                 tensors = model_tensors(self.model).items()
                 file.write(save({name: tensor.detach().contiguous() for name, tensor in tensors}))
-        return not (patience and progress.n_worse >= patience)
 
     def _score(self, development: DevelopmentSet) -> float:
         self.model.eval()
@@ -279,7 +305,9 @@ class Run:
 
     def _finish(self) -> None:
         """Put back the best weights, and merge what was trained beside the others."""
+        self.world.wait()  # until the best are written
         if self.progress.best_step is not None:
+            self._check_seen(self._best_file())
             best = load_file(self._best_file())
             with torch.no_grad():
                 for name, tensor in model_tensors(self.model).items():
@@ -295,6 +323,8 @@ class Run:
     # Checkpoints
 
     def _save(self, folder: Path) -> None:
+        if not self.world.is_first:
+            return
         self._check_weights()
         state = {
             "identity": self.identity,
@@ -305,6 +335,34 @@ class Run:
         for path in self.work.glob(_BEST.format("*")):
             if path != self._best_file():  # the checkpoint before may have wanted it
                 path.unlink()
+
+    def _check_alike(self) -> None:
+        """See that all processes were given the same, or their steps would be of nothing."""
+        identity = self.identity
+        if self.world.agreed(self.world.from_first(identity) != identity):
+            raise ClusterError(
+                "not all processes were given the same settings, examples and model; give them "
+                "the same command and files"
+            )
+
+    def _check_seen(self, path: Path) -> None:
+        if not path.exists():
+            raise ClusterError(
+                f"process {self.world.rank} sees no {path}, which the first one wrote; give an "
+                "--out in a folder that every machine sees under the same name"
+            )
+
+    def _warn_of_few_chunks(self) -> None:
+        """Tell of processes that will have nothing to do."""
+        config, n = self.config, self.world.size
+        n_chunks = -(-2 * config.batch_size // config.chunk_size)
+        if n_chunks < n:
+            warnings.warn(
+                f"a batch of {config.batch_size} examples in chunks of {config.chunk_size} texts "
+                f"is too little for {n} processes, of which some have nothing to do; give a "
+                f"chunk_size of {max(1, 2 * config.batch_size // n)} or less",
+                stacklevel=2,
+            )
 
     def _restore(self, folder: Path) -> None:
         tensors, state = load_checkpoint(folder, self.model, self._optimizer, self.identity)

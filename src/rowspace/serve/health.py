@@ -31,7 +31,7 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
     @router.get("/ready")
     async def ready(request: Request) -> dict[str, str]:
         """Whether it takes requests (503 if not); for what sends them to it."""
-        amiss = _of_work(request.app.state, config) or await _of_space(served)
+        amiss = _of_work(request.app.state) or await _of_space(served)
         if amiss is not None:
             raise ApiError(503, amiss, code="not_ready")
         return {"status": "ready"}
@@ -39,11 +39,13 @@ def routes(served: Served, config: ServeConfig) -> APIRouter:
     return router
 
 
-def _of_work(state: Any, config: ServeConfig) -> str | None:
+def _of_work(state: Any) -> str | None:
     """What keeps the server from computing; None if nothing does."""
-    batcher: Batcher = state.batcher
-    if state.life.draining:
-        return "the server is ending"
+    return "the server is ending" if state.life.draining else stuck(state.batcher)
+
+
+def stuck(batcher: Batcher) -> str | None:
+    """What is wrong with the thread that computes; None if nothing is."""
     if not batcher.is_alive:
         return "the thread that computes has ended; start the server anew"
     if batcher.busy_seconds > STUCK_SECONDS:

@@ -1,11 +1,13 @@
 """What a server counts, for Prometheus: `/metrics`.
 
 Names and units follow https://prometheus.io/docs/practices/naming/. Labels are routes' templates
-and statuses, never what a client sent.
+and statuses, never what a client sent. Of several workers each writes its counts to files that all
+of them map, so that any worker tells of all: the client library's multiprocess mode.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from rowspace.errors import RowspaceError
@@ -27,14 +30,19 @@ from rowspace.search.commit import read_commit
 from rowspace.search.space import Space
 from rowspace.serve.batching import Batcher
 from rowspace.serve.life import Life
+from rowspace.serve.worker_process import WorkerProcess
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 TOKENS = (16, 64, 256, 1024, 2048, 4096, 8192, 16384, 65536)
 
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder of the counts of several workers, for the client library."""
+
+
 class Metrics:
-    """Counts of one application.
+    """Counts of one application, or of all workers' where `SHARED` is set.
 
     Parameters
     ----------
@@ -64,11 +72,17 @@ class Metrics:
             registry=registry,
         )
         self._running = Gauge(
-            "rowspace_requests_running", "Requests that are being answered.", registry=registry
+            "rowspace_requests_running",
+            "Requests that are being answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._tokens = Counter("rowspace_tokens", "Tokens that were encoded.", registry=registry)
         self._queue = Gauge(
-            "rowspace_queue_tokens", "Tokens that wait or are computed.", registry=registry
+            "rowspace_queue_tokens",
+            "Tokens that wait or are computed.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self._batch_texts = Histogram(
             "rowspace_batch_texts",
@@ -82,7 +96,15 @@ class Metrics:
             buckets=TOKENS,
             registry=registry,
         )
-        ProcessCollector(registry=registry)
+        self._life: Life | None = None
+        self._batcher: Batcher | None = None
+        self._process: WorkerProcess | None = None
+        if SHARED in os.environ:
+            self._process = WorkerProcess(registry)
+            self.registry = registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=registry)
         if space is not None:
             registry.register(_OfSpace(space))
 
@@ -103,12 +125,20 @@ class Metrics:
 
     def watch(self, life: Life, batcher: Batcher) -> None:
         """Ask these each time the metrics are read, and be told of each batch."""
-        self._running.set_function(lambda: life.running)
-        self._queue.set_function(lambda: batcher.stats.queued_tokens)
+        self._life, self._batcher = life, batcher
         batcher.on_batch(self.encoded)
+
+    def refresh(self) -> None:
+        """See what is now; a worker does so often, since the others tell of it too."""
+        if self._life is not None and self._batcher is not None:
+            self._running.set(self._life.running)
+            self._queue.set(self._batcher.stats.queued_tokens)
+        if self._process is not None:
+            self._process.refresh()
 
     def text(self) -> bytes:
         """As Prometheus reads it."""
+        self.refresh()
         return generate_latest(self.registry)
 
 

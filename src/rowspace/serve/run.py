@@ -62,11 +62,10 @@ def serve(
         If the address cannot be listened to.
     """
     config = config or ServeConfig()
-    server, listener = _prepare(served, config, listener)
+    listener = listener or listen(config)
+    server = prepare(served, config, listener)
     server.started_call = started
-    server.run([listener])
-    if server.batcher.busy_seconds:  # the interpreter's end would abort a thread in foreign code
-        _end()
+    server.run_to_end(listener)
 
 
 @contextlib.contextmanager
@@ -87,7 +86,8 @@ def running(served: Served, config: ServeConfig | None = None) -> Iterator[str]:
             httpx.get(f"{address}/health")
     """
     config = config or ServeConfig(port=0)
-    server, listener = _prepare(served, config, None)
+    listener = listen(config)
+    server = prepare(served, config, listener)
     begun = threading.Event()
     failed: list[BaseException] = []
 
@@ -156,10 +156,23 @@ def warm(served: Served) -> None:
         encode_documents(served.encoder_of(name), ["warm"])
 
 
-def _prepare(
-    served: Served, config: ServeConfig, listener: socket.socket | None
-) -> tuple[_Server, socket.socket]:
-    listener = listener or listen(config)
+def prepare(
+    served: Served,
+    config: ServeConfig,
+    listener: socket.socket,
+    kind: type[DrainingServer] | None = None,
+) -> DrainingServer:
+    """A server that is loaded and warm, and takes no requests yet; closes `listener` if it fails.
+
+    Parameters
+    ----------
+    served : Served
+    config : ServeConfig
+    listener : socket
+        Of `listen`.
+    kind : type, optional
+        Of the server.
+    """
     try:
         warm(served)
         app = create_app(served, config)
@@ -180,11 +193,20 @@ def _prepare(
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
     )
-    return _Server(settings, config, app, listener), listener
+    return (kind or DrainingServer)(settings, config, app, listener)
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn's server, which answers on while it drains."""
+class DrainingServer(uvicorn.Server):
+    """Uvicorn's server, which answers on while it drains.
+
+    Parameters
+    ----------
+    settings : uvicorn.Config
+    config : ServeConfig
+    app : FastAPI
+        Of `create_app`.
+    listener : socket
+    """
 
     def __init__(
         self, settings: uvicorn.Config, config: ServeConfig, app: FastAPI, listener: socket.socket
@@ -196,7 +218,14 @@ class _Server(uvicorn.Server):
         self._address = address_of(listener)
         self.started_call: Callable[[str], None] | None = None
 
+    def run_to_end(self, listener: socket.socket) -> None:
+        """Answer until the end; work that does not end in time does not keep the process."""
+        self.run([listener])
+        if self.batcher.busy_seconds:  # the interpreter's end would abort a thread in foreign code
+            _end()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests."""
         await super().startup(sockets)
         if self.started_call is not None and self.started:
             self.started_call(self._address)
@@ -206,6 +235,10 @@ class _Server(uvicorn.Server):
         if self.life.draining:
             signal.signal(sig, signal.SIG_DFL)
             os.kill(os.getpid(), sig)
+        self.begin_drain()
+
+    def begin_drain(self) -> None:
+        """Take on no more; end when what runs is answered, or by force when that takes too long."""
         self.life.drain()
         watch = threading.Timer(self._drain + LAST_SECONDS, _end)
         watch.daemon = True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowspace.search.manifest import is_space
 from rowspace.search.model_state import ModelState
+from rowspace.search.remote.folder import locate
 from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.space.encoder import Encoder
@@ -46,7 +48,7 @@ class Served:
         return self.encoder
 
 
-def load_deterministic(path: Path, model: ModelState) -> Encoder:
+def load_deterministic(path: Path, model: ModelState, threads: int | None = None) -> Encoder:
     """A space's encoder that gives a text the same bits whichever texts are encoded with it.
 
     So a text's vector does not depend on what other clients ask at the same time.
@@ -55,11 +57,11 @@ def load_deterministic(path: Path, model: ModelState) -> Encoder:
     from rowspace.sentence.loading import load_encoder as load_sentence_encoder
 
     if model.kind == "sentence":
-        return load_sentence_encoder(path / model.folder, deterministic=True)
+        return load_sentence_encoder(path / model.folder, deterministic=True, threads=threads)
     return load_encoder(path, model)
 
 
-def load_served(path: Path | str, rerank: str | None = None) -> Served:
+def load_served(path: Path | str, rerank: str | None = None, threads: int | None = None) -> Served:
     """What `rowspace serve PATH` answers from.
 
     Parameters
@@ -68,24 +70,29 @@ def load_served(path: Path | str, rerank: str | None = None) -> Served:
         A space, or the folder of a sentence encoder.
     rerank : str, optional
         A cross-encoder's folder or name.
+    threads : int, optional
+        That sentence encoders and the cross-encoder compute on; all cores if not given.
 
     Raises
     ------
     SpaceError, FormatError
         If there is neither, or it is damaged.
     """
-    path = Path(path)
+    path = locate(path)
     served = Served(path.resolve().name, path)
     if is_space(path) or not _is_encoder(path):
-        served.space = open_space(path, load=load_deterministic)
+        served.space = open_space(path, load=functools.partial(load_deterministic, threads=threads))
     else:
         from rowspace.sentence.loading import load_encoder
 
-        served.encoder = load_encoder(path, deterministic=True)
+        served.encoder = load_encoder(path, deterministic=True, threads=threads)
     if rerank is not None:
         from rowspace.sentence.cross_encoder import load_cross_encoder
 
-        served.reranker, served.reranker_name = load_cross_encoder(rerank), Path(rerank).name
+        served.reranker, served.reranker_name = (
+            load_cross_encoder(rerank, threads=threads),
+            Path(rerank).name,
+        )
     return served
 
 

@@ -28,7 +28,14 @@ from rowspace.text.listing import (
 from rowspace.text.normalize import normalize
 from rowspace.text.ranges import LineCounter, Lines, lines_between
 from rowspace.text.sections import Part, Section
-from rowspace.text.streams import COMPRESSED, Readable, bare_suffix, open_bytes, read_blocks
+from rowspace.text.streams import (
+    COMPRESSED,
+    Readable,
+    bare_suffix,
+    open_bytes,
+    read_blocks,
+    read_span,
+)
 
 DOCUMENT_KINDS = ("file", "blocks", "lines")
 PART_BYTES = 1 << 25
@@ -170,7 +177,8 @@ class Corpus:
             return False
         if (position := _find_nul(part.path)) is None:
             return False
-        self.skipped.append((part.name, f"binary (a zero byte at {position:,})"))
+        if part.span is None or part.span[0] == 0:  # once, however often it is cut
+            self.skipped.append((part.name, f"binary (a zero byte at {position:,})"))
         return True
 
     def is_table(self, part: Part) -> bool:
@@ -189,15 +197,30 @@ class Corpus:
         not yet checked or normalised.
         """
         for path, name in self.files():
-            part = Part(path, name, None)
-            if has_records(path):
-                yield from self._record_blocks(part)
-            elif self._codec == "utf-8" and self.errors == "strict":
-                yield from self._raw_blocks(path, name)
-            else:
-                for text in self._texts(part):
-                    yield name, 0, text.encode()
-            yield name, 0, b"\n"  # a sentence does not go on into the next file
+            yield from self._blocks_of(Part(path, name, None))
+
+    def blocks_in(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        """The blocks of a file, or of a range of one: of the lines that begin in these bytes."""
+        if not self._is_skipped(part):
+            yield from self._blocks_of(part)
+
+    def _blocks_of(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        if has_records(part.path):
+            yield from self._record_blocks(part)
+        elif self._is_raw():
+            yield from self._raw_blocks(part)
+        else:
+            for text in self._texts(part):
+                yield part.name, 0, text.encode()
+        yield part.name, 0, b"\n"  # a sentence does not go on into the next file
+
+    def has_bytes_to_cut(self, part: Part) -> bool:
+        """Whether a file's bytes are its text, so that some of its lines can be read alone."""
+        is_plain = not has_records(part.path) and part.path.suffix not in COMPRESSED
+        return self._is_raw() and is_plain and part.n_bytes is not None
+
+    def _is_raw(self) -> bool:
+        return self._codec == "utf-8" and self.errors == "strict"
 
     def _record_blocks(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
         name = part.name
@@ -211,13 +234,17 @@ class Corpus:
                 texts, n_characters = [], 0
         yield name, 0, ("\n".join(texts) + "\n").encode()
 
-    def _raw_blocks(self, path: Path, name: str) -> Iterator[tuple[str, int, bytes]]:
-        offset = 0
-        with open_bytes(path) as file:
-            for block in read_blocks(file):
+    def _raw_blocks(self, part: Part) -> Iterator[tuple[str, int, bytes]]:
+        with open_bytes(part.path) as file:
+            if part.span is None:
+                offset, blocks = 0, read_blocks(file)
+            else:
+                offset, blocks = read_span(file, *part.span)
+            for block in blocks:
                 if b"\0" in block:
-                    raise CorpusError(_binary_message(name, offset + block.index(b"\0"), block))
-                yield name, offset, block
+                    where = offset + block.index(b"\0")
+                    raise CorpusError(_binary_message(part.name, where, block))
+                yield part.name, offset, block
                 offset += len(block)
 
     def _documents_of(self, part: Part) -> Iterator[Document]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ConfigError, RowspaceError, TrainingError
+from rowspace.errors import ClusterError, ConfigError, RowspaceError, TrainingError
 from rowspace.files import remember, write_folder_atomically, write_json
 from rowspace.text.corpus import Corpus
 
@@ -51,8 +51,8 @@ def free_work_folder(out: Path, resume: bool) -> Path:
 def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[Path]:
     """The folder beside `out` to work in.
 
-    It stays after an interrupt, to go on with, and after an error once there is something in it
-    that was learned: what matches one of these patterns.
+    It stays after an interrupt or the loss of a process, to go on with, and after an error once
+    there is something in it that was learned: what matches one of these patterns.
     """
     work = free_work_folder(out, resume)
     is_new = not work.exists()
@@ -60,6 +60,8 @@ def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[P
         yield work
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except ClusterError:
+        raise
     except (RowspaceError, MemoryError) as error:
         if any(any(work.glob(pattern)) for pattern in learned):
             if isinstance(error, TrainingError):

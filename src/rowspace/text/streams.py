@@ -132,15 +132,68 @@ def read_blocks(file: Readable, block_bytes: int = BLOCK_BYTES) -> Iterator[byte
 
     Joined, they are the file: a line of any length passes through, in pieces.
     """
-    kept, data = b"", file.read(block_bytes)
+    return _cut(iter(lambda: file.read(block_bytes), b""))
+
+
+def _cut(reads: Iterator[bytes]) -> Iterator[bytes]:
+    kept, data = b"", next(reads, b"")
     while data:
-        following = file.read(block_bytes)
+        following = next(reads, b"")
         data = kept + data if kept else data
         cut = _last_cut(data) if following else len(data)  # the last block needs no cut
         kept = data[cut:]
         if cut:
             yield data[:cut]
         data = following
+
+
+def read_span(
+    file: IO[bytes], first: int, last: int, block_bytes: int = BLOCK_BYTES
+) -> tuple[int, Iterator[bytes]]:
+    """The lines that begin in the bytes first to last, cut where `read_blocks` cuts the file.
+
+    Each line of the file is in one of the spans that it is cut into; the line's end before them
+    comes too, as what a cut depends on.
+
+    Returns
+    -------
+    offset : int
+        Of the first block.
+    blocks : iterator of bytes
+    """
+    begin = _line_at(file, first, last)
+    if begin is None:
+        return first, iter(())
+    offset = max(0, begin - 1)
+    return offset, _cut(_reads(file, offset, _line_at(file, last, None), block_bytes))
+
+
+def _line_at(file: IO[bytes], first: int, last: int | None) -> int | None:
+    """Where the first line begins from byte `first` on, before `last`; None where none does."""
+    if first == 0:
+        return 0
+    at = first - 1
+    file.seek(at)
+    while data := file.read(BLOCK_BYTES):
+        if (found := data.find(b"\n")) >= 0:
+            begin = at + found + 1
+            return begin if last is None or begin < last else None
+        at += len(data)
+        if last is not None and at >= last:
+            return None
+    return None
+
+
+def _reads(file: IO[bytes], first: int, last: int | None, block_bytes: int) -> Iterator[bytes]:
+    """The bytes first to last, in reads that end at multiples of `block_bytes`."""
+    file.seek(first)
+    while last is None or first < last:
+        end = (first // block_bytes + 1) * block_bytes
+        data = file.read((end if last is None else min(end, last)) - first)
+        if not data:
+            return
+        yield data
+        first += len(data)
 
 
 def _last_cut(data: bytes) -> int:

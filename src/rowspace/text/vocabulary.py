@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,11 @@ from rowspace.files import fsync_file, write_json
 from rowspace.progress import Tracker, track
 from rowspace.text import scan_kernels as kernels
 from rowspace.text.corpus import Corpus
-from rowspace.text.normalize import normalize
 from rowspace.text.tokenizer import TOKENIZERS, fold_table
+from rowspace.text.wordtable import WordTable, checked
 
 SENTENCE_END = int(kernels.SENTENCE_END)
 _REMAP_IDS = 1 << 18
-_MERGED_WORDS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def scan_corpus(
     """
     provisional = folder / "provisional.i32"
     fold = fold_table(config.tokenizer)
-    tables = [_WordTable(fold) for _ in range(n_threads)]
+    tables = [WordTable(fold) for _ in range(n_threads)]
     try:
         with provisional.open("wb") as file, track("counting words") as tracker:
             scan = _Scan(corpus.blocks(), file, tracker)
@@ -381,12 +380,12 @@ class _Scan:
         self._failed = False
         self.written: list[_Written] = []
 
-    def run(self, table_number: int, table: _WordTable) -> None:
+    def run(self, table_number: int, table: WordTable) -> None:
         """Scan blocks until none is left."""
         try:
             while (taken := self._take()) is not None:
                 number, name, offset, block = taken
-                ids = table.scan(_checked(block, name, offset, table.fold))
+                ids = table.scan(checked(block, name, offset, table.fold))
                 self._write(number, table_number, ids, len(block))
         except BaseException:
             with self._writing:
@@ -415,115 +414,8 @@ class _Scan:
             self._writing.notify_all()
 
 
-class _WordTable:
-    """A growing hash table from words, as bytes, to provisional ids and counts."""
-
-    def __init__(
-        self, fold: NDArray[np.uint32], n_slots: int = 1 << 16, n_bytes: int = 1 << 19
-    ) -> None:
-        self.fold = fold
-        self.n_words = 0
-        self.slots = np.zeros((n_slots, 2), dtype=np.uint64)
-        self.hashes = np.zeros(n_slots // 2, dtype=np.uint32)
-        self.starts = np.zeros(n_slots // 2 + 1, dtype=np.int64)
-        self.counts = np.zeros(n_slots // 2, dtype=np.int64)
-        self.arena = np.zeros(n_bytes, dtype=np.uint8)
-        self._ids = np.empty(0, dtype=np.int32)
-
-    @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """What the kernels call a word table."""
-        return self.slots, self.hashes, self.starts, self.counts, self.arena
-
-    def scan(self, text: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Count the words of `text`; returns their ids, valid until the next call."""
-        if len(self._ids) < len(text) + 1:
-            self._ids = np.empty(len(text) + 1, dtype=np.int32)
-        done = n_ids = 0
-        while True:
-            done, n_new, self.n_words = kernels.scan_words(
-                text, done, self.fold, self._ids[n_ids:], self.arrays, self.n_words
-            )
-            n_ids += n_new
-            if done == len(text):
-                return self._ids[:n_ids]
-            self.reserve(self.n_words + 1, 2 * len(self.arena))
-
-    def reserve(self, n_words: int, n_bytes: int) -> None:
-        """Make room for that many words in all, and bytes of theirs."""
-        if n_bytes > len(self.arena):
-            self.arena = _resized(self.arena, n_bytes)
-        n_slots = len(self.slots)
-        while n_slots // 2 < n_words:
-            n_slots *= 2
-        if n_slots > len(self.slots):
-            self.slots = np.zeros((n_slots, 2), dtype=np.uint64)
-            self.hashes = _resized(self.hashes, n_slots // 2)
-            self.starts = _resized(self.starts, n_slots // 2 + 1)
-            self.counts = _resized(self.counts, n_slots // 2)
-            kernels.rebuild_slots(self.arrays, self.n_words)
-
-    def merge(self, other: _WordTable) -> NDArray[np.int32]:
-        """Add another table; returns the id here of each of its words."""
-        mapping = np.empty(other.n_words, dtype=np.int32)
-        for first in range(0, other.n_words, _MERGED_WORDS):
-            last = min(first + _MERGED_WORDS, other.n_words)
-            ends = other.starts[first : last + 1]
-            words = other.arena[ends[0] : ends[-1]]
-            ids = self.scan(np.insert(words, ends[1:-1] - ends[0], ord("\n")))
-            mapping[first:last] = ids[ids != SENTENCE_END]
-        self.counts[mapping] += other.counts[: other.n_words] - 1  # the scan counted one
-        return mapping
-
-    def words(self, word_ids: NDArray[np.int64]) -> list[bytes]:
-        """The bytes of some of the words."""
-        arena = self.arena[: self.starts[self.n_words]].tobytes()
-        firsts, ends = self.starts[word_ids].tolist(), self.starts[word_ids + 1].tolist()
-        return [arena[first:end] for first, end in zip(firsts, ends, strict=True)]
-
-
-def _resized(array: NDArray[Any], size: int) -> NDArray[Any]:
-    larger = np.zeros(size, dtype=array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
-def _checked(block: bytes, name: str, offset: int, fold: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """The block as an array of valid UTF-8 in NFC."""
-    text = np.frombuffer(block, dtype=np.uint8)
-    if block.isascii():
-        return text
-    pieces: list[bytes] = []
-    done = 0
-    while True:
-        position, is_malformed = kernels.check_utf8(text, done, fold)
-        if is_malformed:
-            raise _not_utf8(name, offset + position, block[position])
-        if position == len(block):
-            break
-        first = max(block.rfind(b"\n", done, position) + 1, done)
-        last = block.find(b"\n", position) + 1 or len(block)
-        try:
-            line = normalize(block[first:last].decode())
-        except UnicodeDecodeError as error:
-            bad = first + error.start
-            raise _not_utf8(name, offset + bad, block[bad]) from error
-        pieces += [block[done:first], line.encode()]
-        done = last
-    if not pieces:
-        return text
-    return np.frombuffer(b"".join([*pieces, block[done:]]), dtype=np.uint8)
-
-
-def _not_utf8(name: str, position: int, byte: int) -> CorpusError:
-    return CorpusError(
-        f"{name} is not utf-8 at byte {position:,} (0x{byte:02x}); give its encoding "
-        "(--encoding latin-1, say) or --errors replace"
-    )
-
-
 def _merge(
-    tables: list[_WordTable], config: VocabularyConfig, keep_rare: bool
+    tables: list[WordTable], config: VocabularyConfig, keep_rare: bool
 ) -> tuple[Vocabulary, list[NDArray[np.int32]]]:
     """The vocabulary, and for each table the final id of its words (-1: left out).
 
@@ -533,6 +425,20 @@ def _merge(
     to_merged = [np.arange(merged.n_words, dtype=np.int32)]
     while tables:
         to_merged.append(merged.merge(tables.pop(0)))
+    vocabulary, to_final = select_words(merged, config, keep_rare)
+    return vocabulary, [to_final[mapping] for mapping in to_merged]
+
+
+def select_words(
+    merged: WordTable, config: VocabularyConfig, keep_rare: bool = False
+) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """The vocabulary of what was counted, and the final id of each word (-1: left out).
+
+    Raises
+    ------
+    CorpusError, VocabularyError
+        As `scan_corpus`.
+    """
     frequent = np.flatnonzero(merged.counts[: merged.n_words] >= config.min_count)
     names = merged.words(frequent)
     vocabulary, selected = _select(
@@ -546,7 +452,7 @@ def _merge(
     to_final[frequent] = selected
     if keep_rare:
         _number_the_rest(to_final, len(vocabulary))
-    return vocabulary, [to_final[mapping] for mapping in to_merged]
+    return vocabulary, to_final
 
 
 def _select(

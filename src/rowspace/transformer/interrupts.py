@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Hold back Ctrl-C while the block runs.
+    """Hold back Ctrl-C (SIGINT) and SIGTERM while the block runs.
 
     Yields
     ------
@@ -31,8 +33,9 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before: Any = signal.signal(signal.SIGINT, handle)
+    before: dict[int, Any] = {one: signal.signal(one, handle) for one in _SIGNALS}
     try:
         yield lambda: is_interrupted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)

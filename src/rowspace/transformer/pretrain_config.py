@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowspace.errors import ConfigError
-from rowspace.machine import MOST_THREADS, n_cores
+from rowspace.machine import MOST_THREADS, n_own_cores
 from rowspace.transformer.config import TransformerConfig
 
 SCALINGS = ("linear", "dynamic", "yarn", "ntk")
@@ -230,7 +230,7 @@ class PretrainConfig:
     @property
     def threads(self) -> int:
         """Number of threads to use here."""
-        return self.n_threads or n_cores()
+        return self.n_threads or n_own_cores()
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name."""

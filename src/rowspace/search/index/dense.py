@@ -7,41 +7,12 @@ what was deleted is never found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rowspace.search.index.exact import ExactIndex, Mask
 from rowspace.search.index.mapped import MappedIndex
-from rowspace.search.store import RowIds, Store
-
-Ranking = list[tuple[int, float]]
-"""(row id, cosine), best first."""
-
-
-@dataclass
-class Where:
-    """What a passage must meet: as a predicate of the store, and as the rows that meet it."""
-
-    store: Store
-    predicate: str
-
-    @cached_property
-    def row_ids(self) -> RowIds:
-        """(n,) row ids that meet it, ascending."""
-        return self.store.row_ids(self.predicate)
-
-
-class Dense(Protocol):
-    """What finds passages by vector."""
-
-    def search(
-        self, queries: NDArray[np.float32], k: int, where: Where | None = None
-    ) -> list[Ranking]:
-        """The k nearest passages of each of (n_queries, dim) queries."""
+from rowspace.search.protocol import Ranking, RowIds, Where
 
 
 class DenseIndex:

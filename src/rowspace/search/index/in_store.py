@@ -13,11 +13,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.search.index.dense import Ranking, Where
 from rowspace.search.index.exact import ExactIndex, normalize_rows
 from rowspace.search.index.queries import HeldAside
 from rowspace.search.index.recall import least_effort, recall_at_k, without
-from rowspace.search.store import RowIds, Store
+from rowspace.search.protocol import Ranking, RowIds, Where
+from rowspace.search.store import Store
 
 EFFORTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 EFFORT = 32

@@ -1,0 +1,41 @@
+"""Where a space's rows are in Milvus: what its `commit.json` keeps of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowspace.errors import SpaceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilvusRecord:
+    """A collection of Milvus, and what was written into it."""
+
+    uri: str
+    """http://host:port, or the path of a Milvus Lite file; never with a token in it."""
+    collection: str
+    """The name for other clients of Milvus: an alias of `name`."""
+    name: str
+    """The collection itself. Another one takes the alias when the space is exported anew."""
+    digest: str
+    """Of all rows; see `digest.RowDigest`."""
+    index: str
+    """A key of `indexes.INDEXES`."""
+    language: str | None
+    """What words are stemmed and stopped by."""
+    has_words: bool = True
+    """Whether passages can be found by their words."""
+    n_empty: int = 0
+    """Passages whose vector is zero, which no search by meaning finds."""
+
+    def __str__(self) -> str:
+        return f"collection {self.collection} at {self.uri}"
+
+
+def refuse_to_write(path: Path, record: MilvusRecord) -> SpaceError:
+    """The error where a space is to be changed, or opened by what needs its rows beside it."""
+    return SpaceError(
+        f"the rows of {path} are in Milvus ({record}), where they are searched only; change the "
+        f"space they come from and export it again, or run `rowspace import {path} --out SPACE`"
+    )
