@@ -122,7 +122,8 @@ def _join(ray: Any, config: ClusterConfig) -> None:
         line = " ".join(str(error).split())[:200]
         raise ClusterError(
             f"cannot join the cluster at {config.address} ({line}); start it with `ray start "
-            "--head`, with the Python and the Ray that this process has"
+            "--head`, and join it on this machine with `ray start --address`, with the Python and "
+            "the Ray that this process has"
         ) from error
 
 

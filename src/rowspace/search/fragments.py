@@ -21,7 +21,7 @@ import pyarrow as pa
 from rowspace.extras import need
 from rowspace.files import fsync_file, sha256
 from rowspace.search.fields import Field, typed_columns
-from rowspace.search.store import TABLE, Store, _lance_errors, field_schema, stream_to_lance
+from rowspace.search.store import TABLE, Store, field_schema, stream_to_lance
 
 STORAGE_VERSION = "2.2"
 """Of Lance's files: what LanceDB gives its own tables. Left open, it would be an older one."""
@@ -99,7 +99,8 @@ def commit_fragments(
     lance = need_lance()
     listed = list(fragments)
     _clear(folder, listed)
-    with _lance_errors(folder, "publish the store"):
+
+    def make() -> None:
         pieces = [
             lance.FragmentMetadata.from_json(json.dumps(piece["fragment"])) for piece in listed
         ]
@@ -109,7 +110,8 @@ def commit_fragments(
         if fields:
             columns = lance.batch_udf(output_schema=field_schema(fields))(_typed(fields))
             table.add_columns(columns, read_columns=["metadata"])
-    return Store.open(folder)
+
+    return Store.made_by(folder, make)
 
 
 def _clear(folder: Path, fragments: Iterable[Described]) -> None:
