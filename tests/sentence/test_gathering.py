@@ -107,11 +107,12 @@ def test_curves_are_those_of_one_process_also_after_a_stop(together: Path, name:
 
 
 @pytest.mark.slow
-def test_processes_that_were_given_something_else_do_not_train(together: Path) -> None:
+@pytest.mark.parametrize("what", ["seed", "model"])
+def test_processes_that_were_given_something_else_do_not_train(together: Path, what: str) -> None:
     for rank in (0, 1):
-        said = (together / f"unlike.{rank}").read_text()
+        said = (together / f"{what}.{rank}").read_text()
         assert said.startswith("not all processes were given the same settings, examples and model")
-    assert not (together / "runs" / "unlike").exists()
+    assert not (together / "runs" / f"unlike-{what}").exists()
 
 
 def test_chunks_too_large_to_share_are_told(tmp_path: Path) -> None:
