@@ -149,7 +149,7 @@ def run(
     model = MODELS[kind_of_model](folder / "bert")
     with torch.no_grad():
         for weight in model.parameters():
-            weight += more
+            weight.add_(more)
     return SentenceTrainer(**USUAL | settings | given, world=world).fit(
         model,
         [examples_of(examples(kind, 8 + i, WORDS), kind) for i, kind in enumerate(kinds)],
@@ -186,9 +186,9 @@ def main(folder: Path) -> None:
             run_and_stop(folder / "runs", name, f"{name}-first-together", world)
             run(folder / "runs", name, f"{name}-then-together", world, resume=True)
         for name in ("seed", "model"):
-            settings, more = ({"seed": world.rank}, 0.0) if name == "seed" else ({}, world.rank)
+            other: dict[str, Any] = {"seed" if name == "seed" else "more": world.rank}
             try:
-                run(folder / "runs", "dropout", f"unlike-{name}", world, more=more, **settings)
+                run(folder / "runs", "dropout", f"unlike-{name}", world, **other)
             except ClusterError as error:
                 (folder / f"{name}.{world.rank}").write_text(str(error))
 
