@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 import time
@@ -30,7 +31,8 @@ _COMMANDS = {
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "copy": ("rowspace.cli.copy", "A space from the disk to object storage, or back."),
-    "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
+    "export": ("rowspace.cli.export", "Write a space's passages to a file, or to Milvus."),
+    "import": ("rowspace.cli.importing", "A space out of one whose rows are in Milvus."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "reembed": ("rowspace.cli.reembed", "Other models for a space, beside its own or instead."),
@@ -78,7 +80,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[name][0]), name)
+        attribute = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[name][0]), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
