@@ -11,6 +11,7 @@ import importlib
 import keyword
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -104,6 +105,7 @@ def main() -> None:
     except click.exceptions.Exit as error:  # after --help and --version
         code = error.exit_code
     except click.ClickException as error:
+        _wait_if_told_by_another()
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
@@ -118,6 +120,15 @@ def main() -> None:
     except MemoryError:
         code = _fail("out of memory; give a smaller corpus, vocabulary or dimension")
     sys.exit(code or 0)
+
+
+def _wait_if_told_by_another() -> None:
+    """Let the first process of torchrun say what is wrong with the command, the same in all.
+
+    torchrun ends the others then.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0":
+        time.sleep(1.0)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -139,7 +139,7 @@ class AveragedTraining(Training):
         """For how many workers the cluster has processors now."""
         import ray
 
-        return int(ray.cluster_resources().get("CPU", 0)) // self.cluster.threads
+        return int(dict(ray.cluster_resources()).get("CPU", 0)) // self.cluster.threads
 
     def _hire(self) -> None:
         import ray
@@ -218,7 +218,8 @@ class _MachineLostError(Exception):
 def _failed(error: Exception) -> ClusterError:
     line = " ".join(str(error).split())[:300]
     return ClusterError(
-        f"training failed on the cluster ({line}); --resume goes on from the last average"
+        f"training failed on the cluster ({line}); --resume goes on from the last average that was "
+        "saved"
     )
 
 

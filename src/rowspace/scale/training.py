@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def fit_on_ray(
     folder: Path,
     cluster: ClusterConfig | None = None,
     averaging: AveragingConfig | None = None,
+    *,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Vectors:
     """`trainer.fit_in` with the workers of a Ray cluster.
 
@@ -46,6 +49,8 @@ def fit_on_ray(
     cluster : ClusterConfig, optional
     averaging : AveragingConfig, optional
         Of word2vec.
+    tell : callable
+        Gets a line about the cluster when it is joined.
 
     Raises
     ------
@@ -67,6 +72,7 @@ def fit_on_ray(
             "on that with --tokenizer whitespace and --engine ray"
         )
     with connected(cluster) as joined:
+        tell(joined.describe())
         trainer.engine = RayEngine(joined, averaging or AveragingConfig())
         return trainer.fit_in(corpus, folder)
 

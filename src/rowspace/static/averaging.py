@@ -79,7 +79,7 @@ def _combine_two(before: Floats, one: Floats, other: Floats) -> Floats:
     s, t = one - before, other - before
     squares = np.einsum("ij,ij->i", s, s)
     along = np.einsum("ij,ij->i", s, t) / np.where(squares > 0, squares, 1)
-    moved = one + (t - along[:, None] * s)
+    moved: Floats = one + (t - along[:, None] * s)
     only_other, only_one = ~s.any(axis=1), ~t.any(axis=1)
     moved[only_other], moved[only_one] = other[only_other], one[only_one]
-    return moved.astype(np.float32)
+    return moved

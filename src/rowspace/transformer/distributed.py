@@ -16,10 +16,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
 from rowspace.errors import ClusterError, ConfigError
 from rowspace.progress import no_bars
@@ -146,9 +147,15 @@ def joined() -> Iterator[World]:
         distributed.destroy_process_group()
 
 
-def _meet() -> tuple[distributed.Store, World]:
+class _Store(Protocol):
+    """Numbers by name that all processes see, of torch."""
+
+    def add(self, key: str, amount: int, /) -> int: ...
+
+
+def _meet() -> tuple[_Store, World]:
     try:
-        store, rank, size = next(distributed.rendezvous("env://", timeout=TIMEOUT))
+        store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
         distributed.init_process_group(
             "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
         )
@@ -168,7 +175,7 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _speaks(store: distributed.Store, world: World, error: BaseException) -> bool:
+def _speaks(store: _Store, world: World, error: BaseException) -> bool:
     """Whether this process is to say why all end; of those that met the error, the first."""
     if isinstance(error, KeyboardInterrupt):  # which all met
         return world.is_first
