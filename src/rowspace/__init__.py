@@ -35,6 +35,7 @@ _HOMES = {
     "Word2Vec": "rowspace.static.word2vec",
     "Word2VecConfig": "rowspace.static.word2vec",
     "build": "rowspace.search.build",
+    "copy_space": "rowspace.search.remote.copying",
     "load": "rowspace.space.formats",
     "load_cross_encoder": "rowspace.sentence.cross_encoder",
     "load_encoder": "rowspace.sentence.loading",
@@ -48,6 +49,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 if TYPE_CHECKING:
     from rowspace.search.build import build as build
     from rowspace.search.hit import Hit as Hit
+    from rowspace.search.remote.copying import copy_space as copy_space
     from rowspace.search.retrieval import Retrieved as Retrieved
     from rowspace.search.space import Space as Space
     from rowspace.search.space import open_space as open_space

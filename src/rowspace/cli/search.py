@@ -17,12 +17,13 @@ from rowspace.cli.output import emit_json, json_option, shown
 from rowspace.errors import ConfigError, SpaceCorruptError
 from rowspace.search.hit import Hit
 from rowspace.search.manifest import read_manifest
+from rowspace.search.remote.folder import locate, must_be_here
 from rowspace.search.repair import repair as repair_space
 from rowspace.search.request import MODES
 from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
-from rowspace.text.corpus import TABLE_SUFFIXES
+from rowspace.text.listing import TABLE_SUFFIXES
 from rowspace.text.tables import about_space, open_table
 
 MAX_WIDTH = 100
@@ -289,7 +290,7 @@ def _show_part(part: Any) -> str:
 @json_option
 def verify(path: str, as_json: bool) -> None:
     """Check every file of SPACE for damage."""
-    folder = Path(path)
+    folder = locate(path)
     problems = Space(folder, read_manifest(folder)).verify()  # unchecked, to name all damage
     if as_json:
         emit_json({"problems": problems})
@@ -329,6 +330,7 @@ def compact(path: str, timeout: float, as_json: bool) -> None:
 @json_option
 def repair(path: str, sources: tuple[str, ...], timeout: float, as_json: bool) -> None:
     """Put right what is damaged in SPACE: from a copy, or made anew where it can be."""
+    must_be_here(locate(path), "repair it")
     result = repair_space(path, sources, timeout)
     if as_json:
         emit_json(asdict(result))

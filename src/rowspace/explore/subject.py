@@ -13,6 +13,7 @@ from rowspace.explore.points import Points
 from rowspace.explore.words import VOCABULARY, WordPoints, all_words, word_sets
 from rowspace.search.commit import model_named
 from rowspace.search.manifest import is_space
+from rowspace.search.remote.folder import locate
 from rowspace.search.snapshot import Snapshot
 from rowspace.search.space import Space, open_space
 from rowspace.space.formats import load
@@ -79,6 +80,7 @@ class Subject:
                 raise ConfigError(f"{self.name} has one model; leave out model {model!r}")
             return self._sets_of_file()
         snapshot = self.space.snapshot
+        snapshot.local_store  # noqa: B018, raises where the rows are not here
         name, _ = model_named(self.path, snapshot.commit, model or None)
         with self._lock:
             known = self._known.get(name)
@@ -125,7 +127,7 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     SpaceError, FormatError
         If there is neither, or it is damaged.
     """
-    path = Path(path)
+    path = locate(path)
     name = path.resolve().name
     if space is None and is_space(path):
         space = open_space(path)

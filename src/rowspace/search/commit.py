@@ -4,6 +4,7 @@ Lance keeps versions but neither flushes nor checks its files. So a write become
 its new files are flushed and hashed, then `commit.json` is replaced in one step. It names the
 store's version, which is the one readers open, and the size and SHA-256 of every file. Whatever
 else lies in the store is the rest of a write that never finished, and the next writer removes it.
+What touches files here has a twin for spaces in object storage: `remote/commits.py`.
 
 `commit.copy.json` is written first and says the same; the one with the higher number counts. Both
 hold what `space.json` says, so any one of the three may be damaged and the space still opens.
@@ -12,6 +13,7 @@ hold what `space.json` says, so any one of the three may be damaged and the spac
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -87,6 +89,7 @@ class Commit:
     """Where the rows are if not in `store/`."""
 
 
+@functools.singledispatch
 def write_commit(path: Path, commit: Commit) -> None:
     """Make `commit` the space's state, in one step: when its copy is in place it counts.
 
@@ -141,6 +144,7 @@ def model_named(path: Path, commit: Commit, name: str | None) -> tuple[str, Mode
     return name, commit.models[name]
 
 
+@functools.singledispatch
 def newest_commit(path: Path) -> Commit | None:
     """`read_commit`, but None where there is none."""
     return max(_whole_commits(path), key=lambda commit: commit.number, default=None)
@@ -216,6 +220,7 @@ _REMEDIES = {
 }
 
 
+@functools.singledispatch
 def find_copied(path: Path, commit: Commit) -> Iterator[SpaceCorruptError]:
     """Each of the three small files that is damaged but has a whole copy in another.
 
@@ -242,6 +247,7 @@ def _copied(path: Path, name: str, how: str) -> SpaceCorruptError:
     )
 
 
+@functools.singledispatch
 def put_right(path: Path, commit: Commit) -> list[str]:
     """Write the small files anew that are damaged, from their copies; for the lock's holder.
 
@@ -266,6 +272,7 @@ def put_right(path: Path, commit: Commit) -> list[str]:
     return names
 
 
+@functools.singledispatch
 def flush_and_hash(path: Path, known: dict[str, FileState]) -> dict[str, FileState]:
     """The state of every file of a space; those not `known` are flushed to the disk first."""
     files: dict[str, FileState] = {}
@@ -291,6 +298,7 @@ def _fsync_file(file: Path) -> None:
         os.close(descriptor)
 
 
+@functools.singledispatch
 def scan(path: Path) -> Iterator[tuple[str, int]]:
     """(path in the space, bytes) of each file that a commit records."""
     if (path / MANIFEST).is_file():
@@ -313,6 +321,7 @@ class Damage:
     error: SpaceCorruptError
 
 
+@functools.singledispatch
 def find_damage(path: Path, commit: Commit, thorough: bool = False) -> Iterator[Damage]:
     """Each file that is missing, of another size, or altered, without a copy.
 
@@ -350,6 +359,7 @@ def _damage(path: Path, name: str, state: FileState, thorough: bool) -> str | No
     return None
 
 
+@functools.singledispatch
 def remove_leftovers(path: Path, commit: Commit) -> None:
     """Remove what an unfinished write left behind, and the folders of models that are gone.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from rowspace.search.milvus.checking import about_rows, check_rows
 from rowspace.search.model_state import ModelState
 from rowspace.search.pieces import Piece, piece_of
 from rowspace.search.snapshot import Snapshot, signature_of
-from rowspace.search.store import Store
+from rowspace.search.store import Store, open_store
 from rowspace.search.writer import is_due
 
 
@@ -33,7 +34,7 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     path, commit = snapshot.path, snapshot.commit
     encoder = commit.models[commit.model]
     about = {
-        "path": str(path),
+        "path": f"{path}",
         "documents": commit.documents,
         "passages": commit.passages,
         "fields": {name: field.type for name, field in commit.fields.items()},
@@ -50,9 +51,9 @@ def status(snapshot: Snapshot, manifest: Manifest) -> dict[str, Any]:
     return {
         **about,
         **state,
-        "bytes": _bytes_of(path),
+        "bytes": bytes_of(path),
         "quarantined_files": sum(file.is_file() for file in (path / QUARANTINE).rglob("*")),
-        "writer_active": _is_locked(path),
+        "writer_active": is_locked(path),
         "created": manifest.created,
         "rowspace": manifest.rowspace,
     }
@@ -67,7 +68,7 @@ def _rows_here(snapshot: Snapshot) -> dict[str, Any]:
         **describe_index(snapshot.vectors(commit.model)),
         "fragments": store.count_fragments(),
         "deleted_passages": commit.deleted,
-        "bytes_to_free": _bytes_to_free(path, commit, store),
+        "bytes_to_free": bytes_to_free(path, commit, store),
         "compaction_due": is_due(path, store, commit),
     }
 
@@ -97,7 +98,7 @@ def verify(path: Path) -> list[str]:
         return check_rows(path, commit)
     if not problems:
         try:
-            problems = _check_rows(Store.open(path / "store", commit.version), commit)
+            problems = _check_rows(open_store(path, commit.version), commit)
         except SpaceError as error:
             problems = [str(error)]
     # Searches are right without an index, but a disk that changes bits is to be known.
@@ -117,13 +118,15 @@ def _checked_files(path: Path) -> tuple[Commit, list[str]]:
             return commit, problems
 
 
-def _bytes_of(path: Path) -> int:
+@functools.singledispatch
+def bytes_of(path: Path) -> int:
     """Of all its files but the lock, which holds the last writer's process id, however long."""
     files = (file for file in path.rglob("*") if file.is_file() and file != path / "lock")
     return sum(file.stat().st_size for file in files)
 
 
-def _bytes_to_free(path: Path, commit: Commit, store: Store) -> int:
+@functools.singledispatch
+def bytes_to_free(path: Path, commit: Commit, store: Store) -> int:
     """Of the store's files, what the present version does not need."""
     indexes = store.index_ids()
     needed = {Piece.LIST, Piece.DELETIONS, Piece.ROWS}
@@ -136,7 +139,9 @@ def _bytes_to_free(path: Path, commit: Commit, store: Store) -> int:
     return free
 
 
-def _is_locked(path: Path) -> bool:
+@functools.singledispatch
+def is_locked(path: Path) -> bool:
+    """Whether somebody writes the space."""
     try:
         with WriterLock(path / "lock", 0.0):
             return False

@@ -59,6 +59,13 @@ def piece_of(path: Path, name: str, version: int, names: Collection[str]) -> Pie
     return Piece.ROWS if file.encode() in manifest else Piece.OLD
 
 
+def is_newer(name: str, version: int) -> bool:
+    """Whether a file of the store is the manifest of a version after this one."""
+    file = Path(name)
+    is_manifest = file.suffix == ".manifest" and file.stem.isdecimal()
+    return is_manifest and _LAST_VERSION - int(file.stem) > version
+
+
 def version_on_disk(path: Path) -> int | None:
     """The newest version that a space's store has a manifest of; None if it has none."""
     numbers = [

@@ -27,7 +27,7 @@ from rowspace.search.manifest import Manifest, check_encoder, load_encoder
 from rowspace.search.model_copy import Model, copy_model
 from rowspace.search.model_state import ModelState
 from rowspace.search.models import check_name, new_column, new_folder, rewrite
-from rowspace.search.store import Store, disk_errors, vector_array
+from rowspace.search.store import disk_errors, open_store, vector_array
 from rowspace.search.text_vectors import TextVectors
 from rowspace.search.writer import writing
 from rowspace.space.encoder import Encoder
@@ -186,7 +186,7 @@ class _Reembedding:
     def _texts(self) -> tuple[Commit, Iterator[str]]:
         """What is to be encoded, as of the last commit."""
         commit = read_commit(self.path)
-        return commit, Store.open(self.path / "store", commit.version).texts("content")
+        return commit, open_store(self.path, commit.version).texts("content")
 
     def _encode(self, encoder: Encoder) -> TextVectors:
         """Vectors of all passages but a few that came in the last moment."""

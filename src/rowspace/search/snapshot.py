@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from rowspace.search.index.in_store import StoreIndex
 from rowspace.search.index.upkeep import VectorColumn, effort_in_store
 from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.protocol import Dense, PassageStore
-from rowspace.search.store import Store
+from rowspace.search.store import Store, open_store
 
 Signature = tuple[int, ...]
 
@@ -119,18 +121,24 @@ def take_snapshot(path: Path, before: dict[str, Loaded] | None = None) -> Snapsh
                 raise damage.error
             for copied in find_copied(path, commit):
                 _logger.warning("%s", copied)
-            return Snapshot(path, commit, signature, _open_store(path, commit), before or {})
+            return Snapshot(path, commit, signature, open_committed(path, commit), before or {})
         except SpaceCorruptError:
             if signature_of(path) == signature:
                 raise
         time.sleep(0.01)  # a writer committed meanwhile: look again
 
 
+@functools.singledispatch
 def signature_of(path: Path) -> Signature:
     """Changes with each commit, which replaces the two files, and with each index."""
-    signature: list[int] = []
     records = sorted((path / INDEXES).glob(f"[!.]*/{RECORD}"))
-    for file in (path / COMMIT, path / COPY, *records):
+    return signature_of_files([path / COMMIT, path / COPY, *records])
+
+
+def signature_of_files(files: Iterable[Path]) -> Signature:
+    """Changes when one of the files is replaced."""
+    signature: list[int] = []
+    for file in files:
         try:
             state = file.stat()
         except OSError:
@@ -140,7 +148,8 @@ def signature_of(path: Path) -> Signature:
     return tuple(signature)
 
 
-def _open_store(path: Path, commit: Commit) -> PassageStore:
+@functools.singledispatch
+def open_committed(path: Path, commit: Commit) -> PassageStore:
     """The store at the committed version.
 
     Lance first reads its newest manifest, which a power loss can leave empty. What is newer than
@@ -154,7 +163,7 @@ def _open_store(path: Path, commit: Commit) -> PassageStore:
             commit.milvus, commit.passages, model.dim, model.fingerprint, commit.fields
         )
     try:
-        return Store.open(path / "store", commit.version)
+        return open_store(path, commit.version)
     except SpaceCorruptError as error:
         try:
             with WriterLock(path / "lock", 0.0, str(path)):
@@ -163,4 +172,4 @@ def _open_store(path: Path, commit: Commit) -> PassageStore:
                     remove_leftovers(path, commit)
         except (SpaceLockedError, OSError):
             raise error from None
-        return Store.open(path / "store", commit.version)
+        return open_store(path, commit.version)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -148,13 +148,36 @@ def with_fields(
     )
 
 
+class Place(Protocol):
+    """Where a table is that is not on the disk, and what its changes need there."""
+
+    def connect(self) -> Any:
+        """A connection of LanceDB."""
+
+    def change(self, store: Store, step: Callable[[], None]) -> None:
+        """Make one change, which is one version more, though what is asked may get lost."""
+
+    def error(self, error: BaseException, doing: str) -> RowspaceError | None:
+        """What an error of Lance means there; None if it is one as on the disk."""
+
+
+class Again:
+    """Batches that can be gone through more than once: a change may have to be made anew."""
+
+    def __init__(self, make: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self._make()
+
+
 class Store:
     """A version of the table. Readers are pinned to it; a writer's moves on with each change.
 
     Use `Store.create` or `Store.open`.
     """
 
-    def __init__(self, table: Any, folder: Path) -> None:
+    def __init__(self, table: Any, folder: Path | Place) -> None:
         self._table = table
         self.folder = folder
 
@@ -168,7 +191,7 @@ class Store:
         return store
 
     @classmethod
-    def open(cls, folder: Path, version: int | None = None) -> Store:
+    def open(cls, folder: Path | Place, version: int | None = None) -> Store:
         """Open the table at a version to read it, or at the newest to write.
 
         Raises
@@ -383,8 +406,31 @@ class Store:
         self._write(batches, schema, "overwrite")
 
     def _write(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, mode: str) -> None:
-        with stream_to_lance(self.folder, batches) as stream:
-            self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
+        def write() -> None:
+            with stream_to_lance(self.folder, batches) as stream:
+                self._table.add(pa.RecordBatchReader.from_batches(schema, stream), mode=mode)
+
+        self._change("write the store", write)
+
+    def _change(self, doing: str, step: Callable[[], object]) -> None:
+        """Make one change, which is one version more."""
+
+        def change() -> None:
+            with _lance_errors(self.folder, doing):
+                step()
+
+        if isinstance(self.folder, Path):
+            change()
+        else:
+            self.folder.change(self, change)
+
+    def bring_back(self, version: int) -> None:
+        """Make the newest version what an older one was, if it is not the newest."""
+        with _lance_errors(self.folder, "open the store"):
+            self._table = _connect(self.folder).open_table(TABLE)
+            if self._table.version != version:
+                self._table.checkout(version)
+                self._table.restore()
 
     def batches(self, start: int = 0, n: int | None = None) -> Iterator[pa.RecordBatch]:
         """All rows with all columns, or n of them from `start` on, a few thousand at a time."""
@@ -394,8 +440,7 @@ class Store:
 
     def delete(self, predicate: str) -> None:
         """Delete the passages that meet a predicate."""
-        with _lance_errors(self.folder, "delete from the store"):
-            self._table.delete(predicate)
+        self._change("delete from the store", lambda: self._table.delete(predicate))
 
     def delete_documents(self, document_ids: Iterable[str]) -> int:
         """Delete all passages of the documents; returns how many of the documents were there."""
@@ -411,33 +456,36 @@ class Store:
 
     def add_fields(self, fields: Mapping[str, Field]) -> None:
         """Add the typed columns that are not there yet, missing in every row."""
-        with _lance_errors(self.folder, "extend the store"):
-            there = set(self._table.schema.names)
-            new = [column for column in field_schema(fields) if column.name not in there]
-            if new:
-                self._table.add_columns(new)
+        there = set(self.schema.names)
+        new = [column for column in field_schema(fields) if column.name not in there]
+        if new:
+            self._change("extend the store", lambda: self._table.add_columns(new))
 
     def index_text(self, language: str | None) -> None:
         """Build the full text index anew over all passages, in a share of the memory."""
         settings = analyzer(language)
         settings.memory_limit = max(MIN_INDEX_MEMORY, _memory_share()) >> 20  # MiB
-        with _lance_errors(self.folder, "index the text"):
-            self._table.create_index("content", config=settings, replace=True)
+        self._change(
+            "index the text",
+            lambda: self._table.create_index("content", config=settings, replace=True),
+        )
 
     def index_vectors(self, column: str = "vector") -> None:
         """Build Lance's index of a column's vectors anew over all passages."""
         from lancedb.index import IvfRq
 
-        with _lance_errors(self.folder, "index the vectors"):
-            config = IvfRq(distance_type="cosine")
-            self._table.create_index(column, config=config, replace=True)
+        config = IvfRq(distance_type="cosine")
+        self._change(
+            "index the vectors",
+            lambda: self._table.create_index(column, config=config, replace=True),
+        )
 
     def drop_vector_index(self, column: str = "vector") -> None:
         """Remove Lance's index of a column's vectors."""
-        with _lance_errors(self.folder, "drop an index"):
-            for index in self._table.list_indices():
-                if column in index.columns:
-                    self._table.drop_index(index.name)
+        with _lance_errors(self.folder, "read the store", reading=True):
+            names = [index.name for index in self._table.list_indices() if column in index.columns]
+        for name in names:
+            self._change("drop an index", functools.partial(self._table.drop_index, name))
 
     def compact(self) -> None:
         """Write all passages anew without the deleted ones, in a share of the memory."""
@@ -464,7 +512,7 @@ class Store:
         n_part = self._rows_in_a_part()
         with track(doing, total=n) as tracker:
             for start in range(0, max(n, 1), n_part):
-                part = map(change, old.batches(start, n_part))
+                part = Again(functools.partial(_changed, old, start, n_part, change))
                 if start == 0:
                     self.rewrite(part, schema)
                 else:
@@ -477,6 +525,18 @@ class Store:
             statistics = self._table.stats()
         row_bytes = int(statistics["total_bytes"]) // max(1, int(statistics["num_rows"]))
         return max(BATCH_ROWS, _memory_share() // (PART_COST * max(1, row_bytes)))
+
+
+def _changed(
+    old: Store, start: int, n: int, change: Callable[[pa.RecordBatch], pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    return map(change, old.batches(start, n))
+
+
+@functools.singledispatch
+def open_store(path: Path, version: int | None = None) -> Store:
+    """The store of the space at `path`, at a version to read it, or at the newest to write."""
+    return Store.open(path / "store", version)
 
 
 def _memory_share() -> int:
@@ -546,16 +606,16 @@ def check_processor() -> None:
         )
 
 
-def _connect(folder: Path) -> Any:
+def _connect(folder: Path | Place) -> Any:
     check_processor()
     os.environ.setdefault("LANCEDB_LOG", "error")  # it would write warnings to stderr
     import lancedb
 
-    return lancedb.connect(folder)
+    return lancedb.connect(folder) if isinstance(folder, Path) else folder.connect()
 
 
 @contextlib.contextmanager
-def stream_to_lance(folder: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
+def stream_to_lance(folder: Path | Place, batches: Iterable[pa.RecordBatch]) -> Iterator[Any]:
     """`batches` for Lance to write; an error in them is raised as it is, one of Lance's as ours."""
     stream = _Stream(batches)
     try:
@@ -576,7 +636,7 @@ _FULL_CODES = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def _lance_errors(folder: Path, doing: str, reading: bool = False) -> Iterator[None]:
+def _lance_errors(folder: Path | Place, doing: str, reading: bool = False) -> Iterator[None]:
     """Turn what Lance raises, panics included, into one line of ours."""
     try:
         yield
@@ -588,7 +648,11 @@ def _lance_errors(folder: Path, doing: str, reading: bool = False) -> Iterator[N
         raise _translate(error, folder, doing, reading) from error
 
 
-def _translate(error: BaseException, folder: Path, doing: str, reading: bool) -> SpaceError:
+def _translate(
+    error: BaseException, folder: Path | Place, doing: str, reading: bool
+) -> RowspaceError:
+    if not isinstance(folder, Path) and (told := folder.error(error, doing)) is not None:
+        return told
     if _FULL.search(str(error)) or getattr(error, "errno", 0) in _FULL_CODES:
         return SpaceError(
             f"the disk is full: could not {doing} in {folder}; nothing was changed, "

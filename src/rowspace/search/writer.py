@@ -9,6 +9,7 @@ temporary file, so that others wait for the store alone.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -61,11 +62,13 @@ from rowspace.search.milvus.record import refuse_to_write
 from rowspace.search.model_state import DEFAULT_MODEL, ModelState, first_model
 from rowspace.search.request import check_dense_weight
 from rowspace.search.store import (
+    Again,
     Store,
     base_schema,
     content,
     disk_errors,
     field_schema,
+    open_store,
     to_batch,
     vector_array,
     with_fields,
@@ -333,7 +336,7 @@ def _add(
             replaced = store.delete_documents(spool.document_ids)
             if spool.n_passages:
                 store.add_fields(fields)
-                rows = spool.batches(fields, commit.models, encoder_of)
+                rows = Again(lambda: spool.batches(fields, commit.models, encoder_of))
                 store.append(row_schema(commit.models, fields), rows)
             if replaced or spool.n_passages:
                 _finish(path, manifest, commit, store, fields, spool.n_passages)
@@ -388,7 +391,7 @@ def index_in_store(path: Path, column: str, *, drop: bool, timeout: float) -> No
 @contextlib.contextmanager
 def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
     """Hold the lock on a space whose store is as the last commit left it."""
-    with WriterLock(path / "lock", timeout, str(path)):
+    with writer_lock(path, timeout):
         read_manifest(path)
         commit = read_commit(path)
         if commit.milvus is not None:
@@ -398,17 +401,29 @@ def writing(path: Path, timeout: float) -> Iterator[tuple[Commit, Store]]:
             raise damage.error
         remove_leftovers(path, commit)
         try:
-            store = Store.open(path / "store")
-            if store.version != commit.version:
-                raise SpaceCorruptError(
-                    f"the store of {path} is at version {store.version} where {commit.version} was "
-                    "committed; restore the space from a backup, or build it again"
-                )
-            yield commit, store
+            yield commit, open_to_write(path, commit)
         except BaseException:
             with contextlib.suppress(OSError, SpaceError):  # the next writer would do it too
                 remove_leftovers(path, read_commit(path))
             raise
+
+
+@functools.singledispatch
+def writer_lock(path: Path, timeout: float) -> contextlib.AbstractContextManager[object]:
+    """What one writer of the space at `path` holds at a time."""
+    return WriterLock(path / "lock", timeout, str(path))
+
+
+@functools.singledispatch
+def open_to_write(path: Path, commit: Commit) -> Store:
+    """The store, whose newest version is the committed one."""
+    store = open_store(path)
+    if store.version != commit.version:
+        raise SpaceCorruptError(
+            f"the store of {path} is at version {store.version} where {commit.version} was "
+            "committed; restore the space from a backup, or build it again"
+        )
+    return store
 
 
 def _finish(
@@ -440,10 +455,15 @@ def _finish(
 def is_due(path: Path, store: Store, commit: Commit) -> bool:
     """Whether a compaction would pay: many pieces, or a store twice as large as after the last."""
     n_new = store.count_fragments() - commit.compact_fragments + 1
-    return n_new > MAX_FRAGMENTS or _size(path) > 2 * commit.compact_bytes + FREE_GROWTH
+    return (
+        n_new > MAX_FRAGMENTS
+        or size_of_store(path, commit) > 2 * commit.compact_bytes + FREE_GROWTH
+    )
 
 
-def _size(path: Path) -> int:
+@functools.singledispatch
+def size_of_store(path: Path, commit: Commit) -> int:
+    """Bytes of the store's files, committed or not."""
     return sum(file.stat().st_size for file in (path / "store").rglob("*") if file.is_file())
 
 
@@ -505,6 +525,7 @@ def _compacted(commit: Commit, store: Store) -> Commit:
     )
 
 
+@functools.singledispatch
 def remove_old_files(path: Path, names: Iterable[str]) -> None:
     """Remove files of versions before a compaction, and the folders that this leaves empty."""
     for name in names:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rowspace.search.manifest import is_space
 from rowspace.search.model_state import ModelState
+from rowspace.search.remote.folder import locate
 from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.space.encoder import Encoder
@@ -77,7 +78,7 @@ def load_served(path: Path | str, rerank: str | None = None, threads: int | None
     SpaceError, FormatError
         If there is neither, or it is damaged.
     """
-    path = Path(path)
+    path = locate(path)
     served = Served(path.resolve().name, path)
     if is_space(path) or not _is_encoder(path):
         served.space = open_space(path, load=functools.partial(load_deterministic, threads=threads))

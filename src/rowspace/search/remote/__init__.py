@@ -1,0 +1,1 @@
+"""Spaces in object storage: twins of what touches the files of a space on the disk."""
