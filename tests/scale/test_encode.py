@@ -22,14 +22,8 @@ from rowspace.scale import shards as making
 from rowspace.scale.cluster import ClusterConfig
 from rowspace.scale.encode import EncodeJob, encode_on_ray
 from rowspace.scale.pool import Work, _read_error, _Worker
-from rowspace.scale.shards import (
-    MAX_TRIES,
-    Tries,
-    absolute_corpus,
-    absolute_shards,
-    check_same,
-    check_seen,
-)
+from rowspace.scale.shards import MAX_TRIES, Tries, check_same
+from rowspace.scale.shared import absolute_corpus, absolute_shards, check_seen
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import encode_corpus
 from rowspace.space.encoding_shards import begin
