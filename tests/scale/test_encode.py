@@ -154,8 +154,6 @@ def test_what_ray_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     class Broken:
-        context = None
-
         def map_batches(self, *_: Any, **__: Any) -> Broken:
             return self
 

@@ -64,10 +64,10 @@ def run(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int
         compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
         num_cpus=cluster.threads,
     )
-    tables: Iterable[Any] = done.iter_batches(
-        batch_size=None, batch_format="pyarrow", prefetch_batches=0
-    )
     try:
+        tables: Iterable[Any] = done.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        )
         for row in (row for table in tables for row in table.to_pylist()):
             if row["error"] is not None:
                 raise _read_error(row["error"])
