@@ -61,13 +61,14 @@ def _files_below(folder: Path, prefix: str, skipped: Skipped) -> Iterator[Part]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = os.path.relpath(parent, folder)
         within = prefix if below == "." else f"{prefix}{below}/"
+        here = Path(parent)
         for name in sorted(names):
-            path, relative = Path(parent, name), within + name
+            path, relative = here / name, within + name
             if name.startswith("."):
                 skipped.append((relative, "hidden"))
             elif not _has_text_suffix(path):
                 skipped.append((relative, f"no text suffix ({path.suffix})"))
-            elif (size := _size(path)) is None:
+            elif (size := _size(f"{parent}/{name}")) is None:
                 skipped.append((relative, "not a file"))
             else:
                 n_files += 1
@@ -85,10 +86,10 @@ def no_text_in(folder: Path, n_skipped: int) -> CorpusError:
     )
 
 
-def _size(path: Path) -> int | None:
+def _size(path: str) -> int | None:
     """Bytes of a file; None where it is none, as a pipe or a link to nothing."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None
