@@ -157,13 +157,6 @@ def test_large_stores_are_read_in_pages(there: Space, monkeypatch: pytest.Monkey
     assert len(store.fetch(store.all_row_ids())) == len(whole[0])
 
 
-def test_other_indexes_search_too(small: Space, tmp_path: Path) -> None:
-    there = _export(small, tmp_path, index="HNSW")
-    assert there.status()["index"] == "hnsw"
-    one, other = (space.search("lake salt", 5, "dense") for space in (small, there))
-    assert [h.passage_id for h in one] == [h.passage_id for h in other]
-
-
 def test_status_and_verify_tell_of_the_collection(there: Space) -> None:
     status = there.status()
     assert (status["rows"], status["collection"], status["index"]) == ("milvus", "a", "flat")
@@ -251,6 +244,91 @@ def test_an_export_leaves_other_collections_alone(
     assert {"s_0123456789ab", "other"} < set(client.list_collections())
     with pytest.raises(ConfigError, match="a collection other that is not of an export"):
         small.export_to_milvus(tmp_path / "o", str(tmp_path / "lite.db"), collection="other")
+
+
+def test_another_index_or_words_are_another_collection(
+    small: Space, tmp_path: Path, client: Any
+) -> None:
+    _export(small, tmp_path, words=False)
+    there = _export(small, tmp_path)
+    assert there.search("lake salt", mode="lexical")
+    there = _export(small, tmp_path, index="HNSW")
+    assert there.status()["index"] == "hnsw"
+    one, other = (space.search("lake salt", 5, "dense") for space in (small, there))
+    assert [h.passage_id for h in one] == [h.passage_id for h in other]
+    (name,) = client.list_collections()
+    (index,) = client.list_indexes(name, field_name="vector")
+    assert client.describe_index(name, index)["index_type"] == "HNSW"
+
+
+def test_an_export_that_was_stopped_before_its_indexes_goes_on(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "create_index", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            _export(small, tmp_path)
+    (name,) = client.list_collections()
+    there = _export(small, tmp_path)
+    assert there.search("lake salt") != []
+    assert client.list_collections() == [name]
+    assert len(client.list_indexes(name)) == 3
+
+
+def test_two_exports_at_once_write_the_same_collection(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = type(client).has_collection
+
+    def other_first(self: Any, name: str, **kwargs: Any) -> Any:
+        monkeypatch.setattr(type(client), "has_collection", looked)
+        small.export_to_milvus(tmp_path / "s.milvus", str(tmp_path / "lite.db"))
+        return False  # it was not there when it was looked for
+
+    monkeypatch.setattr(type(client), "has_collection", other_first)
+    there = _export(small, tmp_path)
+    assert there.verify() == []
+    assert len(client.list_collections()) == 1
+
+
+@pytest.mark.parametrize("step", ["alter_alias", "create_alias", "drop_collection"])
+def test_an_export_that_was_stopped_at_its_end_goes_on(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    if step != "create_alias":
+        _export(small, tmp_path)
+        small.delete(["d1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            _export(small, tmp_path)
+    there = _export(small, tmp_path)
+    assert there.verify() == []
+    assert there.status()["passages"] == small.status()["passages"]
+    (name,) = client.list_collections()
+    assert client.describe_alias("s")["collection_name"] == name
+
+
+def test_the_collection_of_another_folder_is_left_alone(
+    small: Space, tmp_path: Path, client: Any
+) -> None:
+    there = _export(small, tmp_path)
+    other = make_space(tmp_path / "other.space", _documents(3))
+    lite = str(tmp_path / "lite.db")
+    with pytest.raises(ConfigError, match="a collection s that .* give another --collection"):
+        other.export_to_milvus(tmp_path / "o.milvus", lite, collection="s")
+    assert there.verify() == []
+    client.create_collection("theirs", dimension=4)
+    client.create_alias("theirs", "mine")
+    with pytest.raises(ConfigError, match="a collection mine that is not of an export"):
+        other.export_to_milvus(tmp_path / "o.milvus", lite, collection="mine")
+    assert client.describe_alias("mine")["collection_name"] == "theirs"
 
 
 def test_a_filter_exports_some(small: Space, tmp_path: Path) -> None:
@@ -341,6 +419,10 @@ def test_a_text_that_is_too_long_is_refused_before_anything_is_written(
         ("lite", "is no server .* and a file of Milvus Lite ends in .db"),
         ("ftp://host", "the address of Milvus is ftp://…; give http://host:19530"),
         ("http://me:secret@host:19530", f"put user:password or the token into {TOKEN_VARIABLE}"),
+        ("https://host/?token=secret", f"the token into {TOKEN_VARIABLE}"),
+        ("http://me:secret/2@host", "the address of Milvus cannot be read"),
+        ("http://[host", r"the address of Milvus 'http://\[host' cannot be read"),
+        ("http://host:port", "the address of Milvus 'http://host:port' cannot be read"),
         ("nowhere/lite.db", "there is no folder .*nowhere"),
     ],
 )

@@ -9,6 +9,8 @@ is_empty     whether the vector is zero
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from rowspace.errors import ConfigError
 from rowspace.search.fields import Field
+from rowspace.search.milvus.connection import SECONDS
 from rowspace.search.milvus.digest import matrix_of
 from rowspace.search.milvus.expressions import finite
 from rowspace.search.milvus.indexes import INDEXES
@@ -54,8 +57,15 @@ def check_name(name: str) -> str:
     return name
 
 
-def name_of(collection: str, digest: str) -> str:
-    """The collection behind an alias, which is of these rows and no others."""
+def name_of(collection: str, *written: Any) -> str:
+    """The collection behind an alias, which has what is `written` and nothing else.
+
+    Examples
+    --------
+    >>> name_of("docs", "digest", "FLAT") == name_of("docs", "digest", "HNSW")
+    False
+    """
+    digest = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
     return f"{collection}_{digest[:12]}"
 
 
@@ -99,13 +109,11 @@ def create(
     name: str,
     dim: int,
     fields: Mapping[str, Field],
-    index: str,
-    n_passages: int,
     has_words: bool,
     properties: Mapping[str, str],
 ) -> None:
-    """Make an empty collection with its indexes, loaded for searching."""
-    from pymilvus import DataType
+    """Make an empty collection; one that another process makes at the same time will do."""
+    from pymilvus import DataType, MilvusException
 
     types = {
         "int": DataType.INT64,
@@ -124,21 +132,40 @@ def create(
         length = {"max_length": MAX_BYTES} if field.type == "string" else {}
         schema.add_field(field.column, types[field.type], nullable=True, **length)
     schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dim)
-    indexes = client.prepare_index_params()
-    indexes.add_index(
-        VECTOR, index_type=index, metric_type="COSINE", params=INDEXES[index].build(n_passages)
-    )
-    indexes.add_index(ROW, index_type="INVERTED")
     if has_words:
         schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
-        indexes.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-    client.create_collection(
-        name,
-        schema=schema,
-        index_params=indexes,
-        properties=dict(properties),
-        consistency_level=CONSISTENCY,
-    )
+    try:
+        client.create_collection(
+            name,
+            schema=schema,
+            properties=dict(properties),
+            consistency_level=CONSISTENCY,
+            timeout=SECONDS,
+        )
+    except MilvusException:
+        if not client.has_collection(name, timeout=SECONDS):
+            raise
+
+
+def add_indexes(client: Any, name: str, index: str, n_passages: int, has_words: bool) -> None:
+    """Give a collection the indexes that it does not have, and load it for searching."""
+    wanted: dict[str, dict[str, Any]] = {
+        VECTOR: {
+            "index_type": index,
+            "metric_type": "COSINE",
+            "params": INDEXES[index].build(n_passages),
+        },
+        ROW: {"index_type": "INVERTED"},
+    }
+    if has_words:
+        wanted[WORDS] = {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"}
+    missing = client.prepare_index_params()
+    for column, settings in wanted.items():
+        if not client.list_indexes(name, field_name=column, timeout=SECONDS):
+            missing.add_index(column, **settings)
+    if len(missing):
+        client.create_index(name, missing, timeout=10 * SECONDS)
+    client.load_collection(name, timeout=10 * SECONDS)
 
 
 def rows_of(

@@ -58,16 +58,24 @@ def check_uri(uri: str) -> str:
                 f"ends in {_SUFFIX}; give one of the two"
             )
         return str(Path(uri).absolute())
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError:
+        shown = "" if {"@", "?", "#"} & set(uri) else f" {uri!r}"  # could be with a password
+        raise ConfigError(
+            f"the address of Milvus{shown} cannot be read; give http://host:19530"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"the address of Milvus is {parts.scheme}://…; give http://host:19530, https://host, "
             f"or a file that ends in {_SUFFIX}"
         )
-    if parts.username is not None or parts.password is not None:
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"the address of Milvus at {parts.hostname} has a name or password in it, which would "
-            f"be kept in the space; put user:password or the token into {TOKEN_VARIABLE}"
+            f"the address of Milvus at {parts.hostname} has more than host, port and database in "
+            "it, which would be kept in the space; put user:password or the token into "
+            f"{TOKEN_VARIABLE}"
         )
     return uri
 
