@@ -321,7 +321,7 @@ def test_the_collection_of_another_folder_is_left_alone(
     there = _export(small, tmp_path)
     other = make_space(tmp_path / "other.space", _documents(3))
     lite = str(tmp_path / "lite.db")
-    with pytest.raises(ConfigError, match="a collection s that .* give another --collection"):
+    with pytest.raises(ConfigError, match=r"a collection s that .* give another --collection"):
         other.export_to_milvus(tmp_path / "o.milvus", lite, collection="s")
     assert there.verify() == []
     client.create_collection("theirs", dimension=4)
