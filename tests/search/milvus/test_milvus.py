@@ -157,6 +157,15 @@ def test_large_stores_are_read_in_pages(there: Space, monkeypatch: pytest.Monkey
     assert len(store.fetch(store.all_row_ids())) == len(whole[0])
 
 
+def test_pages_of_long_texts_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = [document(f"d{i}", "lake", "é" * 5000) for i in range(6)]
+    there = _export(make_space(tmp_path / "s.space", long), tmp_path)
+    monkeypatch.setattr(milvus_store, "MAX_PAGE_BYTES", 100_000)
+    pages = list(there.snapshot.store.scan(["passage_id", "content"]))
+    assert [page.num_rows for page in pages] == [4, 2]  # a row has 20 kB: the title stands twice
+    assert there.verify() == []
+
+
 def test_status_and_verify_tell_of_the_collection(there: Space) -> None:
     status = there.status()
     assert (status["rows"], status["collection"], status["index"]) == ("milvus", "a", "flat")

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, CorpusError, RemoteError, SpaceError
@@ -83,6 +85,7 @@ class _Survey:
     words: Statistics | None
     n_documents: int = 0
     n_empty: int = 0
+    longest: int = 0
 
 
 def export_to_milvus(
@@ -181,7 +184,7 @@ class _Export:
         survey = _Survey(RowDigest(self.model.column), words)
         with track("reading", n) as tracker:
             for batch in self.store.scan([*COLUMNS, self.model.column], self.where):
-                _check_lengths(batch)
+                survey.longest = max(survey.longest, _check_lengths(batch))
                 survey.digest.add(batch)
                 if words is not None:
                     for text in batch["content"].to_pylist():
@@ -206,6 +209,7 @@ class _Export:
             language=self.manifest.language,
             has_words=self.config.words,
             n_empty=survey.n_empty,
+            longest=survey.longest,
         )
 
     # --- Writing ---------------------------------------------------------------------------------
@@ -301,13 +305,17 @@ class _Export:
         )
 
 
-def _check_lengths(batch: Any) -> None:
-    """See that Milvus can hold every text."""
+def _check_lengths(batch: pa.RecordBatch) -> int:
+    """See that Milvus can hold every text; returns the bytes of the longest row's."""
+    total = np.zeros(batch.num_rows, np.int64)
     for name in TEXTS:
-        for row, text in enumerate(batch[name].to_pylist()):
-            if len(text) * 4 > layout.MAX_BYTES and len(text.encode()) > layout.MAX_BYTES:
-                raise CorpusError(
-                    f"passage {batch['passage_id'][row].as_py()[:80]!r} has {len(text.encode()):,} "
-                    f"bytes of {name}, and Milvus holds {layout.MAX_BYTES:,} in a text; cut it "
-                    "shorter, passages by --passage-words of `rowspace build`"
-                )
+        lengths = pc.binary_length(batch[name]).to_numpy(zero_copy_only=False)
+        row = int(lengths.argmax()) if len(lengths) else 0
+        if len(lengths) and lengths[row] > layout.MAX_BYTES:
+            raise CorpusError(
+                f"passage {batch['passage_id'][row].as_py()[:80]!r} has {lengths[row]:,} "
+                f"bytes of {name}, and Milvus holds {layout.MAX_BYTES:,} in a text; cut it "
+                "shorter, passages by --passage-words of `rowspace build`"
+            )
+        total += lengths
+    return int(total.max(initial=0))

@@ -28,6 +28,8 @@ class MilvusRecord:
     """Whether passages can be found by their words."""
     n_empty: int = 0
     """Passages whose vector is zero, which no search by meaning finds."""
+    longest: int = 0
+    """Bytes of the texts of the longest row: so many of them have room in an answer."""
 
     def __str__(self) -> str:
         return f"collection {self.collection} at {self.uri}"

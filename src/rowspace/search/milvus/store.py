@@ -34,6 +34,9 @@ MAX_HITS = 16_384
 """Of one search, by Milvus."""
 PAGE_ROWS = 16_384
 PAGE_BYTES = 1 << 23
+"""About what a page takes."""
+MAX_PAGE_BYTES = 1 << 26
+"""Of a page whose rows are all as long as the longest; a server answers with 100 MB at most."""
 _LONG = {"content": 2048, "metadata": 1024}
 _SHORT = 64
 """Bytes that a column is taken to have, for the size of a page."""
@@ -150,8 +153,9 @@ class MilvusStore:
 
     def passages_of(self, document_id: str) -> list[Row]:
         """The passages of a document, in its order; none if it is not there."""
-        rows = self._query(any_of("document_id", [clean(document_id)]), _SHOWN)
-        return sorted(map(_to_row, rows), key=lambda row: row.position)
+        rows = self._query(any_of("document_id", [clean(document_id)]), [ROW_ID])
+        ids = np.array(sorted(row[layout.ROW] for row in rows), np.uint64)
+        return sorted(self.fetch(ids), key=lambda row: row.position)
 
     def documents_of(self, row_ids: RowIds) -> dict[int, str]:
         """The document of each row."""
@@ -292,7 +296,8 @@ class MilvusStore:
             4 * self._dim if column == layout.VECTOR else _LONG.get(column, _SHORT)
             for column in columns
         )
-        return max(64, min(PAGE_ROWS, PAGE_BYTES // max(1, row_bytes)))
+        n_rows = max(64, min(PAGE_ROWS, PAGE_BYTES // max(1, row_bytes)))
+        return min(n_rows, max(1, MAX_PAGE_BYTES // (row_bytes + self.record.longest)))
 
     def _to_batch(
         self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
