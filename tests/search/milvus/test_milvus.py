@@ -27,7 +27,7 @@ from rowspace.errors import (
 )
 from rowspace.explore.subject import open_subject
 from rowspace.search.index.exact import ExactIndex
-from rowspace.search.milvus import collection as layout
+from rowspace.search.milvus import rows as row_layout
 from rowspace.search.milvus import store as milvus_store
 from rowspace.search.milvus.connection import TOKEN_VARIABLE, connect
 from rowspace.search.milvus.digest import COLUMNS
@@ -40,6 +40,7 @@ from tests.search.milvus.lite import server
 from tests.search.stub import HashEncoder, document, make_space
 
 pytest.importorskip("milvus_lite")
+pymilvus = pytest.importorskip("pymilvus")
 
 WORDS = ["lake", "desert", "oil", "river", "salt", "wheat", "copper", "harbour", "island", "rain"]
 
@@ -73,7 +74,7 @@ def there(here: Space, tmp_path_factory: pytest.TempPathFactory) -> Space:
     """The same in Milvus Lite, written and read in small pieces."""
     folder = tmp_path_factory.mktemp("there")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "BATCH_ROWS", 17)
+        patch.setattr(row_layout, "BATCH_ROWS", 17)
         written = here.export_to_milvus(folder / "a.milvus", str(folder / "lite.db"))
     assert (written.collection, written.index, written.already_there) == ("a", "FLAT", 0)
     assert written.passages == here.status()["passages"]
@@ -205,7 +206,7 @@ def test_an_import_never_overwrites(here: Space, there: Space, tmp_path: Path) -
 def test_an_export_that_was_stopped_goes_on(
     small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "BATCH_ROWS", 3)
+    monkeypatch.setattr(row_layout, "BATCH_ROWS", 3)
     n_calls = 0
     upsert = type(client).upsert
 
@@ -489,6 +490,17 @@ def test_a_file_that_is_missing_or_something_else_is_told_of(small: Space, tmp_p
         small.export_to_milvus(tmp_path / "s.milvus", str(tmp_path / "old.db"))
     with pytest.raises(FormatError, match="there is no Milvus Lite file"):
         connect(str(tmp_path / "none.db"))
+
+
+def test_a_file_that_does_not_answer_is_not_said_to_be_open_elsewhere(
+    there: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*args: Any, **kwargs: Any) -> None:
+        raise pymilvus.MilvusException(message="Fail connecting to server")
+
+    monkeypatch.setattr(pymilvus, "MilvusClient", slow)
+    with pytest.raises(RemoteError, match="Milvus Lite did not answer for"):
+        open_space(there.path)
 
 
 def test_milvus_lite_that_is_not_installed_is_told_of(

@@ -121,7 +121,7 @@ def connect(uri: str, *, create: bool = False) -> Any:
     if not Path(uri).parent.is_dir():
         raise ConfigError(f"there is no folder {Path(uri).parent} for {uri}; make it first")
     try:
-        return pymilvus.MilvusClient(uri, timeout=CONNECT_SECONDS)
+        return pymilvus.MilvusClient(uri, timeout=SECONDS)
     except pymilvus.MilvusException as error:
         raise _lite_error(uri) from error
 
@@ -136,7 +136,10 @@ def _lite_error(uri: str) -> RowspaceError:
     """Why a file of Milvus Lite does not open, which its client does not tell."""
     from milvus_lite.db import MilvusLite
     from milvus_lite.exceptions import DataDirLockedError
+    from milvus_lite.server_manager import server_manager_instance
 
+    if server_manager_instance.start_and_get_uri(uri) is not None:  # this process has it open
+        return RemoteError(f"Milvus Lite did not answer for {uri} in {SECONDS:.0f} s; try again")
     try:
         MilvusLite(uri).close()
     except DataDirLockedError:

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, CorpusError, RemoteError, SpaceError
+from rowspace.errors import ConfigError, RemoteError, SpaceError
 from rowspace.progress import track
 from rowspace.search.commit import Commit, model_named
 from rowspace.search.filters import Given
@@ -27,11 +25,13 @@ from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.alias import collection_behind, drop_others, take_alias
 from rowspace.search.milvus.checking import digest_of
 from rowspace.search.milvus.connection import SECONDS, check_uri, connect, is_file, milvus_errors
-from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest, matrix_of
+from rowspace.search.milvus.digest import TEXTS
 from rowspace.search.milvus.folder import check_out, write_folder
 from rowspace.search.milvus.indexes import IN_LITE, INDEXES, choose_index
 from rowspace.search.milvus.record import MilvusRecord
+from rowspace.search.milvus.rows import in_batches, rows_of
 from rowspace.search.milvus.store import MilvusStore
+from rowspace.search.milvus.survey import Survey, read_survey
 from rowspace.search.milvus.words import Statistics
 from rowspace.search.snapshot import Snapshot, signature_of
 
@@ -75,17 +75,6 @@ class ExportedRows:
     already_there: int
     """Of them, those that an earlier export which was stopped had written."""
     digest: str
-
-
-@dataclass
-class _Survey:
-    """What the first reading finds out."""
-
-    digest: RowDigest
-    words: Statistics | None
-    n_documents: int = 0
-    n_empty: int = 0
-    longest: int = 0
 
 
 def export_to_milvus(
@@ -153,7 +142,8 @@ class _Export:
         check_out(self.out, self.config.uri, self.collection, self.model)
         client = connect(self.config.uri, create=True)
         self._named(client)
-        survey = self._survey(n)
+        words = Statistics(self.manifest.language) if self.config.words else None
+        survey = read_survey(self.store, n, self.model.column, self.where, words)
         record = self._record(survey, n)
         self._check_name(client, record)
         with milvus_errors(record.uri, f"write the collection {record.name}"):
@@ -177,25 +167,7 @@ class _Export:
             digest=record.digest,
         )
 
-    # --- Reading ---------------------------------------------------------------------------------
-
-    def _survey(self, n: int) -> _Survey:
-        words = Statistics(self.manifest.language) if self.config.words else None
-        survey = _Survey(RowDigest(self.model.column), words)
-        with track("reading", n) as tracker:
-            for batch in self.store.scan([*COLUMNS, self.model.column], self.where):
-                survey.longest = max(survey.longest, _check_lengths(batch))
-                survey.digest.add(batch)
-                if words is not None:
-                    for text in batch["content"].to_pylist():
-                        words.add(text)
-                survey.n_documents += batch["position"].to_pylist().count(0)
-                filled = matrix_of(batch, self.model.column).any(axis=1)
-                survey.n_empty += int((~filled).sum())
-                tracker.advance(batch.num_rows)
-        return survey
-
-    def _record(self, survey: _Survey, n: int) -> MilvusRecord:
+    def _record(self, survey: Survey, n: int) -> MilvusRecord:
         digest, index = survey.digest.hexdigest(), self.config.index or choose_index(n)
         fields = {name: asdict(field) for name, field in self.fields.items()}
         words = self.config.words and [self.manifest.language]
@@ -247,7 +219,7 @@ class _Export:
         return MilvusStore(client, record, n, self.model.dim, self.fields)
 
     def _write(
-        self, client: Any, record: MilvusRecord, survey: _Survey, there: NDArray[np.bool_]
+        self, client: Any, record: MilvusRecord, survey: Survey, there: NDArray[np.bool_]
     ) -> None:
         typed = [field.column for field in self.fields.values()]
         columns = [*TEXTS, "position", *typed, self.model.column]
@@ -259,9 +231,9 @@ class _Export:
                     words = None
                     if survey.words is not None:
                         words = [survey.words.vector(t) for t in batch["content"].to_pylist()]
-                    rows = layout.rows_of(batch, start, self.model.column, self.fields, words)
+                    rows = rows_of(batch, start, self.model.column, self.fields, words)
                     missing = [row for row in rows if not there[row[layout.ROW]]]
-                    for some in layout.in_batches(missing):
+                    for some in in_batches(missing):
                         client.upsert(record.name, some, timeout=10 * SECONDS)
                 start = end
                 tracker.set(end)
@@ -291,7 +263,7 @@ class _Export:
         )
         return replace(self.manifest, encoder=encoder, dense_weight=self.model.dense_weight)
 
-    def _commit(self, record: MilvusRecord, survey: _Survey) -> Commit:
+    def _commit(self, record: MilvusRecord, survey: Survey) -> Commit:
         model = replace(self.model, column=layout.VECTOR, folder="model")
         return Commit(
             version=0,
@@ -303,19 +275,3 @@ class _Export:
             model=self.model_name,
             milvus=record,
         )
-
-
-def _check_lengths(batch: pa.RecordBatch) -> int:
-    """See that Milvus can hold every text; returns the bytes of the longest row's."""
-    total = np.zeros(batch.num_rows, np.int64)
-    for name in TEXTS:
-        lengths = pc.binary_length(batch[name]).to_numpy(zero_copy_only=False)
-        row = int(lengths.argmax()) if len(lengths) else 0
-        if len(lengths) and lengths[row] > layout.MAX_BYTES:
-            raise CorpusError(
-                f"passage {batch['passage_id'][row].as_py()[:80]!r} has {lengths[row]:,} "
-                f"bytes of {name}, and Milvus holds {layout.MAX_BYTES:,} in a text; cut it "
-                "shorter, passages by --passage-words of `rowspace build`"
-            )
-        total += lengths
-    return int(total.max(initial=0))
