@@ -14,10 +14,12 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
@@ -32,7 +34,8 @@ at once; this is for a machine that is gone without a word."""
 PATIENCE = datetime.timedelta(days=30)
 """The same where the first process does alone what takes its time, as reading the text."""
 _TURN_SECONDS = 1.0
-"""For the first process to say what all met, and for another to say it before all are ended."""
+"""For the first process to say what all met, and for another to say it before all are ended:
+`torchrun` ends all as soon as one has ended."""
 _ERRORS = "rowspace/errors"
 
 
@@ -114,6 +117,38 @@ class World:
             distributed.broadcast_object_list(values, src=0, group=self.patient)
         return values[0]
 
+    def check_seen(self, path: Path) -> None:
+        """Raise ClusterError if this process does not see what the first one wrote."""
+        if not path.exists():
+            raise ClusterError(
+                f"process {self.rank} sees no {path}, which the first one wrote; give an --out in "
+                "a folder that every machine sees under the same name"
+            )
+
+    def check_alike(self, what: str, value: object, weights: Iterable[Tensor]) -> None:
+        """Raise ClusterError unless all have the same, or their steps would be of nothing.
+
+        Parameters
+        ----------
+        what : str
+            What they were given, for the error.
+        value : object
+            Equal in all processes, to the last bit.
+        weights : iterable of tensor
+            Equal but for rounding.
+        """
+        if self.size == 1:
+            return
+        sums = [float(weight.detach().sum(dtype=torch.float64)) for weight in weights]
+        first, sums_of_first = self.from_first((value, sums))
+        is_alike = first == value and len(sums) == len(sums_of_first)
+        is_alike = is_alike and np.allclose(sums, sums_of_first, rtol=1e-6, equal_nan=True)
+        if self.agreed(not is_alike):
+            raise ClusterError(
+                f"not all processes were given the same {what}; give them the same command and "
+                "files"
+            )
+
 
 ALONE = World()
 
@@ -140,8 +175,12 @@ def joined() -> Iterator[World]:
             yield world
     except (Exception, KeyboardInterrupt) as error:
         if _speaks(store, world, error):
+            if isinstance(error, KeyboardInterrupt) and not world.is_first:
+                raise KeyboardInterrupt(
+                    f"process {world.rank} was interrupted; start all again with --resume"
+                ) from None
             raise
-        time.sleep(_TURN_SECONDS)  # torchrun ends all as soon as one has ended
+        time.sleep(_TURN_SECONDS)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
     finally:
         distributed.destroy_process_group()
@@ -161,6 +200,8 @@ def _meet() -> tuple[_Store, World]:
         )
         patient = distributed.new_group(timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
+        if os.environ["RANK"] != "0":
+            time.sleep(_TURN_SECONDS)
         raise ClusterError(
             f"the processes of torchrun cannot meet ({_line(error)}); look at --rdzv-endpoint, and "
             "give the network's name in GLOO_SOCKET_IFNAME where a machine has several"
@@ -177,8 +218,6 @@ def _silence() -> Iterator[None]:
 
 def _speaks(store: _Store, world: World, error: BaseException) -> bool:
     """Whether this process is to say why all end; of those that met the error, the first."""
-    if isinstance(error, KeyboardInterrupt):  # which all met
-        return world.is_first
     if not world.is_first and not isinstance(error, ClusterError):
         time.sleep(_TURN_SECONDS)
     try:
