@@ -15,7 +15,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -169,8 +169,9 @@ def joined() -> Iterator[World]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
         yield ALONE
         return
-    store, world = _meet()
+    store, world = _find_store()
     try:
+        world = _meet(store, world)
         with contextlib.nullcontext() if world.is_first else _silence():
             yield world
     except (Exception, KeyboardInterrupt) as error:
@@ -183,7 +184,8 @@ def joined() -> Iterator[World]:
         time.sleep(_TURN_SECONDS)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 class _Store(Protocol):
@@ -192,21 +194,31 @@ class _Store(Protocol):
     def add(self, key: str, amount: int, /) -> int: ...
 
 
-def _meet() -> tuple[_Store, World]:
-    try:
+def _find_store() -> tuple[Any, World]:
+    """What all processes see, and which of them this is."""
+    with _meeting():
         store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    return store, World(rank, size)
+
+
+def _meet(store: Any, world: World) -> World:
+    with _meeting():
         distributed.init_process_group(
-            "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
+            "gloo", store=store, rank=world.rank, world_size=world.size, timeout=TIMEOUT
         )
-        patient = distributed.new_group(timeout=PATIENCE)
+        return replace(world, patient=distributed.new_group(timeout=PATIENCE))
+
+
+@contextlib.contextmanager
+def _meeting() -> Iterator[None]:
+    """Say what to do where torch finds no way."""
+    try:
+        yield
     except (RuntimeError, ValueError) as error:
-        if os.environ["RANK"] != "0":
-            time.sleep(_TURN_SECONDS)
         raise ClusterError(
             f"the processes of torchrun cannot meet ({_line(error)}); look at --rdzv-endpoint, and "
             "give the network's name in GLOO_SOCKET_IFNAME where a machine has several"
         ) from error
-    return store, World(rank, size, patient)
 
 
 @contextlib.contextmanager
