@@ -225,7 +225,7 @@ def test_rows_of_an_unfinished_write_get_into_no_commit_of_another(
             if steps == 2:  # after our rows are there: rows that nobody ever commits
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(RemotePlace, "change", change)
-                    stale._table = one.snapshot.store.folder.connect().open_table("passages")  # type: ignore[union-attr]
+                    stale._table = one.snapshot.local_store.folder.connect().open_table("passages")  # type: ignore[union-attr]
                     stale.delete("document_id = 'd2'")
             change(self, store, step)
 
