@@ -16,13 +16,15 @@ from rowspace.search.build import WORD2VEC_DEFAULTS, BuildConfig
 from rowspace.search.build import build as build_space
 from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
 from rowspace.static.word2vec import Word2VecConfig
+from rowspace.storage.address import is_address
 
 COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 
 
 @click.command()
 @click.argument("corpus", nargs=-1, required=True)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The space to make.")
+@click.option("--out", required=True,
+              help="The space to make: a folder, or an address as s3://BUCKET/NAME.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a build that was stopped.")
 @click.option("--model", metavar="DIR|FILE|NAME",
               help="Word vectors or a sentence encoder to use instead of training.")  # fmt: skip
@@ -43,7 +45,7 @@ def build(
     context: click.Context,
     /,
     corpus: tuple[str, ...],
-    out: Path,
+    out: str,
     resume: bool,
     model: str | None,
     passage_words: int,
@@ -78,7 +80,7 @@ def build(
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     status = space.status()
     if as_json:
-        emit_json({"out": str(out), **status})
+        emit_json({"out": out, **status})
         return
     click.echo(
         f"{status['documents']:,} documents in {status['passages']:,} passages, "
@@ -86,5 +88,6 @@ def build(
     )
     click.echo(f"the index   {describe_status(status)}")
     click.echo(f"the space   {out}")
-    click.echo(f"the report  {out / 'report.html'}")
+    if not is_address(out):
+        click.echo(f"the report  {Path(out) / 'report.html'}")
     click.echo(f'try         rowspace search {out} "your question"')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rowspace.errors import ClusterError
 from rowspace.space.shards import Shard, ShardFolder
+from rowspace.storage.files import file_path
 from rowspace.text.corpus import Corpus
 
 MAX_TRIES = 3
@@ -16,7 +17,7 @@ MAX_TRIES = 3
 
 def absolute_corpus(corpus: Corpus) -> Corpus:
     """A corpus whose relative paths are spelled out, as a worker runs in another folder."""
-    paths = [Path(path).absolute() for path in corpus.description()["paths"]]
+    paths = [file_path(path).absolute() for path in corpus.description()["paths"]]
     return dataclasses.replace(corpus, paths=paths, skipped=[])
 
 
