@@ -24,6 +24,7 @@ from rowspace.search.remote.copying import copy_space
 from rowspace.search.remote.home import Home
 from rowspace.search.remote.place import RemotePlace
 from rowspace.search.space import Space, open_space
+from rowspace.search.store import open_store
 from rowspace.search.writer import writing
 from rowspace.storage import lease
 from rowspace.storage.address import parse_address
@@ -215,7 +216,7 @@ def test_rows_of_an_unfinished_write_get_into_no_commit_of_another(
     before = set(_ids(one))
     other = open_space(address)
     with ExitStack() as stack:
-        _, stale = stack.enter_context(writing(other.path, 5.0))
+        stack.enter_context(writing(other.path, 5.0))
         change = RemotePlace.change
         steps = 0
 
@@ -225,8 +226,7 @@ def test_rows_of_an_unfinished_write_get_into_no_commit_of_another(
             if steps == 2:  # after our rows are there: rows that nobody ever commits
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(RemotePlace, "change", change)
-                    stale._table = one.snapshot.store.folder.connect().open_table("passages")  # type: ignore[union-attr]
-                    stale.delete("document_id = 'd2'")
+                    open_store(other.path).delete("document_id = 'd2'")
             change(self, store, step)
 
         with pytest.MonkeyPatch.context() as patch:

@@ -92,7 +92,7 @@ def test_a_prefix_is_read_as_a_folder(proxy: Proxy, folder: Path, documents: str
 def test_sections_of_objects_are_those_of_files(
     proxy: Proxy, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sections, "SECTION_BYTES", 9000)
+    monkeypatch.setattr(sections, "SECTION_BYTES", 6000)
     monkeypatch.setattr(files, "FIRST_WINDOW", 3000)
     here, there = Corpus(folder), Corpus(AT)
     cut, same = sections_of(here), sections_of(there)

@@ -23,7 +23,7 @@ from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
 from rowspace.storage.files import file_path
-from rowspace.text.corpus import TABLE_SUFFIXES
+from rowspace.text.listing import TABLE_SUFFIXES
 from rowspace.text.tables import about_space, open_table
 
 MAX_WIDTH = 100
