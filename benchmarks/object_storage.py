@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tests.storage import BUCKET, KEYS, Proxy, s3_server
 
 from benchmarks.common import record, wikipedia_text
 from rowspace.search.build import build
@@ -27,7 +28,6 @@ from rowspace.search.remote.copying import copy_space
 from rowspace.search.space import Space, open_space
 from rowspace.space.vectors import Vectors
 from rowspace.text.corpus import Document
-from tests.storage import BUCKET, KEYS, Proxy, s3_server
 
 DIM = 200
 PASSAGE_WORDS = 100

@@ -352,6 +352,25 @@ def test_what_is_damaged_is_named(proxy: Proxy, tmp_path: Path, address: str) ->
         open_space(address)
 
 
+def test_a_file_that_was_written_there_is_read_and_compared_with_its_tag(
+    proxy: Proxy, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, space = _published(tmp_path, address)
+    space.add(_documents(20, 21))
+    known = open_space(address).snapshot.commit.files
+    written = next(n for n, state in known.items() if "/data/" in n and "tag" in state.sha256)
+    chunks = Objects.chunks
+
+    def flipped(self: Objects, name: str, start: int = 0) -> Iterator[bytes]:
+        for chunk in chunks(self, name, start):
+            yield chunk[:-1] + b"x" if name == written else chunk
+
+    monkeypatch.setattr(Objects, "chunks", flipped)
+    assert [written in problem for problem in space.verify()] == [True]
+    monkeypatch.setattr(Home, "tags_are_md5", lambda self, name: False)
+    assert space.verify() == []
+
+
 def test_a_model_is_fetched_once_and_checked(proxy: Proxy, tmp_path: Path, address: str) -> None:
     _, space = _published(tmp_path, address)
     space.search("lake")

@@ -22,6 +22,7 @@ from rowspace.search.request import MODES
 from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
+from rowspace.storage.address import is_address
 from rowspace.storage.files import file_path
 from rowspace.text.listing import TABLE_SUFFIXES
 from rowspace.text.tables import about_space, open_table
@@ -311,11 +312,14 @@ def compact(path: str, timeout: float, as_json: bool) -> None:
     space = open_space(path)
     before = space.status()["bytes"]
     space.compact(timeout)
-    after = space.status()["bytes"]
+    state = space.status()
+    after, to_free = state["bytes"], state["bytes_to_free"]
     if as_json:
         emit_json({"bytes_before": before, "bytes": after})
-    else:
-        click.echo(f"{before:,} bytes before, {after:,} now")
+        return
+    click.echo(f"{before:,} bytes before, {after:,} now")
+    if to_free and is_address(path):
+        click.echo(f"{to_free:,} may still be read; a compaction in a day or more removes them")
 
 
 @click.command()
