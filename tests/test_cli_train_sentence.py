@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 from rowspace import load_encoder
 from tests.program import RunMain, finish, start_and_wait
 from tests.sentence.small_training import examples, static, write_bert
+from tests.torchrun import run_together, start_together
 
 USUAL = ("--batch-size", "4", "--learning-rate", "0.01", "--n-threads", "1", "--precision",
          "float32")  # fmt: skip
@@ -92,6 +93,48 @@ def test_a_run_that_ctrl_c_stopped_is_gone_on_with(
     whole, found = (path / "model.safetensors" for path in (tmp_path / "whole", out))
     assert whole.read_bytes() == found.read_bytes()
     assert not (tmp_path / "out.training").exists()
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_that_were_stopped_are_gone_on_with_by_one(
+    base: Path, pairs: Path, tmp_path: Path, run_main: RunMain
+) -> None:
+    dev = _write(tmp_path / "dev.jsonl", "pairs")
+    arguments = ("train", "sentence", pairs, "--base", base, "--dev", dev, "--epochs", "3",
+                 "--chunk-size", "2", *USUAL)  # fmt: skip
+    assert run_main(*arguments, "--out", tmp_path / "whole").code == 0
+    out = tmp_path / "out"
+    moment = "rowspace.sentence.finetune_run:clip_gradients"
+    process = start_together(2, "wait", moment, "5", *arguments, "--out", out,
+                             module="tests.program")  # fmt: skip
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["waiting\n"] * 2
+    process.send_signal(signal.SIGTERM)
+    ran = finish(process)
+    assert ran.code == 1, ran  # torchrun's own
+    assert ran.out == ""
+    said = [line for line in ran.err.splitlines() if line.startswith("rowspace: ")]
+    assert said == ["rowspace: interrupted; add --resume to go on where it stopped"]
+    state = json.loads((tmp_path / "out.training" / "checkpoint" / "state.json").read_text())
+    assert state["progress"]["step"] == 5
+    assert run_main(*arguments, "--out", out, "--resume").code == 0
+    whole, found = (json.loads((path / "training.json").read_text())["report"]
+                    for path in (tmp_path / "whole", out))  # fmt: skip
+    for name in ("losses", "scores"):
+        assert found[name] == [pytest.approx(entry, rel=1e-5) for entry in whole[name]]
+    assert (found["best_step"], found["n_steps"]) == (whole["best_step"], whole["n_steps"])
+
+
+@pytest.mark.slow
+def test_an_error_of_all_processes_is_told_once(base: Path, pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    ran = run_together(
+        2, "train", "sentence", pairs, "--base", base, "--out", out, "--lora-rank", "2", *USUAL
+    )
+    assert (ran.code, ran.out) == (1, "")
+    said = [line for line in ran.err.splitlines() if line.startswith("rowspace: ")]
+    assert said == ["rowspace: a static embedder is trained whole; leave lora_rank at 0"]
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,18 @@ MOST_THREADS = 1024
 """That may be asked for: beyond it systems refuse, and libraries end the process."""
 
 
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
 def n_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use, and that its container is given time of."""
+    there = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        there = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):
+        time, period = map(int, _QUOTA.read_text().split())  # "max" where there is no limit
+        return max(1, min(there, -(-time // period)))
+    return there
 
 
 def n_own_cores() -> int:

@@ -7,7 +7,7 @@ import re
 from rowspace.serve.config import ServeConfig
 from rowspace.space.formats import FORMATS
 from rowspace.space.sources import COMPRESSED
-from rowspace.text import corpus
+from rowspace.text import listing
 from tests.docs.pages import ROOT
 
 
@@ -22,5 +22,5 @@ def test_the_limits_of_the_server_are_its_own() -> None:
 def test_every_suffix_that_is_read_is_told() -> None:
     text = (ROOT / "docs/formats.md").read_text()
     suffixes = {suffix for format in FORMATS for suffix in format.suffixes}
-    suffixes |= {*COMPRESSED, *corpus.JSONL_SUFFIXES, *corpus.TABLE_SUFFIXES} - {""}
+    suffixes |= {*COMPRESSED, *listing.JSONL_SUFFIXES, *listing.TABLE_SUFFIXES} - {""}
     assert {suffix for suffix in suffixes if f"`{suffix}`" not in text} == set()

@@ -374,7 +374,7 @@ def test_a_corpus_is_not_read_again(topics: Path, tmp_path: Path) -> None:
     shutil.copy(topics / "topics.txt", corpus)
     out = tmp_path / "a.space"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _stop_at(monkeypatch, "rowspace.search.build._Build._train")
+        _stop_at(monkeypatch, "rowspace.search.build.Build._train")
         with pytest.raises(_Stop):
             rs.build(corpus, out, word2vec=TOPICS)
     corpus.unlink()

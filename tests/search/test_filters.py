@@ -67,14 +67,16 @@ FIELDS = {
 FIELDS["odd `name`"] = Field("meta_4", "string")
 
 
+DOCUMENTS = [
+    document(f"d{i}", "text", title=TEXTS[i % 11], source=f"s{i % 3}", **row)
+    for i, row in enumerate(ROWS)
+]
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    documents = [
-        document(f"d{i}", "text", title=TEXTS[i % 11], source=f"s{i % 3}", **row)
-        for i, row in enumerate(ROWS)
-    ]
     path = tmp_path_factory.mktemp("filters") / "a.space"
-    space = make_space(path, documents)
+    space = make_space(path, DOCUMENTS)
     assert space.fields == TYPES
     return Store.open(path / "store")
 
@@ -112,7 +114,7 @@ def _as_kept(field: str, value: Any) -> Any:
     return float(value) if field == "float" else value
 
 
-def _expected(node: Filter) -> list[str]:
+def expected_rows(node: Filter) -> list[str]:
     rows = [
         row | {"document_id": f"d{i}", "title": TEXTS[i % 11], "source": f"s{i % 3}"}
         for i, row in enumerate(ROWS)
@@ -157,7 +159,7 @@ def _conditions() -> st.SearchStrategy[Filter]:
     return st.sampled_from(sorted(_VALUES)).flatmap(on)
 
 
-_filters = st.recursive(
+FILTERS = st.recursive(
     _conditions(),
     lambda inner: (
         st.builds(Not, inner)
@@ -196,7 +198,7 @@ def _show(value: Any) -> str:
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(_filters)
+@given(FILTERS)
 @example(Not(Comparison("int", "=", 1990)))
 @example(Comparison("int", "!=", -(2**63)))
 @example(Or((Not(In("int", (0.5, 10**30))), Comparison("int", "<", 0.5))))
@@ -208,12 +210,12 @@ def _show(value: Any) -> str:
 @example(Not(Comparison("int", ">", 2**63)))
 @example(Contains("text", "\0"))
 def test_lance_agrees_with_python(store: Store, node: Filter) -> None:
-    expected = _expected(node)
+    expected = expected_rows(node)
     assert _found(store, node) == expected
     assert _found(store, _write(node)) == expected
 
 
-@given(_filters)
+@given(FILTERS)
 def test_what_is_written_is_what_is_parsed(node: Filter) -> None:
     text = _write(node)
     assert _write(parse_filter(text)) == text
@@ -289,11 +291,11 @@ def test_the_deepest_and_longest_filters_allowed_run(store: Store) -> None:
     nested = "int = 1"
     for i in range(10):
         nested = f"({nested}) or int = {i}" if i % 2 else f"not ({nested}) and int = {i}"
-    assert _found(store, nested) == _expected(parse_filter(nested))
+    assert _found(store, nested) == expected_rows(parse_filter(nested))
     nested = "(" * MAX_DEPTH + "int = 1" + ")" * MAX_DEPTH
-    assert _found(store, nested) == _expected(Comparison("int", "=", 1))
+    assert _found(store, nested) == expected_rows(Comparison("int", "=", 1))
     long = " or ".join(f"int = {i}" for i in range(MAX_CONDITIONS))
-    assert _found(store, long) == _expected(parse_filter(long))
+    assert _found(store, long) == expected_rows(parse_filter(long))
     values = "text in (" + ", ".join(f"'{i}'" for i in range(10_000)) + ")"
     assert _found(store, values) == []
 

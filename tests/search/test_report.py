@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rowspace.search.build import BuildReport, ReadReport
+from rowspace.search.build import BuildReport
 from rowspace.search.filters import parse_filter
+from rowspace.search.reading import ReadReport
 from rowspace.search.report import (
     content_words,
     describe_training,

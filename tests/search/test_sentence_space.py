@@ -14,7 +14,7 @@ import tokenizers
 
 import rowspace as rs
 from rowspace.errors import ConfigError, FormatError, SpaceError
-from rowspace.search import kept_encoder
+from rowspace.search import reading
 from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
 from rowspace.search.space import Space
 from rowspace.search.store import content
@@ -198,7 +198,7 @@ def test_a_space_is_measured_as_its_encoder_is(
 def test_encoding_goes_on_with_the_passage_it_was_at(
     whole: Path, corpus: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_encoder, "_AT_ONCE", 2)
+    monkeypatch.setattr(reading, "BATCH_PASSAGES", 2)
     moved = Path(shutil.copytree(model, tmp_path / "small"))
     out = tmp_path / "a.space"
     counts: list[int] = []

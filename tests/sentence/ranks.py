@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from rowspace.errors import ClusterError
 from rowspace.sentence import FinetuneConfig, SentenceTrainer
 from rowspace.sentence.batch_loss import BatchLoss, set_dropout
 from rowspace.sentence.example import Example
@@ -133,11 +134,11 @@ STOPPED_AFTER = 3
 
 
 def run(
-    folder: Path, name: str, out: str, world: World = ALONE, *, resume: bool = False
+    folder: Path, name: str, out: str, world: World = ALONE, *, resume: bool = False, seed: int = 0
 ) -> FinetuneReport:
     """Train, and write FOLDER/OUT."""
     model, settings, kinds = RUNS[name]
-    return SentenceTrainer(**USUAL | settings, world=world).fit(
+    return SentenceTrainer(**USUAL | settings, seed=seed, world=world).fit(
         MODELS[model](folder / "bert"),
         [examples_of(examples(kind, 8 + i, WORDS), kind) for i, kind in enumerate(kinds)],
         folder / out,
@@ -175,6 +176,10 @@ def main(folder: Path) -> None:
             run(folder / "runs", name, f"{name}-together", world)
             run_and_stop(folder / "runs", name, f"{name}-first-together", world)
             run(folder / "runs", name, f"{name}-then-together", world, resume=True)
+        try:
+            run(folder / "runs", "dropout", "unlike", world, seed=world.rank)
+        except ClusterError as error:
+            (folder / f"unlike.{world.rank}").write_text(str(error))
 
 
 if __name__ == "__main__":

@@ -17,10 +17,13 @@ import torch
 from safetensors.torch import load_file
 
 from rowspace.sentence import FinetuneConfig
+from rowspace.sentence.finetune_run import Run
 from rowspace.sentence.gathering import Gathering, share_out
+from rowspace.sentence.pairs import examples_of
+from rowspace.transformer.distributed import World
 from tests.sentence import ranks
 from tests.sentence.naive_batches import oracle
-from tests.sentence.small_training import examples, write_bert
+from tests.sentence.small_training import examples, static, write_bert
 from tests.torchrun import run_together
 
 
@@ -101,3 +104,19 @@ def test_curves_are_those_of_one_process_also_after_a_stop(together: Path, name:
                                     whole.losses]  # fmt: skip
         assert report["n_truncated"] == whole.n_truncated
     assert not list(folder.glob(f"{name}-*.training"))
+
+
+@pytest.mark.slow
+def test_processes_that_were_given_something_else_do_not_train(together: Path) -> None:
+    for rank in (0, 1):
+        said = (together / f"unlike.{rank}").read_text()
+        assert said.startswith("not all processes were given the same settings, examples and model")
+    assert not (together / "runs" / "unlike").exists()
+
+
+def test_chunks_too_large_to_share_are_told(tmp_path: Path) -> None:
+    sources = [examples_of(examples("pairs", words=ranks.WORDS))]
+    settings = FinetuneConfig(**ranks.USUAL | {"chunk_size": 8})
+    run = Run(settings, static(), sources, None, None, tmp_path, World(0, 2))
+    with pytest.warns(UserWarning, match="too little for 2 processes.* chunk_size of 4 or less"):
+        run._warn_of_few_chunks()

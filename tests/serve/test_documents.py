@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -265,6 +267,23 @@ def test_where_another_process_writes_a_client_is_told_to_come_again(path: Path)
             assert "comet" not in _found(client, "comet")
             assert "old1" in _found(client, "river")
         assert client.post("/v1/documents", json=one).status_code == 200
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_space_on_a_volume_that_is_read_only_says_so(
+    path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with client_of(path) as client:
+        monkeypatch.setattr(WriterLock, "__enter__", refuse)  # which opens a file to write
+        for answer in (
+            client.post("/v1/documents", json={"documents": {"id": "comet", "text": "a comet"}}),
+            client.delete("/v1/documents/old1"),
+        ):
+            check_error(answer, 403, None, "served to be read")
+            assert answer.json()["error"]["code"] == "read_only"
 
 
 def test_searches_see_each_addition_and_deletion_whole(client: Client) -> None:

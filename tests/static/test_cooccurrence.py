@@ -13,6 +13,7 @@ import pytest
 
 from rowspace.errors import ConfigError, FormatError
 from rowspace.static import cooccurrence as module
+from rowspace.static import pair_sums
 from rowspace.static.cooccurrence import (
     CooccurrenceConfig,
     Cooccurrences,
@@ -95,11 +96,11 @@ def test_the_file_depends_on_neither_table_nor_disk_nor_groups_nor_threads(
     for cells, held, group, block, threads in itertools.product(
         [0, 40, 10_000], [10, 1000], [1, 5000], [64, 10_000], [1, 3]
     ):
-        monkeypatch.setattr(module, "_DENSE_CELLS", cells)
-        monkeypatch.setattr(module, "_HELD_PAIRS", held)
-        monkeypatch.setattr(module, "_LEAST_GROUP_PAIRS", group)
-        monkeypatch.setattr(module, "_BLOCK", block)
-        plan = module._Plan(vocabulary.counts, ids.n_ids, config, 1 << 30, threads)
+        monkeypatch.setattr(pair_sums, "_DENSE_CELLS", cells)
+        monkeypatch.setattr(pair_sums, "_HELD_PAIRS", held)
+        monkeypatch.setattr(pair_sums, "_LEAST_GROUP_PAIRS", group)
+        monkeypatch.setattr(pair_sums, "_BLOCK", block)
+        plan = pair_sums.Plan(vocabulary.counts, ids.n_ids, config, 1 << 30, threads)
         seen.add((plan.n_cells, plan.n_pairs, plan.n_bins))
         counts = count_cooccurrences(
             vocabulary, ids, tmp_path / "counts", config, n_threads=threads
@@ -116,19 +117,19 @@ def test_a_row_too_large_for_the_memory_is_added_up_in_parts(
 ) -> None:
     tokens = _tokens(5000, 8)
     scanned = _scanned(tmp_path, tokens, 8)
-    monkeypatch.setattr(module, "_DENSE_CELLS", 0)
+    monkeypatch.setattr(pair_sums, "_DENSE_CELLS", 0)
     expected = naive_cooccurrences(tokens, 15, True, True)
-    monkeypatch.setattr(module, "_LEAST_GROUP_PAIRS", 16)
-    monkeypatch.setattr(module, "_GROUPS", 1 << 40)
+    monkeypatch.setattr(pair_sums, "_LEAST_GROUP_PAIRS", 16)
+    monkeypatch.setattr(pair_sums, "_GROUPS", 1 << 40)
     chunks = []
-    original = module._Counter._chunks
+    original = pair_sums.PairSums._chunks
 
     def noting(self: Any, first: int, last: int) -> Any:
         parts = list(original(self, first, last))
         chunks.append(len(parts))
         return parts
 
-    monkeypatch.setattr(module._Counter, "_chunks", noting)
+    monkeypatch.setattr(pair_sums.PairSums, "_chunks", noting)
     counts = count_cooccurrences(*scanned, tmp_path / "counts")
     assert max(chunks) > 100
     assert _as_dict(counts) == pytest.approx({k: float(v) for k, v in expected.items()}, rel=1e-6)
@@ -216,7 +217,7 @@ def test_too_little_memory_says_how_much_is_enough(tmp_path: Path) -> None:
                        r"of 600,000 words with 2 threads; (\d+) is enough") as caught:  # fmt: skip
         count_cooccurrences(vocabulary, ids, tmp_path / "counts", memory_mb=32, n_threads=2)
     enough = int(str(caught.value).split("; ")[1].split()[0])
-    plan = module._Plan(vocabulary.counts, ids.n_ids, CooccurrenceConfig(), enough << 20, 2)
+    plan = pair_sums.Plan(vocabulary.counts, ids.n_ids, CooccurrenceConfig(), enough << 20, 2)
     assert plan.fits and enough <= 256
     with pytest.raises(ConfigError, match="memory_mb is 31; give 32 or more, usually 1024"):
         count_cooccurrences(vocabulary, ids, tmp_path / "counts", memory_mb=31)
@@ -228,7 +229,7 @@ def test_windows_that_cannot_be_counted_are_refused(window: int) -> None:
         CooccurrenceConfig(window=window)
 
 
-@pytest.mark.parametrize("part", ["_records", "_sums", "_gather"])
+@pytest.mark.parametrize("part", ["records", "_sums", "gather"])
 def test_a_count_that_fails_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -238,7 +239,7 @@ def test_a_count_that_fails_leaves_nothing_behind(
     def fails(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module if part == "_gather" else module._Counter, part, fails)
+    monkeypatch.setattr(module if part == "gather" else pair_sums.PairSums, part, fails)
     with pytest.raises(KeyboardInterrupt):
         count_cooccurrences(*scanned, tmp_path / "counts", n_threads=2)
     assert sorted(tmp_path.iterdir()) == before
@@ -248,7 +249,7 @@ def test_a_full_disk_is_an_error_and_no_half_file(
     tmp_path: Path, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_disk.mount(64)
-    monkeypatch.setattr(module, "_DENSE_CELLS", 0)
+    monkeypatch.setattr(pair_sums, "_DENSE_CELLS", 0)
     with pytest.raises(OSError, match="No space left"):
         count_cooccurrences(*_scanned(tmp_path, _tokens(5000)), small_disk.path / "counts")
     assert list(small_disk.path.iterdir()) == []
@@ -282,7 +283,7 @@ def test_the_table_holds_the_most_frequent_pairs_that_it_has_room_for(
     most: int, is_symmetric: bool
 ) -> None:
     n_words = 40
-    starts, limits, n_cells = module._dense_corner(n_words, most, is_symmetric)
+    starts, limits, n_cells = pair_sums.dense_corner(n_words, most, is_symmetric)
     cells = [
         int(starts[row]) + column
         for row in range(n_words)

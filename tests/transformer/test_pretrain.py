@@ -232,7 +232,7 @@ def test_without_copies_a_run_is_the_same_but_for_rounding(
     path = write_text(tmp_path)
     expected = train(path, optimizer="sgd", accumulation=2)
 
-    def without_copies(model: Any, config: PretrainConfig, precision: torch.dtype, _: bool) -> Any:
+    def without_copies(model: Any, config: PretrainConfig, precision: torch.dtype, *_: Any) -> Any:
         return Whole(model, config.accumulation, precision), None
 
     monkeypatch.setattr("rowspace.transformer.pretrain.make_gradients", without_copies)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import importlib
+import keyword
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -29,7 +31,8 @@ _COMMANDS = {
     "delete": ("rowspace.cli.search", "Delete documents from a space."),
     "status": ("rowspace.cli.search", "Tell what a space holds and in which state it is."),
     "copy": ("rowspace.cli.copy", "A space from the disk to object storage, or back."),
-    "export": ("rowspace.cli.export", "Write a space's passages to a file for other programs."),
+    "export": ("rowspace.cli.export", "Write a space's passages to a file, or to Milvus."),
+    "import": ("rowspace.cli.importing", "A space out of one whose rows are in Milvus."),
     "verify": ("rowspace.cli.search", "Check every file of a space for damage."),
     "index": ("rowspace.cli.index", "Make a space's vector index, and measure its recall."),
     "reembed": ("rowspace.cli.reembed", "Other models for a space, beside its own or instead."),
@@ -77,7 +80,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[name][0]), name)
+        attribute = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[name][0]), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,6 +105,7 @@ def main() -> None:
     except click.exceptions.Exit as error:  # after --help and --version
         code = error.exit_code
     except click.ClickException as error:
+        _wait_if_told_by_another()
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
@@ -115,6 +120,15 @@ def main() -> None:
     except MemoryError:
         code = _fail("out of memory; give a smaller corpus, vocabulary or dimension")
     sys.exit(code or 0)
+
+
+def _wait_if_told_by_another() -> None:
+    """Let the first process of torchrun say what is wrong with the command, the same in all.
+
+    torchrun ends the others then.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0":
+        time.sleep(1.0)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
+from rowspace.cli.encode_texts import tell_of_shards
 from rowspace.cli.index import describe_status
+from rowspace.cli.options import cluster_config, engine_options, shard_option
 from rowspace.cli.output import emit_json, json_option
 from rowspace.cli.train import config_options
+from rowspace.errors import ConfigError
 from rowspace.search.build import WORD2VEC_DEFAULTS, BuildConfig
 from rowspace.search.build import build as build_space
+from rowspace.search.build_shards import build_share, is_shared
 from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
+from rowspace.search.space import Space
+from rowspace.space.shards import ShardsReport
 from rowspace.static.word2vec import Word2VecConfig
 from rowspace.storage.address import is_address
+from rowspace.text.corpus import Corpus
+
+if TYPE_CHECKING:
+    from rowspace.scale.cluster import ClusterConfig
 
 COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 
@@ -38,6 +48,8 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 @config_options(
     Word2VecConfig, with_phrases=False, **WORD2VEC_DEFAULTS, epochs=None, min_count=None
 )
+@shard_option
+@engine_options
 @corpus_options
 @json_option
 @click.pass_context
@@ -54,6 +66,10 @@ def build(
     documents: str,
     encoding: str,
     errors: str,
+    shard: tuple[int, int] | None,
+    engine: str | None,
+    address: str | None,
+    workers: int | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -72,12 +88,15 @@ def build(
         language=None if language == "none" else language,
         dense_weight=dense_weight,
     )
+    texts = make_corpus(corpus, documents, encoding, errors)
+    cluster = cluster_config(engine, address, workers)
     try:
-        space = build_space(
-            make_corpus(corpus, documents, encoding, errors), out, resume=resume, config=config
-        )
+        space = _build(texts, out, config, resume, shard, cluster)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    if isinstance(space, ShardsReport):
+        tell_of_shards(space, Path(out), "passages", as_json)
+        return
     status = space.status()
     if as_json:
         emit_json({"out": out, **status})
@@ -91,3 +110,28 @@ def build(
     if not is_address(out):
         click.echo(f"the report  {Path(out) / 'report.html'}")
     click.echo(f'try         rowspace search {out} "your question"')
+
+
+def _build(
+    corpus: Corpus,
+    out: str,
+    config: BuildConfig,
+    resume: bool,
+    share: tuple[int, int] | None,
+    cluster: ClusterConfig | None,
+) -> Space | ShardsReport:
+    """By this process, as one of several, or on a cluster."""
+    if is_address(out) and (cluster is not None or share is not None):
+        raise ConfigError(
+            f"--shard and --engine build in a folder; give one as --out, then `rowspace copy` it to "
+            f"{out}"
+        )
+    if cluster is not None:
+        if share is not None:
+            raise ConfigError("give --shard or --engine, not both")
+        from rowspace.scale.build import build_on_ray
+
+        return build_on_ray(corpus, Path(out), config=config, cluster=cluster, resume=resume)
+    if share is None and not (resume and is_shared(Path(out))):
+        return build_space(corpus, out, resume=resume, config=config)
+    return build_share(corpus, out, config=config, share=share or (1, 1), resume=resume)

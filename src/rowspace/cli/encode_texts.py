@@ -12,8 +12,9 @@ from rowspace.cli.output import emit_json
 from rowspace.errors import ConfigError
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import EncodingReport, encode_corpus
-from rowspace.space.encoding_shards import ShardsReport, encode_share, is_sharded
+from rowspace.space.encoding_shards import encode_share, is_sharded
 from rowspace.space.plots import duration
+from rowspace.space.shards import ShardsReport
 from rowspace.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def encode_texts(
     else:
         report = encode_share(found.encode, corpus, out, share=share, resume=resume, **given)
     if isinstance(report, ShardsReport):
-        _tell_of_shards(report, out, as_json)
+        tell_of_shards(report, out, "vectors", as_json)
     else:
         _tell(report, out, settings.precision, as_json)
 
@@ -86,22 +87,20 @@ def _tell(report: EncodingReport, out: Path, precision: str, as_json: bool) -> N
     )
 
 
-def _tell_of_shards(report: ShardsReport, out: Path, as_json: bool) -> None:
+def tell_of_shards(report: ShardsReport, out: Path, what: str, as_json: bool) -> None:
+    """Print what this process made, and what is still to be made."""
     if as_json:
         emit_json({"out": str(out), **counted(report)})
         return
-    click.echo(f"{report.n_texts:,} vectors, in {duration(report.seconds)}")
-    click.echo(missing_line(report.missing, report.n_shards, out))
-
-
-def missing_line(missing: tuple[int, ...], n_shards: int, out: Path) -> str:
-    """What is still to be made before a result is there, as a line."""
+    click.echo(f"{report.n_made:,} {what}, in {duration(report.seconds)}")
+    n, missing = report.n_shards, report.missing
     if not missing:
-        return f"all {n_shards:,} shards are made, and another process puts them together in {out}"
+        click.echo(f"all {n:,} shards are made, and another process puts them together in {out}")
+        return
     numbers = ", ".join(map(str, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
-    return (
-        f"{len(missing):,} of {n_shards:,} shards are still to be made ({numbers}); the process "
-        f"that makes the last one puts them together in {out}"
+    click.echo(
+        f"{len(missing):,} of {n:,} shards are still to be made ({numbers}); the process that "
+        f"makes the last one puts them together in {out}"
     )
 
 

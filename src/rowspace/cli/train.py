@@ -7,19 +7,20 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from rowspace.cli.corpus import corpus_options, make_corpus
-from rowspace.cli.options import field_options, run_options
+from rowspace.cli.options import cluster_config, engine_options, field_options, run_options
 from rowspace.cli.output import emit_json
 from rowspace.cli.train_lm import lm, mlm
 from rowspace.cli.train_sentence import sentence
 from rowspace.cli.vectors import printable
-from rowspace.errors import ConfigError, RowspaceError
+from rowspace.errors import ClusterError, ConfigError, RowspaceError
 from rowspace.space.vectors import Vectors
+from rowspace.static.averaging import AveragingConfig
 from rowspace.static.fasttext import FastText, FastTextConfig
 from rowspace.static.fitting import Fitter
 from rowspace.static.glove import OUTPUTS, GloVe, GloVeConfig, GloVeEpochReport
@@ -28,8 +29,12 @@ from rowspace.static.run import RunConfig
 from rowspace.static.trainer import Trainer
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig
+from rowspace.text.corpus import Corpus
 from rowspace.text.phrases import SCORES
 from rowspace.text.runs import work_folder_of
+
+if TYPE_CHECKING:
+    from rowspace.scale.cluster import ClusterConfig
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -124,6 +129,13 @@ def training_options(command: Command) -> Command:
 @training_options
 @config_options(Word2VecConfig)
 @corpus_options
+@click.option(
+    "--sync",
+    type=click.IntRange(min=1),
+    help="With --engine: times an epoch that the workers' vectors are averaged; "
+    f"{AveragingConfig().sync} if not given.",
+)
+@engine_options
 def word2vec(**options: Any) -> None:
     """Train word2vec on CORPUS: files, folders, or - for stdin; a line's end ends a sentence."""
     _run(Word2Vec, **options)
@@ -133,6 +145,7 @@ def word2vec(**options: Any) -> None:
 @training_options
 @config_options(FastTextConfig)
 @corpus_options
+@click.option("--engine", hidden=True)  # to say why not
 def fasttext(**options: Any) -> None:
     """Train fastText on CORPUS, with vectors for unknown words; --out is a .bin file.
 
@@ -148,10 +161,12 @@ def fasttext(**options: Any) -> None:
 @run_options
 @config_options(GloVeConfig)
 @corpus_options
+@engine_options
 def glove(**options: Any) -> None:
     """Train GloVe on CORPUS: how often words stand near each other, then vectors that tell it.
 
-    Counting and training need all text at once, so there is no --start.
+    Counting and training need all text at once, so there is no --start. With --engine the workers
+    count, --memory-mb is of each, and this process trains.
     """
     _run(GloVe, **options)
 
@@ -168,11 +183,20 @@ def _run(
     encoding: str,
     errors: str,
     as_json: bool,
+    engine: str | None = None,
+    address: str | None = None,
+    workers: int | None = None,
+    sync: int | None = None,
     **settings: Any,
 ) -> None:
     """Train in a work folder beside `out`, save, and tell what happened."""
     if freeze and start is None:
         raise ConfigError("--freeze needs --start, the model whose vectors shall stay")
+    cluster = cluster_config(engine, address, workers, settings["n_threads"] or 1)
+    if cluster is None and sync is not None:
+        raise ConfigError("--sync is for --engine ray; give that too, or leave it out")
+    if cluster is not None and start is not None:
+        raise ConfigError("--start goes on in one process; leave --engine out")
     work = work_folder_of(out)
     text = make_corpus(corpus, documents, encoding, errors)
     trainer = trainer_class(**settings) if start is None else _started(trainer_class, start)
@@ -182,10 +206,14 @@ def _run(
     try:
         if isinstance(trainer, Trainer) and start is not None:
             vectors = trainer.update_in(text, work, freeze=freeze)
+        elif cluster is not None:
+            vectors = _fit_on_ray(trainer, text, work, cluster, sync)
         else:
             vectors = trainer.fit_in(text, work)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except ClusterError:  # what was done before it failed stays, to go on with
+        raise
     except RowspaceError:
         if is_new:  # the same again would fail again, and with other settings it cannot go on
             shutil.rmtree(work, ignore_errors=True)
@@ -196,6 +224,17 @@ def _run(
         emit_json(_record(trainer, vectors, out))
     else:
         _tell(trainer, vectors, out)
+
+
+def _fit_on_ray(
+    trainer: Fitter[Any, Any], text: Corpus, work: Path, cluster: ClusterConfig, sync: int | None
+) -> Vectors:
+    from rowspace.scale.training import fit_on_ray
+
+    averaging = AveragingConfig() if sync is None else AveragingConfig(sync=sync)
+    return fit_on_ray(
+        trainer, text, work, cluster, averaging, tell=lambda line: click.echo(line, err=True)
+    )
 
 
 def _started(trainer_class: type[Fitter[Any, Any]], start: Path) -> Trainer:

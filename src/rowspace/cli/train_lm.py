@@ -120,15 +120,19 @@ def _run(
     as_json: bool,
     **settings: Any,
 ) -> None:
+    from rowspace.transformer.distributed import joined
     from rowspace.transformer.pretrain import LanguageModelTrainer
 
-    text = make_corpus(corpus, documents, encoding, errors)
-    trainer = LanguageModelTrainer(objective=objective, **settings)
-    report = trainer.fit(text, out, resume=resume).report
-    if as_json:
-        emit_json({"out": str(out), **report.as_dict()})
-    else:
-        _tell(report, out)
+    with joined() as world:
+        text = make_corpus(corpus, documents, encoding, errors)
+        trainer = LanguageModelTrainer(objective=objective, world=world, **settings)
+        report = trainer.fit(text, out, resume=resume).report
+        if not world.is_first:
+            return
+        if as_json:
+            emit_json({"out": str(out), **report.as_dict()})
+        else:
+            _tell(report, out)
 
 
 def _tell(report: PretrainReport, out: Path) -> None:
@@ -142,10 +146,11 @@ def _tell(report: PretrainReport, out: Path) -> None:
         f"model: {report.n_parameters:,} parameters, of which "
         f"{report.n_embedding_parameters:,} in the embedding"
     )
+    together = f" by {report.n_processes} processes" if report.n_processes > 1 else ""
     click.echo(
         f"training: {report.n_steps:,} steps, {report.n_tokens_seen:,} tokens in "
         f"{duration(report.seconds)}, {report.tokens_per_second:,.0f} tokens/s in "
-        f"{report.precision}"
+        f"{report.precision}{together}"
     )
     click.echo(_loss_line(report))
     if report.rows:

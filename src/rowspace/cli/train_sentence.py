@@ -90,11 +90,11 @@ def sentence(
     A line of .jsonl has "anchor" and "positive", and perhaps "negatives" or "score". By
     `torchrun --nproc-per-node 2 -m rowspace train sentence …` several processes share each batch.
     """
-    config = FinetuneConfig(**settings)
     require_torch("training")
     from rowspace.transformer.distributed import joined
 
     with joined() as world:
+        config = FinetuneConfig(**settings)
         if world.is_first:
             free_work_folder(out, resume)  # before anything is read
         report = _train(

@@ -204,7 +204,7 @@ class PassagePoints:
 
     def column(self, name: str) -> pa.Array:
         """(n,) the values of one of the store's columns, by row."""
-        schema = pa.schema([(ROW_ID, pa.uint64()), self.snapshot.store.schema.field(name)])
+        schema = pa.schema([(ROW_ID, pa.uint64()), self.snapshot.local_store.schema.field(name)])
         batches = self._scan([ROW_ID, name])
         chosen = (batch.select([ROW_ID, name]) for batch in batches)
         return _ascending(pa.Table.from_batches(chosen, schema), name)

@@ -114,7 +114,7 @@ def _parts(snapshot: Snapshot, model: str, row_ids: RowIds) -> list[Part]:
     dense = snapshot.dense(model)
     if not isinstance(dense, DenseIndex):  # Lance's own index, which holds no vectors
         dense = DenseIndex(
-            *_in_a_file(snapshot.store, snapshot.commit.models[model].column, row_ids)
+            *_in_a_file(snapshot.local_store, snapshot.commit.models[model].column, row_ids)
         )
     parts = [Part(_rows(row_ids, dense.row_ids), dense.units, None)]
     if (mapped := dense.mapped) is not None:

@@ -80,6 +80,7 @@ class Subject:
                 raise ConfigError(f"{self.name} has one model; leave out model {model!r}")
             return self._sets_of_file()
         snapshot = self.space.snapshot
+        snapshot.local_store  # noqa: B018, raises where the rows are not here
         name, _ = model_named(self.path, snapshot.commit, model or None)
         with self._lock:
             known = self._known.get(name)

@@ -72,9 +72,7 @@ def encode_on_ray(
     try:
         with connected(cluster) as joined:
             tell(joined.describe())
-            sharded = begin(
-                corpus, out, dim=found.dim, identity=found.identity, dtype=found.dtype
-            )
+            sharded = begin(corpus, out, dim=found.dim, identity=found.identity, dtype=found.dtype)
             n_new = _make(joined, settings, corpus, sharded, found.identity, resume)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
@@ -97,7 +95,9 @@ def _make(
     if not resume and len(left) < len(sharded.shards):
         raise ConfigError(f"{sharded.work} holds shards that are made; add --resume, or remove it")
     tries = Tries(replace(sharded, work=sharded.work.absolute()).folder, left)
-    job = _Encode(settings, absolute_corpus(corpus), sharded, absolute_shards(left), tries, identity)
+    job = _Encode(
+        settings, absolute_corpus(corpus), sharded, absolute_shards(left), tries, identity
+    )
     n_texts = 0
     with track("encoding", sum(shard.n_bytes for shard in left)) as tracker:
         for number, told in run(cluster, job, [shard.number for shard in left]):

@@ -30,11 +30,11 @@ from rowspace.errors import (
 )
 from rowspace.files import WriterLock, fsync_tree, remember, write_json
 from rowspace.progress import track
-from rowspace.search.fields import FieldTypes
 from rowspace.search.fusion import dense_weight_of
 from rowspace.search.index.cached import IndexRecord
 from rowspace.search.lexical import check_language
 from rowspace.search.manifest import is_space
+from rowspace.search.reading import Reading, ReadReport, read_passages, report_from
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import content
 from rowspace.search.writer import create_space
@@ -48,7 +48,9 @@ from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig, initial_vectors
 from rowspace.storage.address import is_address
 from rowspace.text.corpus import Corpus
-from rowspace.text.passages import Passage, split_passages
+from rowspace.text.passages import Passage
+from rowspace.text.runs import SETTINGS
+from rowspace.text.sections import SECTIONS, sections_of
 from rowspace.text.vocabulary import load_scan
 
 if TYPE_CHECKING:
@@ -59,8 +61,18 @@ SMALL_CORPUS_WORDS = 10_000_000
 WORD2VEC_DEFAULTS: dict[str, Any] = {"window": 20, "dim": 200}
 """Passages are found by topic, which wide windows learn. docs/decisions/fusion.md"""
 
+READ, ENCODING = "read.json", "encoding"
+"""Of the work folder: what was read; the vectors of all passages."""
 _KEPT = "kept.json"
 """Of the work folder: the space's model/ is the whole copy of the given one."""
+NOTHING_TO_GO_ON_WITH = (
+    CorpusError,
+    VocabularyError,
+    ConfigError,
+    FormatError,
+    MissingExtraError,
+)
+"""Errors of a first try after which there is nothing that a second could go on with."""
 _BATCH = 1024
 _SAMPLE = 20_000
 _PROBES = 200
@@ -94,26 +106,6 @@ class BuildConfig:
             raise ConfigError(f"dense_weight is {self.dense_weight}; give 0 or more")
         check_language(self.language)
         _word2vec_config(self.word2vec, n_words=1)
-
-
-@dataclass
-class ReadReport:
-    """What was read."""
-
-    n_documents: int = 0
-    n_passages: int = 0
-    n_words: int = 0
-    """Runs of non-space."""
-    n_characters: int = 0
-    n_empty: int = 0
-    """Documents with neither text nor title, which are left out."""
-    sources: dict[str, int] = field(default_factory=dict)
-    """Documents of each of the first hundred files."""
-    n_sources: int = 0
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    """(file, reason) of what a folder held that is not text."""
-    field_types: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 @dataclass
@@ -184,11 +176,11 @@ def build(
     if is_address(out):
         from rowspace.search.remote.building import build_at
 
-        return build_at(str(out), resume, lambda folder: _Build(corpus, folder, config).run(resume))
-    return _Build(corpus, Path(out), config).run(resume)
+        return build_at(str(out), resume, lambda folder: Build(corpus, folder, config).run(resume))
+    return Build(corpus, Path(out), config).run(resume)
 
 
-class _Build:
+class Build:
     """One build; each step is skipped where its result is there already."""
 
     def __init__(self, corpus: Corpus, out: Path, config: BuildConfig) -> None:
@@ -205,6 +197,7 @@ class _Build:
         self.seconds: dict[str, float] = {}
 
     def run(self, resume: bool) -> Space:
+        """Do all steps that are left."""
         shutil.rmtree(self.done, ignore_errors=True)
         if not resume and self.work.exists():
             with self._lock():  # or else it is running
@@ -212,36 +205,48 @@ class _Build:
                     f"{self.out} holds a build that did not finish; add --resume to go on with "
                     "it, or remove the folder to start anew"
                 )
-        if is_space(self.out) and not self.work.exists():
-            raise SpaceError(
-                f"{self.out} is a space already; give another --out, or `rowspace add` to it"
-            )
-        if self.out.is_file():
-            raise SpaceError(f"{self.out} is a file; give the name of a folder to make")
+        self.check_out()
         if self.config.model is not None and not self.is_sentence:
             self.given = load(self.config.model)
         is_new, is_first = not self.out.exists(), not self.work.exists()
         self.work.mkdir(parents=True, exist_ok=True)
         try:
             with self._lock():
-                self._check_same_settings()
+                self.remember_settings({"sections": SECTIONS} if self.is_sentence else {})
                 space = self._run_steps()
-        except (CorpusError, VocabularyError, ConfigError, FormatError, MissingExtraError):
-            if is_first:  # nothing that a second try could go on with
-                if self._is_kept():
-                    shutil.rmtree(self.out / "model")
-                shutil.rmtree(self.out if is_new else self.work)
+        except NOTHING_TO_GO_ON_WITH:
+            if is_first:
+                self.clear(is_new=is_new)
             raise
-        self.work.rename(self.done)  # in one step: the space is whole now, whatever comes
-        shutil.rmtree(self.done)
+        self.end()
         return space
+
+    def check_out(self) -> None:
+        """Raise SpaceError where no space can be made."""
+        if is_space(self.out) and not self.work.exists():
+            raise SpaceError(
+                f"{self.out} is a space already; give another --out, or `rowspace add` to it"
+            )
+        if self.out.is_file():
+            raise SpaceError(f"{self.out} is a file; give the name of a folder to make")
+
+    def clear(self, *, is_new: bool) -> None:
+        """Remove what was made, with the space's folder where that is new."""
+        if self._is_kept():
+            shutil.rmtree(self.out / "model")
+        shutil.rmtree(self.out if is_new else self.work)
+
+    def end(self) -> None:
+        """Say that the space is whole."""
+        self.work.rename(self.done)  # in one step: the space is whole now, whatever comes
+        shutil.rmtree(self.done, ignore_errors=True)
 
     def _lock(self) -> WriterLock:
         return WriterLock(self.work / "lock", what=f"the build of {self.out}")
 
     def _run_steps(self) -> Space:
         if self.is_sentence:
-            return self._run_with_sentence_encoder()
+            return self.run_with_sentence_encoder()
         read = self._read()
         vectors, before, epochs = self._train(read)
         encoder = self._encoder(vectors)
@@ -252,19 +257,22 @@ class _Build:
         self._store(encoder, encoder.kind, encode, read, {"words": len(vectors)})
         return self._report(read, vectors, before, epochs)
 
-    def _run_with_sentence_encoder(self) -> Space:
-        encoder = self._kept_encoder()
+    def run_with_sentence_encoder(self) -> Space:
+        """Read, encode and store, each where that is left to do."""
+        encoder = self.kept_encoder()
         read = self._read()
         if not is_space(self.out):
             self._store_encoded(encoder, read)
         return self._report(read, None, None, [])
 
-    def _check_same_settings(self) -> None:
+    def remember_settings(self, more: dict[str, Any]) -> None:
+        """Write down what the build is of, with what else decides it, or check that it is that."""
         settings = {
             "corpus": self.corpus.description(),
             "config": dataclasses.asdict(self.config),
+            **more,
         }
-        if not remember(self.work / "settings.json", settings):
+        if not remember(self.work / SETTINGS, settings):
             raise SpaceError(
                 f"{self.out} was begun with another corpus or other settings; give the same ones, "
                 "or remove the folder to start anew"
@@ -272,54 +280,36 @@ class _Build:
 
     def _read(self) -> ReadReport:
         """Documents to passages (for the store) and lines of text (for training)."""
-        file = self.work / "read.json"
-        if file.exists():
-            saved = _read_json(file)
-            saved["skipped"] = [tuple(entry) for entry in saved["skipped"]]
-            return ReadReport(**saved)
+        if (self.work / READ).exists():
+            return report_from(read_json(self.work / READ))
         started = time.monotonic()
-        report = ReadReport()
-        types = FieldTypes()
-        ids: set[str] = set()
+        reading = Reading()
+        sections = sections_of(self.corpus)
+        reading.report.skipped = list(self.corpus.skipped)
         with (
             self.passages.open("w", encoding="utf-8", errors="surrogatepass") as passages,
             self.text.open("w", encoding="utf-8", errors="replace") as text,
             track("reading") as tracker,
         ):
-            for document in self.corpus:
-                if document.document_id in ids:
-                    raise CorpusError(
-                        f"two documents have the id {document.document_id!r}, the second in "
-                        f"{document.source}; give each its own"
-                    )
-                ids.add(document.document_id)
-                cut = split_passages(document, self.config.passage_words)
-                n_passages = self._stage(cut, passages, text)
-                if n_passages == 0:
-                    report.n_empty += 1
-                    continue
-                types.observe(document.document_id, document.metadata)
-                _count(report, document.text, document.source, n_passages)
-                tracker.advance(note=f"{report.n_documents:,} documents")
+            for section in sections:
+                max_words = self.config.passage_words
+                for passage in read_passages(self.corpus, section, max_words, reading):
+                    write_passage(passage, passages)
+                    _write_text(passage, text)
+                    if passage.position == 0:
+                        tracker.advance(note=f"{reading.report.n_documents:,} documents")
+        reading.report.seconds = time.monotonic() - started
+        return self.finish_reading(reading)
+
+    def finish_reading(self, reading: Reading) -> ReadReport:
+        """Write down what was read, once all passages are in their file."""
+        report = reading.report
         if report.n_documents == 0:
             raise CorpusError("the corpus has no document with text in it; give some text")
-        report.skipped = self.corpus.skipped
-        report.field_types = types.types()
-        report.seconds = time.monotonic() - started
+        report.field_types = reading.types.types()
         fsync_tree(self.work)
-        write_json(file, dataclasses.asdict(report))
+        write_json(self.work / READ, dataclasses.asdict(report))
         return report
-
-    @staticmethod
-    def _stage(staged: Iterator[Passage], passages: IO[str], text: IO[str]) -> int:
-        n_passages = 0
-        for passage in staged:
-            passages.write(json.dumps(dataclasses.asdict(passage)) + "\n")
-            if n_passages == 0 and passage.title:
-                text.write(passage.title + "\n")
-            text.write(passage.text + "\n")
-            n_passages += 1
-        return n_passages
 
     def _train(self, read: ReadReport) -> tuple[Vectors, Vectors | None, list[EpochReport]]:
         """The word vectors, as they were before training, and the losses; or a given model."""
@@ -347,7 +337,7 @@ class _Build:
     def _is_kept(self) -> bool:
         return (self.work / _KEPT).exists()
 
-    def _kept_encoder(self) -> SentenceEncoder:
+    def kept_encoder(self) -> SentenceEncoder:
         """The space's copy of the given model, made before anything that takes long."""
         from rowspace.search.kept_encoder import keep
         from rowspace.sentence.loading import load_encoder
@@ -366,7 +356,7 @@ class _Build:
 
         started = time.monotonic()
         vectors, n_truncated = encode_passages(
-            encoder, self._staged(), read.n_passages, self.work / "encoding"
+            encoder, self._staged(), read.sections, self.work / ENCODING
         )
         self.seconds["encode"] = time.monotonic() - started
         if n_truncated:
@@ -386,7 +376,7 @@ class _Build:
 
     def _sample_texts(self) -> Iterator[str]:
         """Texts spread over the whole corpus, for what is common to all of it."""
-        n_passages = _read_json(self.work / "read.json")["n_passages"]
+        n_passages = read_json(self.work / READ)["n_passages"]
         step = max(1, n_passages // _SAMPLE)
         for number, passage in enumerate(self._staged()):
             if number % step == 0:
@@ -490,17 +480,16 @@ def _n_trained_words(vectors: Vectors | None) -> int:
     return 0 if vectors is None or vectors.counts is None else int(vectors.counts.sum())
 
 
-def _count(report: ReadReport, text: str, source: str, n_passages: int) -> None:
-    report.n_documents += 1
-    report.n_passages += n_passages
-    report.n_words += len(text.split())
-    report.n_characters += len(text)
-    if source in report.sources:
-        report.sources[source] += 1
-        return
-    report.n_sources += 1
-    if len(report.sources) < 100:
-        report.sources[source] = 1
+def _write_text(passage: Passage, file: IO[str]) -> None:
+    """Put a passage's text where training takes it from."""
+    if passage.position == 0 and passage.title:
+        file.write(passage.title + "\n")
+    file.write(passage.text + "\n")
+
+
+def write_passage(passage: Passage, file: IO[str]) -> None:
+    """Put a passage where the store takes it from: a line of JSON."""
+    file.write(json.dumps(dataclasses.asdict(passage)) + "\n")
 
 
 def _in_batches(passages: Iterator[Passage]) -> Iterator[list[Passage]]:
@@ -521,7 +510,8 @@ def _evenly(passages: Iterator[Passage], n: int, n_wanted: int) -> Iterator[Pass
             yield passage
 
 
-def _read_json(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """What a file of the work folder says; FormatError if it is damaged."""
     try:
         return json.loads(file.read_text())
     except ValueError as error:

@@ -54,6 +54,13 @@ class FieldTypes:
             if name not in BUILT_IN and (kind := kind_of(value)) is not None:
                 self.kinds.setdefault(name, {}).setdefault(kind, (document_id, value))
 
+    def add(self, other: FieldTypes) -> None:
+        """Take over what was learnt of documents that come next."""
+        for name, kinds in other.kinds.items():
+            known = self.kinds.setdefault(name, {})
+            for kind, example in kinds.items():
+                known.setdefault(kind, example)
+
     def types(self) -> dict[str, str]:
         """The type of each field seen so far, by name."""
         return {name: common_type(set(kinds)) for name, kinds in self.kinds.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rowspace.errors import ConfigError
 from rowspace.files import fsync_tree
 from rowspace.progress import track
+from rowspace.search.reading import Reading, batch_sizes, shard_passages
 from rowspace.search.store import content
 from rowspace.sentence.encoder import SentenceEncoder, TransformerEmbedding
 from rowspace.sentence.exports import EXPORT, exported
@@ -23,11 +24,11 @@ from rowspace.sentence.loading import load_encoder
 from rowspace.sentence.runtime_openvino import OpenVinoRuntime
 from rowspace.space.encoder import encode_documents
 from rowspace.space.growing import GrowingFiles, Rows
+from rowspace.text.corpus import Corpus
 from rowspace.text.passages import Passage
+from rowspace.text.sections import Section
 
-_VECTORS = "vectors"
-_AT_ONCE = 512
-"""Passages that are encoded together: what an interrupt may lose."""
+VECTORS = "vectors"
 
 
 def keep(model: str, folder: Path) -> SentenceEncoder:
@@ -81,7 +82,7 @@ def describe(encoder: SentenceEncoder) -> dict[str, Any]:
 
 
 def encode_passages(
-    encoder: SentenceEncoder, passages: Iterator[Passage], n_passages: int, folder: Path
+    encoder: SentenceEncoder, passages: Iterator[Passage], sections: Sequence[int], folder: Path
 ) -> tuple[NDArray[np.float32], int]:
     """Vectors of all passages, in a file that grows; goes on where an earlier call stopped.
 
@@ -90,7 +91,8 @@ def encode_passages(
     encoder : SentenceEncoder
     passages : iterator of Passage
         All of them, those that an earlier call encoded too.
-    n_passages : int
+    sections : sequence of int
+        How many each section of the corpus has.
     folder : Path
         Made here.
 
@@ -100,23 +102,56 @@ def encode_passages(
         Mapped from the file; and how many passages were not read to their end.
     """
     folder.mkdir(exist_ok=True)
-    arrays = {_VECTORS: Rows("float32", (encoder.dim,))}
-    with track("encoding", n_passages) as tracker, GrowingFiles(folder, arrays) as files:
+    arrays = {VECTORS: Rows("float32", (encoder.dim,))}
+    with track("encoding", sum(sections)) as tracker, GrowingFiles(folder, arrays) as files:
         state = files.state or {"passages": 0, "truncated": 0}
-        left = islice(passages, state["passages"], None)
-        tracker.set(state["passages"])
-        while batch := list(islice(left, _AT_ONCE)):
-            texts = [content(passage.title, passage.text) for passage in batch]
-            vectors, n_truncated = encode_documents(encoder, texts)
-            files.append(_VECTORS, vectors, "the encoder")
-            state = {
-                "passages": state["passages"] + len(batch),
-                "truncated": state["truncated"] + n_truncated,
-            }
+        n_before, n_seen = state["passages"], 0
+        tracker.set(n_before)
+        for size in batch_sizes(sections):
+            batch = list(islice(passages, size))
+            n_seen += size
+            if n_seen <= n_before:
+                continue
+            vectors, n_truncated = encode_batch(encoder, batch)
+            files.append(VECTORS, vectors, "the encoder")
+            state = {"passages": n_seen, "truncated": state["truncated"] + n_truncated}
             files.mark(state)
-            tracker.advance(len(batch))
+            tracker.advance(size)
         files.finish()
-    return np.load(folder / f"{_VECTORS}.npy", mmap_mode="r"), state["truncated"]
+    return np.load(folder / f"{VECTORS}.npy", mmap_mode="r"), state["truncated"]
+
+
+def encode_batch(
+    encoder: SentenceEncoder, passages: Sequence[Passage]
+) -> tuple[NDArray[np.float32], int]:
+    """Vectors of passages, (n, dim), and how many were not read to their end."""
+    return encode_documents(encoder, [content(one.title, one.text) for one in passages])
+
+
+def encode_passages_of_shard(
+    encoder: SentenceEncoder,
+    corpus: Corpus,
+    sections: Iterable[Section],
+    max_words: int,
+    reading: Reading,
+) -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
+    """The passages of sections with their vectors, as `encode_passages` gives them.
+
+    Parameters
+    ----------
+    encoder : SentenceEncoder
+    corpus : Corpus
+    sections : iterable of Section
+        As of a shard.
+    max_words : int
+        The most words in a passage.
+    reading : Reading
+        A new one; whole when the iterator is at its end. `Reading.add` joins those of all shards.
+    """
+    for passages in shard_passages(corpus, sections, max_words, reading):
+        vectors, n_truncated = encode_batch(encoder, passages)
+        reading.n_truncated += n_truncated
+        yield passages, vectors
 
 
 def _copy_export(encoder: SentenceEncoder, folder: Path) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -68,6 +68,9 @@ from rowspace.search.writer import (
 from rowspace.space.encoder import Encoder, encode_queries
 from rowspace.text.corpus import Document
 from rowspace.text.tables import holds_passages, table_documents
+
+if TYPE_CHECKING:
+    from rowspace.search.milvus.export import ExportedRows
 
 _logger = logging.getLogger("rowspace")
 
@@ -706,6 +709,63 @@ class Space:
         elif settings:
             raise ConfigError("give a config or settings, not both")
         return export_passages(self._current, model, Path(path), where, config)
+
+    def export_to_milvus(
+        self,
+        path: Path | str,
+        uri: str,
+        *,
+        collection: str | None = None,
+        index: str | None = None,
+        words: bool = True,
+        where: Given | None = None,
+        model: str | None = None,
+    ) -> ExportedRows:
+        """Write the passages to a collection of Milvus, and a folder that searches them there.
+
+        They are read back and compared, and only then get the collection's name. A call that was
+        stopped goes on when it is made again.
+
+        Parameters
+        ----------
+        path : path
+            The folder, which `open_space` and all commands that search take for a space. One
+            that an earlier call wrote for the same collection is brought up to date.
+        uri : str
+            `http://host:19530`, or a file of Milvus Lite that ends in `.db`. A server's token is
+            taken from the environment, ROWSPACE_MILVUS_TOKEN.
+        collection : str or None
+            Its name; the folder's without its suffix if not given.
+        index : {"FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT", "IVF_RABITQ", "DISKANN"} or None
+            Of the vectors; None compares all up to 200,000 and takes HNSW beyond.
+        words : bool
+            Whether passages can be found by their words too.
+        where : str or Filter or sequence of these, or None
+            Only the passages that meet a filter.
+        model : str or None
+            Whose vectors; None takes the default's.
+
+        Returns
+        -------
+        ExportedRows
+
+        Raises
+        ------
+        ConfigError
+            If the address or a name cannot be, or is taken.
+        CorpusError
+            If a text is longer than Milvus holds.
+        RemoteError
+            If Milvus does not answer, or refuses.
+        SpaceLockedError
+            If another process has the file of Milvus Lite open.
+        MissingExtraError
+            If pymilvus is not installed.
+        """
+        from rowspace.search.milvus.export import MilvusConfig, export_to_milvus
+
+        config = MilvusConfig(uri=uri, collection=collection, index=index, words=words)
+        return export_to_milvus(self._current, self.manifest, Path(path), config, model, where)
 
     # --- Models ----------------------------------------------------------------------------------
 

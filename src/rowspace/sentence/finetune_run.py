@@ -358,9 +358,9 @@ class Run:
         n_chunks = -(-2 * config.batch_size // config.chunk_size)
         if n_chunks < n:
             warnings.warn(
-                f"a batch of {config.batch_size} examples makes {n_chunks} chunks of "
-                f"{config.chunk_size} texts, and {n} processes share them: some have nothing to "
-                f"do; give a chunk_size of {max(1, 2 * config.batch_size // n)} or less",
+                f"a batch of {config.batch_size} examples in chunks of {config.chunk_size} texts "
+                f"is too little for {n} processes, of which some have nothing to do; give a "
+                f"chunk_size of {max(1, 2 * config.batch_size // n)} or less",
                 stacklevel=2,
             )
 

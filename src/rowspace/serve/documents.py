@@ -7,6 +7,7 @@ it as long as the deadline, and are then refused (503) with nothing changed.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
@@ -37,6 +38,8 @@ from rowspace.text.corpus import Document
 
 _RETRY_AFTER = {"Retry-After": "5"}
 """Seconds: a write of another process takes a while."""
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""A volume that is mounted to be read, or files of another user."""
 _ADD = {
     "documents": [
         {"id": "chad", "title": "Chad", "text": "Lake Chad has shrunk since 1963.", "year": 2024}
@@ -187,8 +190,15 @@ def _not_there(document_id: str) -> ApiError:
 
 
 def _locked(write: Callable[[], T]) -> T:
-    """What `write` returns, or 503 where another process holds the space for too long."""
+    """What `write` returns; 503 where another process holds the space for too long, 403 where the
+    space cannot be written at all."""
     try:
         return write()
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        raise ApiError(
+            403, "this space is served to be read; add to it where it is written", code="read_only"
+        ) from None
     except SpaceLockedError as error:
         raise ApiError(503, str(error), code="space_locked", headers=_RETRY_AFTER) from None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rowspace.errors import ConfigError, SpaceLockedError
+from rowspace.errors import ConfigError
 from rowspace.files import write_json
 from rowspace.machine import return_free_memory
 from rowspace.progress import Tracker, track
@@ -38,38 +39,26 @@ from rowspace.space.encoding import (
 from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.space.shards import (
     PLAN,
+    SHARDS,
     Made,
     Shard,
     ShardFolder,
-    merge_lock,
+    ShardsReport,
+    merging,
     plan_lock,
     remember_plan,
     retire,
     share_of,
     shared_sections,
+    versions,
 )
 from rowspace.space.vocabulary_files import keys_path
 from rowspace.text.chunks import chunks_in
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import remember_run, work_folder_of
 from rowspace.text.sections import SECTIONS
-from rowspace.version import __version__
 
-SHARDS = "shards"
 _MERGED_ROWS = 1 << 14
-
-
-@dataclass(frozen=True)
-class ShardsReport:
-    """What a process made where others have still to make something."""
-
-    n_texts: int
-    """That this process encoded."""
-    n_shards: int
-    missing: tuple[int, ...]
-    """Numbers of the shards that are not made, from 1; none where another process is putting
-    them together."""
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -167,8 +156,8 @@ def begin(
     with plan_lock(work):
         work_folder_of(out)  # raises where another process has ended the run since
         settings = {"dtype": dtype, **identity}
-        versions = {"sections": SECTIONS, "rowspace": __version__, "numpy": np.__version__}
-        remember_run(work, corpus, settings, versions, PLAN)
+        more = {"sections": SECTIONS, **versions()}
+        remember_run(work, corpus, settings, more, PLAN, since="its shards were planned")
         shards = remember_plan(work, sections)
     return ShardedRun(work, out, Rows(dtype, (dim,)), tuple(shards))
 
@@ -185,18 +174,15 @@ class _Making:
         with track("encoding", sum(shard.n_bytes for shard in shards)) as tracker:
             for shard in shards:
                 if self.run.folder.made(shard) is None:
-                    self._make(shard, tracker)
+                    self.run.folder.make(shard, partial(self._fill, shard, tracker))
                 else:
                     tracker.advance(shard.n_bytes)
 
-    def _make(self, shard: Shard, tracker: Tracker) -> None:
-        def fill(folder: Path) -> dict[str, int]:
-            rows = self.run.rows
-            counts = encode_shard(self.encode, self.corpus, shard, folder, rows, tracker)
-            self.n_texts += counts["texts"]
-            return counts
-
-        self.run.folder.make(shard, fill)
+    def _fill(self, shard: Shard, tracker: Tracker, folder: Path) -> dict[str, int]:
+        rows = self.run.rows
+        counts = encode_shard(self.encode, self.corpus, shard, folder, rows, tracker)
+        self.n_texts += counts["texts"]
+        return counts
 
 
 def encode_shard(
@@ -253,24 +239,21 @@ def merge(
     CorpusError
         If no shard has a text.
     """
-    try:
-        with merge_lock(run.work):
-            if not (run.work / PLAN).exists():
-                return None
-            if (run.work / DONE).exists():
-                counts = read_done(run.work / DONE)
-            else:
-                counts = _merged(run, make_again)
-                write_json(run.work / DONE, counts)
-            move(run.work, run.out)
-            retire(run.work)
-    except (SpaceLockedError, FileNotFoundError):
-        return None
+    with merging(run.work) as is_mine:
+        if not is_mine:
+            return None
+        if (run.work / DONE).exists():
+            counts = read_done(run.work / DONE)
+        else:
+            counts = _merged(run, make_again)
+            write_json(run.work / DONE, counts)
+        move(run.work, run.out)
+        retire(run.work)
     return counts
 
 
 def _merged(run: ShardedRun, make_again: Callable[[Shard], None] | None) -> dict[str, int]:
-    made = [_made(run, shard, make_again) for shard in run.shards]
+    made = [run.folder.made_or_again(shard, make_again) for shard in run.shards]
     if not any(one.told["texts"] for one in made):
         retire(run.work)
         raise no_text()
@@ -292,18 +275,6 @@ def _merged(run: ShardedRun, make_again: Callable[[Shard], None] | None) -> dict
         files.finish()
     counts = {name: sum(one.told[name] for one in made) for name in names}
     return {**counts, "renamed": state["renamed"]}
-
-
-def _made(run: ShardedRun, shard: Shard, make_again: Callable[[Shard], None] | None) -> Made:
-    made = run.folder.made(shard)
-    if made is None and make_again is not None:
-        make_again(shard)
-        made = run.folder.made(shard)
-    if made is None:
-        raise ConfigError(
-            f"shard {shard.number + 1} of {len(run.shards)} is not made; give --resume to make it"
-        )
-    return made
 
 
 def _append(made: Made, files: GrowingFiles, unique: UniqueNames) -> int:

@@ -15,12 +15,14 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ConfigError, FormatError
+import numpy as np
+
+from rowspace.errors import ConfigError, FormatError, SpaceLockedError
 from rowspace.files import WriterLock, fsync_file, fsync_tree, sha256, write_json
 from rowspace.text.corpus import Corpus
 from rowspace.text.sections import (
@@ -30,9 +32,10 @@ from rowspace.text.sections import (
     sections_of,
     with_line_counts,
 )
+from rowspace.version import __version__
 
-PLAN = "plan.json"
-"""Of a work folder whose run is made in shards."""
+PLAN, SHARDS = "plan.json", "shards"
+"""Of a work folder whose run is made in shards: how they are cut; the folder of what is made."""
 SHARD_BYTES = 1 << 20
 MAX_SHARDS = 512
 _LOCK = "lock"
@@ -57,6 +60,24 @@ class Made:
     folder: Path
     told: dict[str, Any]
     """What was counted."""
+
+
+@dataclass(frozen=True)
+class ShardsReport:
+    """What a process made where others have still to make something."""
+
+    n_made: int
+    """Texts, or passages, that this process encoded."""
+    n_shards: int
+    missing: tuple[int, ...]
+    """Numbers of the shards that are not made, from 1; none where another process is putting
+    them together, or has."""
+    seconds: float
+
+
+def versions() -> dict[str, str]:
+    """What decides vectors beside the model, and so must be the same for all shards."""
+    return {"rowspace": __version__, "numpy": np.__version__}
 
 
 def plan(sections: Sequence[Section]) -> list[Shard]:
@@ -86,9 +107,16 @@ def plan_lock(work: Path) -> WriterLock:
     return WriterLock(work / _LOCK, _LOCK_SECONDS, f"the plan in {work}")
 
 
-def merge_lock(work: Path) -> WriterLock:
-    """Held by the one process that puts the shards of a work folder together."""
-    return WriterLock(work / _LOCK, 0.0, f"the result of {work}")
+@contextlib.contextmanager
+def merging(work: Path) -> Iterator[bool]:
+    """Whether this process is the one that puts the shards of a work folder together."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(WriterLock(work / _LOCK))
+        except (SpaceLockedError, FileNotFoundError):  # another does, or has
+            yield False
+            return
+        yield (work / PLAN).exists()
 
 
 def shared_sections(corpus: Corpus) -> list[Section]:
@@ -174,6 +202,16 @@ class ShardFolder:
         warnings.warn(f"shard {shard.number + 1} is made again: {fault}", stacklevel=2)
         self._forget(shard, text)
         return None
+
+    def made_or_again(self, shard: Shard, make: Callable[[Shard], None] | None) -> Made:
+        """What was made of a shard, which `make` makes if it is not; else ConfigError."""
+        made = self.made(shard)
+        if made is None and make is not None:
+            make(shard)
+            made = self.made(shard)
+        if made is None:
+            raise ConfigError(f"shard {shard.number + 1} is not made; give --resume to make it")
+        return made
 
     def make(self, shard: Shard, fill: Callable[[Path], dict[str, Any]]) -> bool:
         """Make a shard.

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeAlias
 from rowspace.errors import ConfigError
 from rowspace.space.history import History
 from rowspace.space.vectors import Vectors
+from rowspace.static.engine import Engine, ThisProcess
 from rowspace.static.phrasing import settings_of
 from rowspace.static.run import Config, Report, RunConfig
 from rowspace.text.corpus import Corpus
@@ -22,7 +23,6 @@ from rowspace.text.vocabulary import (
     VocabularyConfig,
     load_scan,
     save_scan,
-    scan_corpus,
     scan_sequences,
 )
 
@@ -46,6 +46,8 @@ class Fitter(ABC, Generic[Config, Report]):
         What was joined in the text, where the settings say so; also in the vectors' metadata.
     snapshots : History or None
         How frequent words came to their places, which `save` writes too.
+    engine : Engine
+        Who does the heavy steps: this process, unless `scale.training.RayEngine` is given.
     """
 
     config_class: ClassVar[type[RunConfig]]
@@ -62,6 +64,7 @@ class Fitter(ABC, Generic[Config, Report]):
         self.history: list[Report] = []
         self.phrases: Phrases | None = None
         self.snapshots: History | None = None
+        self.engine: Engine = ThisProcess()
 
     def fit(
         self,
@@ -162,7 +165,8 @@ class Fitter(ABC, Generic[Config, Report]):
         if isinstance(corpus, str | Path):
             corpus = Corpus(corpus)
         if isinstance(corpus, Corpus):
-            return scan_corpus(corpus, folder, words, self.config.threads, keep_rare=keep_rare)
+            threads = self.config.threads
+            return self.engine.scan(corpus, folder, words, threads, keep_rare=keep_rare)
         return scan_sequences(corpus, folder, words, keep_rare=keep_rare)
 
     def _remember(self, folder: Path, corpus: Corpus, more: dict[str, Any]) -> None:
@@ -170,6 +174,7 @@ class Fitter(ABC, Generic[Config, Report]):
 
     def _metadata(self) -> dict[str, Any]:
         metadata = {"method": self.method_name, "config": self.config.as_dict()}
+        metadata |= self.engine.about()
         if self.phrases is not None:
             metadata["phrases"] = self.phrases.record()
         return metadata

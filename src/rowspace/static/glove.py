@@ -27,7 +27,6 @@ from rowspace.static.cooccurrence import (
     CooccurrenceConfig,
     Cooccurrences,
     check_memory,
-    count_cooccurrences,
 )
 from rowspace.static.fitting import CHECKPOINT, Fitter
 from rowspace.static.phrasing import PhraseSettings
@@ -267,7 +266,7 @@ class GloVe(Fitter[GloVeConfig, GloVeEpochReport]):
         return self.fit_counts(vocabulary, counts, checkpoint=folder / CHECKPOINT)
 
     def _count(self, vocabulary: Vocabulary, ids: TokenIds, folder: Path) -> Cooccurrences:
-        return count_cooccurrences(
+        return self.engine.count(
             vocabulary,
             ids,
             folder / "counts.bin",

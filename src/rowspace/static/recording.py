@@ -82,12 +82,17 @@ class Recorder:
         self.loss, self.n_predictions = 0.0, 0
 
     def follow(
-        self, n_done: int, loss: float, n_predictions: int, rate: Callable[[int], float]
+        self,
+        n_done: int,
+        loss: float,
+        n_predictions: int,
+        rate: Callable[[int], float],
+        n_new: int = 1,
     ) -> None:
-        """Count a piece that was trained, the `n_done`-th, and take a snapshot if one is due."""
+        """Count the pieces trained last, up to the `n_done`-th, and take a snapshot if due."""
         self.loss += loss
         self.n_predictions += n_predictions
-        if n_done in self.due:
+        if not self.due.isdisjoint(range(n_done - n_new + 1, n_done + 1)):
             self.add(n_done, rate(n_done))
 
     def finish(self, n_done: int, learning_rate: float) -> History:

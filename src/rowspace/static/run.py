@@ -225,11 +225,7 @@ class Run(ABC, Generic[Config, Report]):
                     next_piece += 1
                 loss, n_predictions = self.train_piece(piece)
                 with lock:
-                    self.n_done += 1
-                    self.loss += loss
-                    self.n_predictions += n_predictions
-                    if self.recorder is not None:
-                        self.recorder.follow(self.n_done, loss, n_predictions, self.rate)
+                    self._count(1, loss, n_predictions)
                 if time.monotonic() >= deadline:  # after a piece, so that any time gets on
                     return
 
@@ -244,6 +240,14 @@ class Run(ABC, Generic[Config, Report]):
             if self.n_done == last:  # also where the interrupt met the epoch's last pieces
                 self._end_epoch(epoch)
         return self.n_done == last
+
+    def _count(self, n_pieces: int, loss: float, n_predictions: int) -> None:
+        """Note that so many pieces are done."""
+        self.n_done += n_pieces
+        self.loss += loss
+        self.n_predictions += n_predictions
+        if self.recorder is not None:
+            self.recorder.follow(self.n_done, loss, n_predictions, self.rate, n_pieces)
 
     def _note(self, started: float, epoch: int) -> str:
         seconds = self.seconds + time.monotonic() - started

@@ -331,7 +331,7 @@ class Trainer(Fitter[TrainingConfig, EpochReport]):
         on_epoch_end: OnEpochEnd,
     ) -> Vectors:
         method = self._method(vocabulary, frozen)
-        training = Training(self.config, vocabulary, ids, method, start)
+        training = self.engine.training(self.config, vocabulary, ids, method, start)
         self.history = training.history
 
         def after_epoch(report: EpochReport, run: Training) -> bool | None:

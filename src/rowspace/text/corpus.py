@@ -178,7 +178,8 @@ class Corpus:
             return False
         if (position := _find_nul(part.path)) is None:
             return False
-        self.skipped.append((part.name, f"binary (a zero byte at {position:,})"))
+        if part.span is None or part.span[0] == 0:  # once, however often it is cut
+            self.skipped.append((part.name, f"binary (a zero byte at {position:,})"))
         return True
 
     def is_table(self, part: Part) -> bool:

@@ -62,17 +62,16 @@ class LineCounter:
 
 def _count_line_ends(path: Path, start: int, end: int) -> int:
     """Between two bytes that each begin a line."""
-    n, left = 0, end - start
+    n, left, goes_on = 0, end - start, False
     if left == 0:
         return 0
     with open_at(path, start) as file:
         while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
-            if block.endswith(b"\r") and len(block) < left:
-                block += file.read(1)
             left -= len(block)
-            n += block.count(b"\n")
+            n += block.count(b"\n") - (goes_on and block.startswith(b"\n"))
             if n_returns := block.count(b"\r"):
                 n += n_returns - block.count(b"\r\n")
+            goes_on = block.endswith(b"\r")  # \r\n, whose end is counted, may be halved here
     return n
 
 

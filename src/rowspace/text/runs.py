@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rowspace.errors import ConfigError, RowspaceError, TrainingError
+from rowspace.errors import ClusterError, ConfigError, RowspaceError, TrainingError
 from rowspace.files import remember, write_folder_atomically, write_json
 from rowspace.text.corpus import Corpus
 
@@ -51,8 +51,8 @@ def free_work_folder(out: Path, resume: bool) -> Path:
 def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[Path]:
     """The folder beside `out` to work in.
 
-    It stays after an interrupt, to go on with, and after an error once there is something in it
-    that was learned: what matches one of these patterns.
+    It stays after an interrupt or the loss of a process, to go on with, and after an error once
+    there is something in it that was learned: what matches one of these patterns.
     """
     work = free_work_folder(out, resume)
     is_new = not work.exists()
@@ -60,6 +60,8 @@ def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[P
         yield work
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
+    except ClusterError:
+        raise
     except (RowspaceError, MemoryError) as error:
         if any(any(work.glob(pattern)) for pattern in learned):
             if isinstance(error, TrainingError):
@@ -70,7 +72,12 @@ def work_folder(out: Path, resume: bool, learned: tuple[str, ...]) -> Iterator[P
 
 
 def remember_run(
-    folder: Path, corpus: Corpus, config: dict[str, Any], more: dict[str, Any], read: str
+    folder: Path,
+    corpus: Corpus,
+    config: dict[str, Any],
+    more: dict[str, Any],
+    read: str,
+    since: str = "its words were counted",
 ) -> None:
     """Write down what a run is of, or check that it is the run that is there.
 
@@ -86,6 +93,8 @@ def remember_run(
     read : str
         The file in the folder that is there once the text has been read, after which the text
         must not change.
+    since : str
+        What was done then, for the error of a text that has.
 
     Raises
     ------
@@ -100,19 +109,23 @@ def remember_run(
             f"{folder} holds a run on another corpus or with other settings; give the same "
             f"ones ({_difference(saved, settings)}), or remove it"
         )
-    _check_files(folder, corpus.sizes(), is_read=(folder / read).exists())
+    check_files(folder, corpus.sizes(), read, since)
 
 
-def _check_files(folder: Path, sizes: dict[str, int], *, is_read: bool) -> None:
-    if not is_read:
+def check_files(folder: Path, sizes: dict[str, int], read: str, since: str) -> None:
+    """Write down the sizes of a text, or check that they are the same once it was read.
+
+    Arguments as of `remember_run`; raises ConfigError.
+    """
+    if not (folder / read).exists():
         write_json(folder / FILES, sizes)
     elif (folder / FILES).exists() and sizes:  # the text may be gone, or have been stdin
         before = json.loads((folder / FILES).read_text())
         changed = sorted(path for path in sizes | before if sizes.get(path) != before.get(path))
         if changed:
             raise ConfigError(
-                f"{changed[0]} has changed since its words were counted for the run in "
-                f"{folder}; put it back, or remove {folder} to start anew"
+                f"{changed[0]} has changed since {since} for the run in {folder}; put it "
+                f"back, or remove {folder} to start anew"
             )
 
 

@@ -175,8 +175,8 @@ def table_documents(
         yield from rows
         return
     for _, passages in groupby(rows, key=lambda row: row.document_id):
-        first, *others = passages
-        yield replace(first, text="\n\n".join([first.text, *(row.text for row in others)]))
+        start, *others = passages
+        yield replace(start, text="\n\n".join([start.text, *(row.text for row in others)]))
 
 
 def numbered(

@@ -16,10 +16,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
 from rowspace.errors import ClusterError, ConfigError
 from rowspace.progress import no_bars
@@ -30,7 +31,8 @@ TIMEOUT = datetime.timedelta(minutes=30)
 at once; this is for a machine that is gone without a word."""
 PATIENCE = datetime.timedelta(days=30)
 """The same where the first process does alone what takes its time, as reading the text."""
-_LAST_WORD_SECONDS = 1.0
+_TURN_SECONDS = 1.0
+"""For the first process to say what all met, and for another to say it before all are ended."""
 _ERRORS = "rowspace/errors"
 
 
@@ -139,15 +141,21 @@ def joined() -> Iterator[World]:
     except (Exception, KeyboardInterrupt) as error:
         if _speaks(store, world, error):
             raise
-        time.sleep(_LAST_WORD_SECONDS)  # torchrun ends all as soon as one has ended
+        time.sleep(_TURN_SECONDS)  # torchrun ends all as soon as one has ended
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
     finally:
         distributed.destroy_process_group()
 
 
-def _meet() -> tuple[distributed.Store, World]:
+class _Store(Protocol):
+    """Numbers by name that all processes see, of torch."""
+
+    def add(self, key: str, amount: int, /) -> int: ...
+
+
+def _meet() -> tuple[_Store, World]:
     try:
-        store, rank, size = next(distributed.rendezvous("env://", timeout=TIMEOUT))
+        store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
         distributed.init_process_group(
             "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
         )
@@ -167,10 +175,12 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _speaks(store: distributed.Store, world: World, error: BaseException) -> bool:
-    """Whether this process is to say why all end: the first that asks. An interrupt met all."""
-    if isinstance(error, KeyboardInterrupt):
+def _speaks(store: _Store, world: World, error: BaseException) -> bool:
+    """Whether this process is to say why all end; of those that met the error, the first."""
+    if isinstance(error, KeyboardInterrupt):  # which all met
         return world.is_first
+    if not world.is_first:
+        time.sleep(_TURN_SECONDS)
     try:
         return int(store.add(_ERRORS, 1)) == 1
     except RuntimeError:  # the store is gone with the machine that kept it

@@ -26,6 +26,7 @@ from rowspace.space.growing import PROGRESS, GrowingFiles, Rows
 from rowspace.text.chunks import Chunk, chunks_of
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import FILES, SETTINGS, remember_run, work_folder
+from rowspace.text.sections import SECTIONS
 from rowspace.transformer.contextual import ContextualEncoder
 from rowspace.transformer.layer_mix import LayerMix, Mix
 from rowspace.transformer.occurrences import Occurrences

@@ -1,4 +1,4 @@
-"""Ctrl-C, or a request to end, that waits for the end of a step, so that what is saved is not half of one."""
+"""Ctrl-C that waits for the end of a step, so that what is saved is not half of one."""
 
 from __future__ import annotations
 

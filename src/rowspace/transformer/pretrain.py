@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
-from rowspace.errors import ConfigError, CorpusError
+from rowspace.errors import ClusterError, ConfigError, CorpusError
 from rowspace.machine import available_memory, has_native_bfloat16
 from rowspace.space.formats import load
 from rowspace.text.corpus import Corpus
 from rowspace.text.runs import readable_twice, remember_run, work_folder
+from rowspace.transformer.distributed import ALONE, World
 from rowspace.transformer.embeddings import count_parameters
 from rowspace.transformer.gradients import make_gradients
 from rowspace.transformer.held_out import HeldOutText
@@ -56,6 +57,10 @@ class LanguageModelTrainer:
     config : PretrainConfig, optional
     objective : Objective
         `NextToken()` makes a `LanguageModel`, `HiddenTokens()` an `Encoder`.
+    world : World
+        The processes that train together, as `joined()` gives it. Each calls `fit` with the same
+        arguments and gets the same result; the first alone reads the corpus and writes `out`,
+        whose folder all must see.
     **settings
         The config's fields, where no config is given.
 
@@ -76,6 +81,7 @@ class LanguageModelTrainer:
         config: PretrainConfig | None = None,
         *,
         objective: Objective | None = None,
+        world: World = ALONE,
         **settings: Any,
     ) -> None:
         if config is not None and settings:
@@ -86,6 +92,7 @@ class LanguageModelTrainer:
             names = ", ".join(field.name for field in dataclasses.fields(PretrainConfig))
             raise ConfigError(f"{error}; the settings are {names}") from error
         self.objective: Objective = NextToken() if objective is None else objective
+        self.world = world
 
     def fit(
         self, corpus: Corpus | Path | str, out: Path | str | None = None, *, resume: bool = False
@@ -100,7 +107,7 @@ class LanguageModelTrainer:
             which is removed when all is done. Without, nothing is saved.
         resume : bool
             Go on with the run that is there. It ends with the same bits as one that was never
-            stopped, given the same number of threads on the same machine.
+            stopped, given the same number of threads and processes on the same machine.
 
         Raises
         ------
@@ -113,30 +120,60 @@ class LanguageModelTrainer:
             If the tokenizer or the checkpoint is damaged.
         TrainingError
             If training diverged. The run stays where it has a checkpoint.
+        ClusterError
+            If a process ended, or does not see the folder of `out`.
         KeyboardInterrupt
             After Ctrl-C; the run is saved.
         """
+        self.world.check_batch(self.config.batch_size)
         _check_settings(self.config, self.objective)
         corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
-        if out is None:
-            with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
-                return self._fit_in(corpus, Path(folder))
-        out = Path(out)
-        with work_folder(out, resume, (CHECKPOINT,)) as work:
+        with self._folder(out, resume) as work:
             pretrained = self._fit_in(corpus, work)
-            pretrained.save(out)
-        shutil.rmtree(work)
+            if out is not None and self.world.is_first:
+                pretrained.save(out)
+        self.world.wait()
         return pretrained
+
+    @contextlib.contextmanager
+    def _folder(self, out: Path | str | None, resume: bool) -> Iterator[Path]:
+        """The folder that the run works in, which the first process makes, and removes at last."""
+        if not self.world.is_first:
+            yield self.world.from_first(Path())
+        elif out is None:
+            with tempfile.TemporaryDirectory(prefix="rowspace-") as folder:
+                yield self.world.from_first(Path(folder))
+        else:
+            with work_folder(Path(out), resume, (CHECKPOINT,)) as work:
+                yield self.world.from_first(work)
+            shutil.rmtree(work)
 
     def _fit_in(self, corpus: Corpus, work: Path) -> Pretrained:
         """Train in a work folder, from where it was."""
+        with limited_threads(self.config.threads), memory_errors():
+            if self.world.is_first:
+                tokenizer, train, held_out = self._read(corpus, work)
+            self.world.wait()
+            if not self.world.is_first:
+                tokenizer, train, held_out = self._prepared(work)
+            return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+
+    def _read(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
         read = f"{TOKENS}/{DESCRIPTION}"
         more = {"objective": self.objective.name}
         remember_run(work, corpus, self.config.without_machine(), more, read)
-        with limited_threads(self.config.threads), memory_errors():
-            tokenizer, train, held_out = self.prepare(corpus, work)
-            check_length(train, self.config)
-            return self._train(tokenizer, train, held_out, work / CHECKPOINT)
+        tokenizer, train, held_out = self.prepare(corpus, work)
+        check_length(train, self.config)
+        return tokenizer, train, held_out
+
+    def _prepared(self, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
+        """What the first process has left in `work` for the others."""
+        if not (work / TOKENS / DESCRIPTION).exists():
+            raise ClusterError(
+                f"process {self.world.rank} sees no {work / TOKENS}, which the first one wrote; "
+                "give an --out in a folder that every machine sees under the same name"
+            )
+        return SubwordTokenizer.load(work / TOKENIZER), *load_tokens(work / TOKENS)
 
     def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
         """The tokenizer and the token ids, to train on and held out; in `work` from then on."""
@@ -183,13 +220,17 @@ class LanguageModelTrainer:
             "tokens": [train.n_tokens, held_out.n_tokens],
             "tokenizer": tokenizer.fingerprint,
         }
-        run = Run(config, parts, config.n_steps(train.n_tokens), identity, precision)
+        n_steps = config.n_steps(train.n_tokens)
+        run = Run(config, parts, n_steps, identity, precision, self.world)
         with contextlib.closing(parts.gradients):
             run.fit(checkpoint)
         if parts.record is not None:
             parts.record.close()
         parts.model.eval()
-        return Pretrained(parts.model, tokenizer, self._report(run, tokenizer, train, held_out))
+        report = self._report(run, tokenizer, train, held_out) if self.world.is_first else None
+        report = self.world.from_first(report)
+        assert report is not None
+        return Pretrained(parts.model, tokenizer, report)
 
     def _parts(
         self,
@@ -204,7 +245,7 @@ class LanguageModelTrainer:
         batches = objective.make_batches(train.open(), tokenizer, config, config.max_length, mode)
         text = HeldOutText.of(held_out, objective, tokenizer, config) if config.held_out else None
         model = new_model(objective, config, tokenizer).to(device)
-        gradients, record = make_gradients(model, config, precision, config.row_record)
+        gradients, record = make_gradients(model, config, precision, config.row_record, self.world)
         optimizer = optimizer_for(model, config)
         unseen = held_out.open()
 
@@ -233,6 +274,7 @@ class LanguageModelTrainer:
             seconds=run.seconds,
             precision=str(run.precision).removeprefix("torch."),
             n_threads=config.threads,
+            n_processes=self.world.size,
             history=run.history,
             held_out=run.held_out,
             result=self._result(run, held_out),

@@ -74,6 +74,8 @@ class PretrainReport:
     """Of the steps."""
     precision: str
     n_threads: int
+    """Of each process."""
+    n_processes: int
     history: Sequence[Entry]
     held_out: Sequence[HeldOut]
     """While training, of a part of the text that was held out."""

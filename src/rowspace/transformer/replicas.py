@@ -93,7 +93,9 @@ class Replicas:
         self._total = torch.zeros(sum(weight.numel() for weight in self._learning.dense))
         self._pool = single_threads(n_replicas) if n_replicas > 1 else None
 
-    def gradients(self, token_ids: Tensor, targets: Tensor) -> Tensor:
+    def gradients(
+        self, token_ids: Tensor, targets: Tensor, n_predicted: int | None = None
+    ) -> Tensor:
         """Work out the mean loss, and set each parameter's `grad`, float32, in the model.
 
         Parameters
@@ -101,11 +103,14 @@ class Replicas:
         token_ids : (B, T) int64 tensor
         targets : (B, T) int64 tensor
             -100 where nothing is predicted.
+        n_predicted : int, optional
+            Tokens that the mean is over, where these texts are a part of a batch; those predicted
+            here if not given.
 
         Returns
         -------
         () float32 tensor
-            The mean loss.
+            The mean loss; of a part, what it adds to it.
 
         Raises
         ------
@@ -115,12 +120,12 @@ class Replicas:
         self._follow()
         if self._rounded is not self._exact:
             self._rounded.copy_(self._exact)
-        n, n_predicted = len(self.copies), max(1, _n_predicted(targets))
+        n, n_mean = len(self.copies), max(1, n_predicted or count_predicted(targets))
         texts = token_ids.chunk(n), targets.chunk(n)
         parts = list(zip(self.copies, self._copied, *texts, strict=False))
 
         def work(part: tuple[nn.Module, _Learning, Tensor, Tensor]) -> tuple[Tensor, list[Tensor]]:
-            return _gradients(*part, n_predicted, self.n_rounds)
+            return _gradients(*part, n_mean, self.n_rounds)
 
         if self._pool is None or len(parts) == 1:
             results = [work(part) for part in parts]
@@ -157,13 +162,18 @@ class Replicas:
         for weight, part in zip(weights, parts, strict=True):
             weight.grad = part.view(weight.shape)
 
+    def tensors(self) -> list[Tensor]:
+        """The gradients just worked out: the dense ones in a row, then each sparse one."""
+        sparse = [weight.grad for weight in self._learning.sparse if weight.grad is not None]
+        return [self._total, *sparse]
+
     def clip(self, max_norm: float) -> Tensor:
         """Shrink the gradients just worked out to a norm of at most `max_norm`; gives the norm.
 
         The same as torch's `clip_grad_norm_`, in two operations in place of two a parameter.
         """
-        sparse = [weight.grad for weight in self._learning.sparse if weight.grad is not None]
-        return clip_together([self._total, *(gradient.values() for gradient in sparse)], max_norm)
+        dense, *sparse = self.tensors()
+        return clip_together([dense, *(gradient.values() for gradient in sparse)], max_norm)
 
     def close(self) -> None:
         """End the threads."""
@@ -267,7 +277,8 @@ def single_threads(n: int) -> ThreadPoolExecutor:
     return pool
 
 
-def _n_predicted(targets: Tensor) -> int:
+def count_predicted(targets: Tensor) -> int:
+    """Of (B, T) targets, those that are not -100."""
     return int((targets != IGNORED).sum())
 
 
@@ -286,7 +297,7 @@ def _gradients(
     """
     losses, total = [], None
     for ids, wanted in zip(token_ids.chunk(n_rounds), targets.chunk(n_rounds), strict=True):
-        loss = model.loss(ids, wanted) * (_n_predicted(wanted) / n_predicted)
+        loss = model.loss(ids, wanted) * (count_predicted(wanted) / n_predicted)
         loss.backward()
         losses.append(loss.detach().float())
         gradients = _take_gradients(learning)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from rowspace.errors import ConfigError
+from rowspace.transformer.distributed import ALONE, World
 from rowspace.transformer.embeddings import TokenEmbedding
 from rowspace.transformer.frozen import drop_rows
 
@@ -98,6 +99,7 @@ class RowRecord:
         self._pending: list[list[tuple[Tensor, Tensor]]] = []
         self._watched: Tensor | None = None
         self._handles: list[RemovableHandle] = []
+        self._world = ALONE
         self._listen(table)
         self._watch()
 
@@ -119,11 +121,18 @@ class RowRecord:
         distance = self.table.weight.detach().float() - self.start.float()
         return _lengths(distance)
 
-    def listen_to(self, copies: Iterable[TokenEmbedding]) -> None:
+    def listen_to(self, copies: Iterable[TokenEmbedding], world: World = ALONE) -> None:
         """Take in what copies of the table read, whose gradients are added up in the table's own.
 
         No hook of the table sees a backward pass of its copies: call `end_pass` after each.
+
+        Parameters
+        ----------
+        copies : iterable of TokenEmbedding
+        world : World
+            Of other processes, what their copies read is taken in too, by all.
         """
+        self._world = world
         for table in copies:
             self._listen(table)
 
@@ -193,8 +202,9 @@ class RowRecord:
         for reads in self._pending:
             pending += reads
             reads.clear()
-        ids = torch.cat([ids for ids, _ in pending])
+        ids = self._world.rows(torch.cat([ids for ids, _ in pending]))
         gradients = torch.cat([gradient.to(like.dtype) for _, gradient in pending])
+        gradients = self._world.rows(gradients)
         learns = ~torch.isin(ids, self.table.frozen_ids)
         if self.table.padding_id is not None:
             learns &= ids != self.table.padding_id

@@ -2,7 +2,8 @@
 
 What a step does depends on the seed, its number and the weights alone, dropout included, so that a
 run which was stopped anywhere goes on from its last checkpoint and ends with the same bits, given
-the same number of threads on the same machine.
+the same number of threads and processes on the same machine. Of several processes the first alone
+measures the held-out loss and writes checkpoints; all read them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from rowspace.errors import TrainingError
 from rowspace.progress import Tracker, track
 from rowspace.transformer.checkpoint import load_checkpoint, save_checkpoint
+from rowspace.transformer.distributed import ALONE, World
 from rowspace.transformer.gradients import Gradients
 from rowspace.transformer.held_out import TOKENS_WHILE_TRAINING, HeldOutText
 from rowspace.transformer.interrupts import deferred_interrupts
@@ -88,6 +90,8 @@ class Run:
         What must be equal for a checkpoint to fit.
     precision : torch.dtype
         bfloat16 multiplies matrices in it; the weights stay float32.
+    world : World
+        The processes that take the steps together.
     """
 
     def __init__(
@@ -97,9 +101,10 @@ class Run:
         n_steps: int,
         identity: dict[str, Any],
         precision: torch.dtype = torch.float32,
+        world: World = ALONE,
     ) -> None:
         self.config, self.parts, self.n_steps = config, parts, n_steps
-        self.precision = precision
+        self.precision, self.world = precision, world
         self.identity = {**identity, "n_steps": n_steps, "precision": str(precision)}
         self.step = 0
         self.history: list[Entry] = []
@@ -133,17 +138,19 @@ class Run:
             saved = time.monotonic()
             self._noted = (self.step, saved)
             self._show(tracker)
-            while self._evaluate_if_due(tracker, is_interrupted) and self.step < self.n_steps:
+            self._evaluate_if_due(tracker, is_interrupted)
+            while not self.world.agreed(is_interrupted()):
+                if self.step == self.n_steps:
+                    return
                 self._take_step(tracker)
-                if is_interrupted():
-                    break
-                if checkpoint is not None and self._is_save_due(saved):
-                    self.save(checkpoint)
+                if checkpoint is not None and self._is_save_due(saved) and not is_interrupted():
+                    self._save_if_first(checkpoint)
                     saved = time.monotonic()
-            if is_interrupted() and checkpoint is not None:
-                self.save(checkpoint)
-            if is_interrupted():
-                raise KeyboardInterrupt
+                self._evaluate_if_due(tracker, is_interrupted)
+            if checkpoint is not None:
+                self._save_if_first(checkpoint)
+                self.world.wait()  # torchrun ends all as soon as one has ended
+            raise KeyboardInterrupt
 
     # One step
 
@@ -159,7 +166,7 @@ class Run:
         for group, full in zip(optimizer.param_groups, self._rates, strict=True):
             group["lr"] = full * (rate / config.learning_rate)
         if config.dropout:
-            torch.manual_seed(mix(config.seed, self.step))
+            torch.manual_seed(self._seed_of_step())
         token_ids, targets = (
             part.to(self._device) for part in self.parts.batches.batch_at(self.step)
         )
@@ -171,6 +178,11 @@ class Run:
             self._note_entry(rate)
             self._show(tracker)
         self.seconds += time.monotonic() - started
+
+    def _seed_of_step(self) -> int:
+        """Of what is dropped: in each process something else, as other texts are there."""
+        seed = mix(self.config.seed, self.step)
+        return mix(seed, self.world.rank) if self.world.rank else seed
 
     def _note_entry(self, rate: float) -> None:
         """Read the loss, which waits for the device; so this is not done at each step."""
@@ -201,13 +213,13 @@ class Run:
             note += f", held out {held_out.loss:.3f} (perplexity {held_out.perplexity:,.1f})"
         tracker.set(self.step, note.removeprefix(", "))
 
-    def _evaluate_if_due(self, tracker: Tracker, is_interrupted: Callable[[], bool]) -> bool:
-        """Measure the held-out loss where this step wants it; tells whether to go on."""
+    def _evaluate_if_due(self, tracker: Tracker, is_interrupted: Callable[[], bool]) -> None:
+        """Measure the held-out loss where this step wants it, in the first process."""
         every = self.config.evaluate_every
         is_due = self.step == self.n_steps or bool(every and self.step % every == 0)
         is_done = bool(self.held_out) and self.held_out[-1].step == self.step
-        if self.parts.held_out is None or not is_due or is_done:
-            return True
+        if self.parts.held_out is None or not is_due or is_done or not self.world.is_first:
+            return
         started = time.monotonic()
         self.parts.model.eval()
         loss = self.parts.held_out.loss(self.parts.model, TOKENS_WHILE_TRAINING, is_interrupted)
@@ -217,13 +229,16 @@ class Run:
             tracker.say(f"step {self.step:,}: {self.parts.sample()}")
         self.parts.model.train()
         if loss is None:
-            return False
+            return
         self.held_out.append(HeldOut(self.step, loss))
         self._noted = (self._noted[0], self._noted[1] + time.monotonic() - started)
         self._show(tracker)
-        return True
 
     # Checkpoints
+
+    def _save_if_first(self, folder: Path) -> None:
+        if self.world.is_first:
+            self.save(folder)
 
     def _is_save_due(self, saved: float) -> bool:
         if self.step == self.n_steps:

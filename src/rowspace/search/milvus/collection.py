@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from rowspace.errors import ConfigError
 from rowspace.search.fields import Field
+from rowspace.search.milvus.digest import matrix_of
 from rowspace.search.milvus.expressions import finite
 from rowspace.search.milvus.indexes import INDEXES
 from rowspace.search.milvus.words import SparseVector
@@ -162,7 +162,7 @@ def rows_of(
     words : sequence of dict, or None
         Each row's sparse vector.
     """
-    vectors = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+    vectors = matrix_of(batch, column)
     columns = {name: batch[name].to_pylist() for name in (*STRINGS, "position")}
     for field in fields.values():
         values = batch[field.column].to_pylist()
@@ -171,7 +171,7 @@ def rows_of(
         columns[field.column] = values
     columns[ROW] = list(range(start, start + batch.num_rows))
     columns[EMPTY] = (~vectors.any(axis=1)).tolist()
-    columns[VECTOR] = list(np.asarray(vectors, np.float32))
+    columns[VECTOR] = list(vectors)
     if words is not None:
         columns[WORDS] = list(words)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

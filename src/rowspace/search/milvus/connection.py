@@ -139,14 +139,15 @@ def _lite_error(uri: str) -> RowspaceError:
 @contextlib.contextmanager
 def milvus_errors(uri: str, doing: str) -> Iterator[None]:
     """Turn what the client raises into one line."""
-    import grpc
-    from pymilvus.exceptions import MilvusException
-
+    client, rpc = need("pymilvus", "milvus"), need("grpc", "milvus")
     try:
         yield
-    except MilvusException as error:
+    except client.MilvusException as error:
+        cause = error.__cause__
+        if isinstance(cause, rpc.RpcError):  # of a connection, where the message tells less
+            raise _translate(cause.code(), str(cause.details()), uri, doing) from error
         raise _translate(error.code, str(error.message), uri, doing) from error
-    except grpc.RpcError as error:
+    except rpc.RpcError as error:
         raise _translate(error.code(), str(error.details()), uri, doing) from error
 
 
@@ -161,6 +162,11 @@ def _translate(code: Any, message: str, uri: str, doing: str) -> RowspaceError:
         return RemoteError(
             f"no Milvus answers at {uri} (could not {doing}); see that it runs and that the "
             "address is right"
+        )
+    if "unimplemented" in text:
+        return RemoteError(
+            f"what answers at {uri} is no Milvus, or one of another time; give the address of its "
+            "gRPC port, 19530 if nothing else was set"
         )
     line = re.sub(r"^\[\w+\] Retry [^,]*, (?:message=)?", "", " ".join(message.split()))[:300]
     if code == _NOT_FOUND or "can't find collection" in text:

@@ -12,6 +12,7 @@ import struct
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 TEXTS = ("passage_id", "document_id", "title", "content", "source", "metadata")
 COLUMNS = (*TEXTS, "position")
@@ -38,8 +39,7 @@ class RowDigest:
         """Take in a batch that has COLUMNS and the vectors, float32."""
         texts = [batch[name].to_pylist() for name in TEXTS]
         positions = batch["position"].to_pylist()
-        flat = batch[self._column].flatten().to_numpy(zero_copy_only=False)
-        vectors = np.ascontiguousarray(flat, "<f4").reshape(batch.num_rows, -1)
+        vectors = np.ascontiguousarray(matrix_of(batch, self._column), "<f4")
         for row, position in enumerate(positions):
             digest = hashlib.sha256()
             for column in texts:
@@ -54,3 +54,10 @@ class RowDigest:
     def hexdigest(self) -> str:
         """64 hex digits."""
         return f"{self._sum % _MODULUS:064x}"
+
+
+def matrix_of(batch: pa.RecordBatch, column: str) -> NDArray[np.float32]:
+    """(n_rows, dim) of a column of vectors."""
+    flat = batch[column].flatten().to_numpy(zero_copy_only=False)
+    matrix: NDArray[np.float32] = flat.reshape(batch.num_rows, batch[column].type.list_size)
+    return matrix

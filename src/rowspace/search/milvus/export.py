@@ -31,13 +31,14 @@ from rowspace.search.filters import Given
 from rowspace.search.manifest import FORMAT, MANIFEST, EncoderInfo, Manifest, is_space
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.checking import digest_of
-from rowspace.search.milvus.connection import SECONDS, check_uri, connect, milvus_errors
-from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest
-from rowspace.search.milvus.indexes import INDEXES, choose_index
+from rowspace.search.milvus.connection import SECONDS, check_uri, connect, is_file, milvus_errors
+from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest, matrix_of
+from rowspace.search.milvus.indexes import IN_LITE, INDEXES, choose_index
 from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.milvus.store import MilvusStore
 from rowspace.search.milvus.words import Statistics
 from rowspace.search.model_state import ModelState
+from rowspace.search.remote.fetching import fetch_model
 from rowspace.search.snapshot import Snapshot, signature_of
 
 
@@ -60,6 +61,11 @@ class MilvusConfig:
             layout.check_name(self.collection)
         if self.index is not None and self.index not in INDEXES:
             raise ConfigError(f"index is {self.index!r}; give one of {', '.join(INDEXES)}")
+        if is_file(self.uri) and self.index not in (None, *IN_LITE):
+            raise ConfigError(
+                f"Milvus Lite has no index {self.index}; give one of {', '.join(IN_LITE)}, or the "
+                "address of a server"
+            )
 
 
 @dataclass(frozen=True)
@@ -187,8 +193,7 @@ class _Export:
                     for text in batch["content"].to_pylist():
                         words.add(text)
                 survey.n_documents += batch["position"].to_pylist().count(0)
-                vectors = batch[self.model.column].flatten().to_numpy(zero_copy_only=False)
-                filled = vectors.reshape(batch.num_rows, -1).any(axis=1)
+                filled = matrix_of(batch, self.model.column).any(axis=1)
                 survey.n_empty += int((~filled).sum())
                 tracker.advance(batch.num_rows)
         return survey
@@ -349,8 +354,9 @@ def write_folder(out: Path, snapshot: Snapshot, manifest: Manifest, commit: Comm
         with WriterLock(out / "lock", SECONDS, str(out)):
             write_commit(out, replace(commit, files=read_commit(out).files))
         return
-    source = model_named(snapshot.path, snapshot.commit, commit.model)[1].folder
+    model = snapshot.commit.models[commit.model]
+    fetch_model(snapshot.path, model)
     with write_folder_atomically(out) as folder:
-        shutil.copytree(snapshot.path / source, folder / "model")
+        shutil.copytree(snapshot.path / model.folder, folder / "model")
         write_json(folder / MANIFEST, {"format": FORMAT} | asdict(manifest))
         write_commit(folder, replace(commit, files=flush_and_hash(folder, {})))

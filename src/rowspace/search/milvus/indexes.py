@@ -51,6 +51,10 @@ INDEXES = {
 }
 
 
+IN_LITE = ("FLAT", "AUTOINDEX", "HNSW", "IVF_FLAT")
+"""Those that Milvus Lite has; it takes the others for FLAT without a word."""
+
+
 def choose_index(n: int) -> str:
     """The kind for a number of rows where none is asked for."""
     return "FLAT" if n <= FLAT_ROWS else "HNSW"

@@ -21,6 +21,7 @@ from rowspace.search.filters import Given
 from rowspace.search.index.exact import normalize_rows
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.connection import SECONDS, connect, milvus_errors
+from rowspace.search.milvus.digest import matrix_of
 from rowspace.search.milvus.expressions import any_of, compile_expression
 from rowspace.search.milvus.indexes import INDEXES
 from rowspace.search.milvus.record import MilvusRecord
@@ -174,8 +175,7 @@ class MilvusStore:
     ) -> Iterator[tuple[RowIds, NDArray[np.float32]]]:
         """Row ids and (n, dim) float32 vectors, a page at a time."""
         for batch in self.scan([ROW_ID, layout.VECTOR]):
-            matrix = batch[layout.VECTOR].flatten().to_numpy().reshape(-1, self._dim)
-            yield batch[ROW_ID].to_numpy(), matrix
+            yield batch[ROW_ID].to_numpy(), matrix_of(batch, layout.VECTOR)
 
     def vectors_of(
         self, row_ids: RowIds, column: str = layout.VECTOR

@@ -14,8 +14,8 @@ from rowspace.errors import CorpusError
 from rowspace.sentence.synthesize.minhash import NearDuplicates
 from rowspace.sentence.synthesize.synthetic_pair import SyntheticPair, plain_form
 from rowspace.text.beir import read_queries
-from rowspace.text.corpus import JSONL_SUFFIXES
 from rowspace.text.lines import numbered_lines
+from rowspace.text.listing import JSONL_SUFFIXES
 from rowspace.text.streams import bare_suffix
 
 _LEAST_WORDS = 5  # shorter texts stand in others by chance

@@ -17,7 +17,7 @@ from rowspace.progress import track
 from rowspace.search.manifest import Manifest, load_encoder, read_manifest
 from rowspace.search.milvus.checking import digest_of
 from rowspace.search.milvus.collection import VECTOR
-from rowspace.search.milvus.digest import COLUMNS, RowDigest
+from rowspace.search.milvus.digest import COLUMNS, RowDigest, matrix_of
 from rowspace.search.milvus.record import MilvusRecord
 from rowspace.search.snapshot import Snapshot, take_snapshot
 from rowspace.search.store import Store
@@ -72,7 +72,7 @@ def _copy(snapshot: Snapshot, record: MilvusRecord, manifest: Manifest, folder: 
         def batches() -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
             for batch in snapshot.store.scan([*COLUMNS, VECTOR]):
                 digest.add(batch)
-                yield _passages(batch), _vectors(batch)
+                yield _passages(batch), matrix_of(batch, VECTOR)
                 tracker.advance(batch.num_rows)
             if digest.hexdigest() != record.digest:
                 raise SpaceCorruptError(
@@ -111,9 +111,3 @@ def _passages(batch: pa.RecordBatch) -> list[Passage]:
         )
         for row in batch.select(list(COLUMNS)).to_pylist()
     ]
-
-
-def _vectors(batch: pa.RecordBatch) -> NDArray[np.float32]:
-    flat = batch[VECTOR].flatten().to_numpy()
-    matrix: NDArray[np.float32] = flat.reshape(batch.num_rows, -1)
-    return matrix
