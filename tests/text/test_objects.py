@@ -138,6 +138,7 @@ def test_what_is_not_there_is_named(proxy: Proxy, folder: Path) -> None:
         Corpus("s3:///texts")
 
 
+@pytest.mark.slow
 def test_the_program_builds_a_space_from_addresses_at_one(
     proxy: Proxy, folder: Path, tmp_path: Path, run_main: RunMain
 ) -> None:

@@ -123,8 +123,8 @@ def _build(
     """By this process, as one of several, or on a cluster."""
     if is_address(out) and (cluster is not None or share is not None):
         raise ConfigError(
-            f"--shard and --engine build in a folder; give one as --out, then `rowspace copy` it to "
-            f"{out}"
+            "--shard and --engine build in a folder; give one as --out, then `rowspace copy` it "
+            f"to {out}"
         )
     if cluster is not None:
         if share is not None:
