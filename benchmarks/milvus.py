@@ -15,6 +15,8 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,9 @@ import rowspace as rs
 from benchmarks.common import CACHE, record
 from benchmarks.million_search import the_queries, the_space
 from rowspace.search.milvus.importing import import_from_milvus
+from rowspace.search.protocol import Dense, PassageStore
 from rowspace.search.space import Space
+from rowspace.search.store import ROW_ID
 
 K = 10
 
@@ -54,11 +58,10 @@ def compare(here: Space, queries: Floats, rounds: int, uri: str | None, index: s
     for words in (False, True):
         address = str(work / f"{'words' if words else 'plain'}.db") if uri is None else uri
         folder = work / f"bench_{'words' if words else 'plain'}.milvus"
-        seconds = timed(
-            lambda f=folder, a=address, w=words: here.export_to_milvus(f, a, index=index, words=w)  # type: ignore[misc]
-        )
+        export = partial(here.export_to_milvus, folder, address, index=index, words=words)
+        seconds = timed(export)
         lines.append(f"export{' with words' if words else '':11} {n / seconds:10,.0f} rows/s")
-    seconds = timed(lambda: import_from_milvus(folder, work / "back.space"))
+    seconds = timed(partial(import_from_milvus, folder, work / "back.space"))
     lines.append(f"import            {n / seconds:10,.0f} rows/s")
     there = rs.open_space(folder)
     lines += by_meaning(here, there, queries, rounds)
@@ -70,13 +73,11 @@ def by_meaning(here: Space, there: Space, queries: Floats, rounds: int) -> list[
     """Milliseconds of a query, and what share of the nearest Milvus finds."""
     one, other = (space.snapshot.dense(space.default_model) for space in (here, there))
     found = [[{row for row, _ in r} for r in dense.search(queries, K)] for dense in (one, other)]
-    ids = [dict(zip(*_ids(space), strict=True)) for space in (here, there)]
+    ids = [_passage_ids(space.snapshot.store) for space in (here, there)]
     shared = [
         len({ids[0][a] for a in x} & {ids[1][b] for b in y}) for x, y in zip(*found, strict=True)
     ]
-    times = by_turns(
-        [lambda v: one.search(v[None], K), lambda v: other.search(v[None], K)], queries, rounds
-    )
+    times = by_turns([partial(_search, dense) for dense in (one, other)], list(queries), rounds)
     return [
         f"recall@{K}         {sum(shared) / (K * len(queries)):10.4f}",
         *_shown("meaning", times),
@@ -89,18 +90,18 @@ def by_words(here: Space, there: Space, n: int, rounds: int) -> list[str]:
     chosen = np.random.default_rng(0).choice(len(texts), n)
     queries = [" ".join(texts[row].split()[:3]) for row in chosen]
     stores = [space.snapshot.store for space in (here, there)]
-    times = by_turns([lambda q, s=s: s.lexical(q, K) for s in stores], queries, rounds)  # type: ignore[misc]
+    times = by_turns([partial(_lexical, store) for store in stores], queries, rounds)
     return _shown("words", times)
 
 
 def by_turns(
-    asks: Sequence[Callable[..., object]], queries: Sequence[object] | Floats, rounds: int
+    asks: Sequence[Callable[[Any], object]], queries: Sequence[Any], rounds: int
 ) -> list[list[float]]:
     """Milliseconds of each query, a list for each of those asked."""
     times: list[list[float]] = [[] for _ in asks]
     for _ in range(rounds):
         for taken, ask in zip(times, asks, strict=True):
-            taken += [1000 * timed(lambda a=ask, q=query: a(q)) for query in queries]  # type: ignore[misc]
+            taken += [1000 * timed(partial(ask, query)) for query in queries]
     return times
 
 
@@ -111,10 +112,20 @@ def timed(do: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _ids(space: Space) -> tuple[list[int], list[str]]:
-    store = space.snapshot.store
-    rows = store.all_row_ids()
-    return rows.tolist(), [row.passage_id for row in store.fetch(rows)]
+def _search(dense: Dense, query: Floats) -> object:
+    return dense.search(query[None], K)
+
+
+def _lexical(store: PassageStore, query: str) -> object:
+    return store.lexical(query, K)
+
+
+def _passage_ids(store: PassageStore) -> dict[int, str]:
+    """The passage at each row id."""
+    found: dict[int, str] = {}
+    for batch in store.scan([ROW_ID, "passage_id"]):
+        found |= zip(batch[ROW_ID].to_pylist(), batch["passage_id"].to_pylist(), strict=True)
+    return found
 
 
 def _shown(what: str, times: Sequence[Sequence[float]]) -> list[str]:

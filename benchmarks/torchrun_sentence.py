@@ -21,10 +21,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -145,7 +145,10 @@ def score(
         batch_size=batch, chunk_size=256, learning_rate=0.01, steps=arguments.table_steps,
         seed=seed,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder, training_by(loss):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(finetune_run, "BatchLoss", loss),
+    ):
         trainer.fit(model, [examples_of(pairs[N_HELD_OUT:])], Path(folder, "out"))
     return development.score(model.encoder())
 
@@ -156,16 +159,6 @@ def token_table() -> StaticModel:
     weights = dict(model.transformer.named_parameters())
     (table,) = (weight for weight in weights.values() if len(weight) == model.states.n_rows)
     return StaticModel(table.detach().numpy(), model.tokenizer)
-
-
-@contextmanager
-def training_by(loss: type[BatchLoss]) -> Iterator[None]:
-    """Let runs work out their loss by this class."""
-    before, finetune_run.BatchLoss = finetune_run.BatchLoss, loss  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        finetune_run.BatchLoss = before  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from rowspace.errors import CorpusError
 from rowspace.search.fields import Field
 from rowspace.search.fragments import (
     STORAGE_VERSION,
-    are_whole,
     commit_fragments,
+    fault,
     write_fragments,
 )
 from rowspace.search.store import Store, base_schema, field_schema, to_batch, with_fields
@@ -81,14 +81,14 @@ def test_committing_again_gives_the_same_rows(tmp_path: Path) -> None:
     assert again.equals(first)
 
 
-def test_a_fragment_that_is_gone_or_cut_is_not_whole(tmp_path: Path) -> None:
+def test_a_fragment_that_is_gone_or_altered_is_told(tmp_path: Path) -> None:
     kept = write_fragments(tmp_path, SCHEMA, [batch(0, 2)])
-    assert are_whole(tmp_path, kept)
+    assert not fault(tmp_path, kept)
     (file,) = tmp_path.rglob("*.lance/data/*")
-    file.write_bytes(file.read_bytes()[:-1])
-    assert not are_whole(tmp_path, kept)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert fault(tmp_path, kept) == f"{file} has changed"
     file.unlink()
-    assert not are_whole(tmp_path, kept)
+    assert fault(tmp_path, kept) == f"{file} is missing"
 
 
 def test_no_rows_make_no_fragment(tmp_path: Path) -> None:

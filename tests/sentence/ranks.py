@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -134,12 +135,23 @@ STOPPED_AFTER = 3
 
 
 def run(
-    folder: Path, name: str, out: str, world: World = ALONE, *, resume: bool = False, seed: int = 0
+    folder: Path,
+    name: str,
+    out: str,
+    world: World = ALONE,
+    *,
+    resume: bool = False,
+    more: float = 0.0,
+    **given: Any,
 ) -> FinetuneReport:
-    """Train, and write FOLDER/OUT."""
-    model, settings, kinds = RUNS[name]
-    return SentenceTrainer(**USUAL | settings, seed=seed, world=world).fit(
-        MODELS[model](folder / "bert"),
+    """Train, and write FOLDER/OUT; with `more` in each of the model's weights."""
+    kind_of_model, settings, kinds = RUNS[name]
+    model = MODELS[kind_of_model](folder / "bert")
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(more)
+    return SentenceTrainer(**USUAL | settings | given, world=world).fit(
+        model,
         [examples_of(examples(kind, 8 + i, WORDS), kind) for i, kind in enumerate(kinds)],
         folder / out,
         resume=resume,
@@ -157,17 +169,14 @@ def run_and_stop(folder: Path, name: str, out: str, world: World = ALONE) -> Non
             signal.raise_signal(signal.SIGINT)
         return original(self, batch)
 
-    BatchLoss.backward = stopping  # type: ignore[method-assign]
-    try:
-        with suppress(KeyboardInterrupt):
-            run(folder, name, out, world)
-            raise AssertionError("nothing stopped it")
-    finally:
-        BatchLoss.backward = original  # type: ignore[method-assign]
+    with mock.patch.object(BatchLoss, "backward", stopping), suppress(KeyboardInterrupt):
+        run(folder, name, out, world)
+        raise AssertionError("nothing stopped it")
 
 
 def main(folder: Path) -> None:
-    with joined() as world, torch.sparse.check_sparse_tensor_invariants(False):
+    checks: Any = torch.sparse.check_sparse_tensor_invariants
+    with joined() as world, checks(False):
         for case in CASES:
             found = gradients(folder / "bert", case, world)
             save_file(found, folder / f"{'-'.join(case)}.{world.rank}")
@@ -176,10 +185,12 @@ def main(folder: Path) -> None:
             run(folder / "runs", name, f"{name}-together", world)
             run_and_stop(folder / "runs", name, f"{name}-first-together", world)
             run(folder / "runs", name, f"{name}-then-together", world, resume=True)
-        try:
-            run(folder / "runs", "dropout", "unlike", world, seed=world.rank)
-        except ClusterError as error:
-            (folder / f"unlike.{world.rank}").write_text(str(error))
+        for name in ("seed", "model"):
+            other: dict[str, Any] = {"seed" if name == "seed" else "more": world.rank}
+            try:
+                run(folder / "runs", "dropout", f"unlike-{name}", world, **other)
+            except ClusterError as error:
+                (folder / f"{name}.{world.rank}").write_text(str(error))
 
 
 if __name__ == "__main__":

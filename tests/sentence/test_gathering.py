@@ -44,7 +44,7 @@ def test_alone_embeddings_come_in_the_order_of_the_texts_with_their_gradients() 
     own = torch.tensor([[3.0], [0.0], [1.0], [4.0], [2.0]], requires_grad=True)
     found = Gathering(chunks, [1, 1, 1]).all(own)
     assert found.flatten().tolist() == [0, 1, 2, 3, 4]
-    (found.flatten() * torch.arange(5)).sum().backward()
+    (found.flatten() * torch.arange(5)).sum().backward()  # type: ignore[no-untyped-call]
     assert own.grad is not None
     assert own.grad.flatten().tolist() == [3, 0, 1, 4, 2]
 
@@ -107,11 +107,12 @@ def test_curves_are_those_of_one_process_also_after_a_stop(together: Path, name:
 
 
 @pytest.mark.slow
-def test_processes_that_were_given_something_else_do_not_train(together: Path) -> None:
+@pytest.mark.parametrize("what", ["seed", "model"])
+def test_processes_that_were_given_something_else_do_not_train(together: Path, what: str) -> None:
     for rank in (0, 1):
-        said = (together / f"unlike.{rank}").read_text()
+        said = (together / f"{what}.{rank}").read_text()
         assert said.startswith("not all processes were given the same settings, examples and model")
-    assert not (together / "runs" / "unlike").exists()
+    assert not (together / "runs" / f"unlike-{what}").exists()
 
 
 def test_chunks_too_large_to_share_are_told(tmp_path: Path) -> None:

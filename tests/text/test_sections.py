@@ -30,6 +30,7 @@ WORDS = st.sampled_from(["a", "é", "一", "e\u0301", "\ufeff", " ", "\x0b", "\u
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a cut, a line's end and a block's end meet in many ways."""
     monkeypatch.setattr(ranges, "BLOCK_BYTES", 3)
+    monkeypatch.setattr(ranges, "_LOOK_BYTES", 3)
 
 
 def in_sections(corpus: Corpus, found: list[Section] | None = None) -> list[Document]:

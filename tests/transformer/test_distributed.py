@@ -20,6 +20,7 @@ from rowspace.machine import n_cores, n_own_cores
 from rowspace.transformer.distributed import ALONE, World, _in_touch, _speaks, joined
 from rowspace.transformer.model import Encoder
 from rowspace.transformer.replicas import Replicas, count_predicted
+from tests.program import RunMain
 from tests.torchrun import run_together, start_together
 from tests.transformer.ranks import RUNS, STOP, TINY, stop_after, trainer
 from tests.transformer.test_pretrain import write_text
@@ -67,7 +68,21 @@ def test_of_those_that_met_an_error_the_first_process_tells_it(
     assert _speaks(store, World(1, 2), ConfigError("one met it"))
     assert not _speaks(store, World(0, 2), ClusterError("the other ended"))
     assert not _speaks(store, World(1, 2), KeyboardInterrupt())
+    assert _speaks(HashStore(), World(1, 2), ClusterError("the first was killed"))
     assert _speaks(store, World(0, 2), KeyboardInterrupt())
+
+
+def test_a_wrong_option_is_told_by_the_first_process_before_the_others(
+    monkeypatch: pytest.MonkeyPatch, run_main: RunMain
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("rowspace.cli.time.sleep", slept.append)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    for rank, waits in (("0", 0), ("1", 1)):
+        monkeypatch.setenv("RANK", rank)
+        ran = run_main("train", "lm", "text.txt", "--out", "out", "--no-such-option")
+        assert ran.code == 2
+        assert len(slept) == waits
 
 
 def test_a_lost_process_is_told_without_the_place_in_torch() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowspace.cli.corpus import corpus_options, make_corpus
-from rowspace.cli.encode_texts import tell_of_shards
+from rowspace.cli.encode_texts import tell_of_cluster, tell_of_shards
 from rowspace.cli.index import describe_status
 from rowspace.cli.options import cluster_config, engine_options, shard_option
 from rowspace.cli.output import emit_json, json_option
@@ -131,7 +131,9 @@ def _build(
             raise ConfigError("give --shard or --engine, not both")
         from rowspace.scale.build import build_on_ray
 
-        return build_on_ray(corpus, Path(out), config=config, cluster=cluster, resume=resume)
+        return build_on_ray(
+            corpus, Path(out), config=config, cluster=cluster, resume=resume, tell=tell_of_cluster
+        )
     if share is None and not (resume and is_shared(Path(out))):
         return build_space(corpus, out, resume=resume, config=config)
     return build_share(corpus, out, config=config, share=share or (1, 1), resume=resume)

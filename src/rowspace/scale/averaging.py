@@ -77,6 +77,11 @@ class AveragedTraining(Training):
                 self._end_epoch(epoch)
         return self.n_done == last
 
+    def settle(self) -> int:
+        """See `Run`; the workers are done."""
+        self._dismiss()
+        return super().settle()
+
     def _round(self) -> None:
         from ray.exceptions import RayError, RayTaskError
 

@@ -111,17 +111,34 @@ def connected(config: ClusterConfig | None = None) -> Iterator[Cluster]:
 def _join(ray: Any, config: ClusterConfig) -> None:
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     if config.address is None:
-        ray.init("local", include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
+        with _quiet_stderr():
+            ray.init("local", include_dashboard=False, num_cpus=_wanted_cpus(config), **quiet)
         return
     _check_somebody_listens(config.address)
     try:
-        ray.init(address=config.address, **quiet)
+        with _quiet_stderr():
+            ray.init(address=config.address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         line = " ".join(str(error).split())[:200]
         raise ClusterError(
             f"cannot join the cluster at {config.address} ({line}); start it with `ray start "
-            "--head`, with the Python and the Ray that this process has"
+            "--head`, and join it on this machine with `ray start --address`, with the Python and "
+            "the Ray that this process has"
         ) from error
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep from stderr what Ray's compiled code writes there when it starts."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _wanted_cpus(config: ClusterConfig) -> int | None:

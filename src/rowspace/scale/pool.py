@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -64,7 +64,10 @@ def run(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int
         compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
         num_cpus=cluster.threads,
     )
-    for table in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+    tables: Iterable[Any] = done.iter_batches(
+        batch_size=None, batch_format="pyarrow", prefetch_batches=0
+    )
+    for table in tables:
         for row in table.to_pylist():
             if row["error"] is not None:
                 raise _read_error(row["error"])

@@ -37,7 +37,7 @@ from rowspace.search.manifest import is_space
 from rowspace.search.reading import Reading, ReadReport, read_passages, report_from
 from rowspace.search.space import Space, open_space
 from rowspace.search.store import content
-from rowspace.search.writer import create_space
+from rowspace.search.writer import FillStore, create_space, create_space_of
 from rowspace.sentence.kinds import holds_word_vectors
 from rowspace.space.encoder import Encoder
 from rowspace.space.formats import load
@@ -265,6 +265,19 @@ class Build:
             self._store_encoded(encoder, read)
         return self._report(read, None, None, [])
 
+    def run_with_store(self, fill: FillStore, n_truncated: int) -> Space:
+        """As `run_with_sentence_encoder`, of a store that `fill` makes of what is encoded."""
+        encoder = self.kept_encoder()
+        read = self._read()
+        if not is_space(self.out):
+            started = time.monotonic()
+            settings = self._space_settings(
+                "sentence", read, self._details(encoder, read, n_truncated)
+            )
+            create_space_of(self.out, encoder, fill, **settings)
+            self.seconds["store"] = time.monotonic() - started
+        return self._report(read, None, None, [])
+
     def remember_settings(self, more: dict[str, Any]) -> None:
         """Write down what the build is of, with what else decides it, or check that it is that."""
         settings = {
@@ -352,27 +365,34 @@ class Build:
 
     def _store_encoded(self, encoder: SentenceEncoder, read: ReadReport) -> None:
         """Encode, which can be stopped and gone on with, then store."""
-        from rowspace.search.kept_encoder import describe, encode_passages
+        from rowspace.search.kept_encoder import encode_passages
 
         started = time.monotonic()
         vectors, n_truncated = encode_passages(
             encoder, self._staged(), read.sections, self.work / ENCODING
         )
         self.seconds["encode"] = time.monotonic() - started
+
+        def slices(passages: list[Passage], start: int) -> NDArray[np.float32]:
+            return vectors[start : start + len(passages)]
+
+        self._store(encoder, "sentence", slices, read, self._details(encoder, read, n_truncated))
+
+    def _details(
+        self, encoder: SentenceEncoder, read: ReadReport, n_truncated: int
+    ) -> dict[str, Any]:
+        """What is told of a sentence encoder; a warning tells of passages that it did not read."""
+        from rowspace.search.kept_encoder import describe
+
         if n_truncated:
             warnings.warn(
                 f"{n_truncated:,} of {read.n_passages:,} passages are longer than the "
                 f"{encoder.max_length:,} tokens that the model reads, and their ends are found by "
                 "their words alone; build with fewer passage_words (--passage-words)",
-                stacklevel=5,
+                stacklevel=6,
             )
-
-        def slices(passages: list[Passage], start: int) -> NDArray[np.float32]:
-            return vectors[start : start + len(passages)]
-
         name = Path(str(self.config.model)).name
-        details = {"model": name, **describe(encoder), "truncated": n_truncated}
-        self._store(encoder, "sentence", slices, read, details)
+        return {"model": name, **describe(encoder), "truncated": n_truncated}
 
     def _sample_texts(self) -> Iterator[str]:
         """Texts spread over the whole corpus, for what is common to all of it."""
@@ -412,15 +432,23 @@ class Build:
                 self.out,
                 encoder,
                 batches(),
-                encoder_kind=kind,
-                field_types=read.field_types,
-                language=self.config.language,
-                max_words=self.config.passage_words,
-                dense_weight=self._dense_weight(),
-                details=details,
+                **self._space_settings(kind, read, details),
             )
         step = "store" if self.is_sentence else "encode and store"
         self.seconds[step] = time.monotonic() - started
+
+    def _space_settings(
+        self, kind: str, read: ReadReport, details: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What `create_space` is told beside the rows."""
+        return {
+            "encoder_kind": kind,
+            "field_types": read.field_types,
+            "language": self.config.language,
+            "max_words": self.config.passage_words,
+            "dense_weight": self._dense_weight(),
+            "details": details,
+        }
 
     def _dense_weight(self) -> float:
         if self.config.dense_weight is not None:

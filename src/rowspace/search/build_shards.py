@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rowspace.errors import ConfigError, SpaceError
 from rowspace.files import remember
@@ -51,6 +52,7 @@ from rowspace.space.shards import (
     versions,
 )
 from rowspace.text.corpus import Corpus
+from rowspace.text.passages import Passage
 from rowspace.text.runs import check_files
 from rowspace.text.sections import SECTIONS, sections_of
 
@@ -136,8 +138,15 @@ def build_share(
     return ShardsReport(making.n_passages, len(shared.shards), numbers, time.monotonic() - started)
 
 
-def begin(corpus: Corpus, out: Path, config: BuildConfig) -> SharedBuild:
+def begin(corpus: Corpus, out: Path, config: BuildConfig, engine: str | None = None) -> SharedBuild:
     """Join the build of a space, or begin it: the model is copied and the shards are planned.
+
+    Parameters
+    ----------
+    corpus, out, config
+        As of `build_share`.
+    engine : str, optional
+        What makes the shards, where they hold something else then.
 
     Raises
     ------
@@ -148,7 +157,7 @@ def begin(corpus: Corpus, out: Path, config: BuildConfig) -> SharedBuild:
     if not build.is_sentence:
         raise ConfigError(
             "several processes build a space with a sentence encoder, and word vectors are learnt "
-            "by one; give --model ENCODER, or leave --shard out"
+            "by one; give --model ENCODER, or leave --shard and --engine out"
         )
     build.check_out()
     sections = shared_sections(corpus)
@@ -158,7 +167,8 @@ def begin(corpus: Corpus, out: Path, config: BuildConfig) -> SharedBuild:
         if is_space(out):
             raise SpaceError(f"{out} has been made by another process; open it")
         try:
-            build.remember_settings({"shards": {"sections": SECTIONS, **versions()}})
+            made_by = {} if engine is None else {"engine": engine}
+            build.remember_settings({"shards": {"sections": SECTIONS, **versions(), **made_by}})
             check_files(build.work, corpus.sizes(), PLAN, "its shards were planned")
             encoder = build.kept_encoder()
             _check_encoder(build, encoder)
@@ -170,14 +180,20 @@ def begin(corpus: Corpus, out: Path, config: BuildConfig) -> SharedBuild:
     return SharedBuild(build, encoder, tuple(shards))
 
 
-def _check_encoder(build: Build, encoder: SentenceEncoder) -> None:
+def encoder_identity(encoder: SentenceEncoder) -> dict[str, str]:
+    """What decides the vectors of a space's shards, and must be the same for all."""
     runtime = getattr(getattr(encoder.embedding, "runtime", None), "name", "")
+    return {"encoder": encoder.fingerprint, "runtime": runtime}
+
+
+def _check_encoder(build: Build, encoder: SentenceEncoder) -> None:
+    identity = encoder_identity(encoder)
     file = build.work / "encoder.json"
-    if not remember(file, {"encoder": encoder.fingerprint, "runtime": runtime}):
+    if not remember(file, identity):
         before = json.loads(file.read_text()).get("runtime")
         raise ConfigError(
             f"the other shards of {build.out} are computed with {before!r}, and this process has "
-            f"{runtime!r}; their vectors would differ, so use machines of one kind"
+            f"{identity['runtime']!r}; their vectors would differ, so use machines of one kind"
         )
 
 
@@ -199,26 +215,41 @@ class _Making:
     def _fill(self, shard: Shard, tracker: Tracker, folder: Path) -> dict[str, Any]:
         build, encoder = self.shared.build, self.shared.encoder
         reading = Reading()
-        encoded = encode_passages_of_shard(
-            encoder, build.corpus, shard.sections, build.config.passage_words, reading
-        )
-        started = time.monotonic()
         rows = {VECTORS: Rows("float32", (encoder.dim,))}
-        with (
-            (folder / _PASSAGES).open("w", encoding="utf-8", errors="surrogatepass") as file,
-            GrowingFiles(folder, rows) as files,
-        ):
-            for passages, vectors in encoded:
-                for passage in passages:
-                    write_passage(passage, file)
+        with GrowingFiles(folder, rows) as files:
+            for _, vectors in staged_shard(
+                encoder, build.corpus, shard, build.config.passage_words, folder, reading
+            ):
                 files.append(VECTORS, vectors, "the encoder")
-                return_free_memory()  # which the C library keeps, in pieces of many sizes
                 tracker.advance(0, f"{files.n_rows(VECTORS):,} passages of this shard")
             files.finish()
-        reading.report.seconds = time.monotonic() - started
-        (folder / _READING).write_text(json.dumps(reading.as_json()))
         self.n_passages += reading.report.n_passages
         return {"passages": reading.report.n_passages}
+
+
+def staged_shard(
+    encoder: SentenceEncoder,
+    corpus: Corpus,
+    shard: Shard,
+    max_words: int,
+    folder: Path,
+    reading: Reading,
+) -> Iterator[tuple[list[Passage], NDArray[np.float32]]]:
+    """The passages of a shard with their vectors, as they are encoded together.
+
+    At the end of the iterator `folder` has the passages, and what was learnt of them, which
+    `reading` (a new one) knows too.
+    """
+    started = time.monotonic()
+    encoded = encode_passages_of_shard(encoder, corpus, shard.sections, max_words, reading)
+    with (folder / _PASSAGES).open("w", encoding="utf-8", errors="surrogatepass") as file:
+        for passages, vectors in encoded:
+            for passage in passages:
+                write_passage(passage, file)
+            yield passages, vectors
+            return_free_memory()  # which the C library keeps, in pieces of many sizes
+    reading.report.seconds = time.monotonic() - started
+    (folder / _READING).write_text(json.dumps(reading.as_json()))
 
 
 def finish(shared: SharedBuild, make_again: Callable[[Shard], None] | None = None) -> Space | None:
@@ -252,27 +283,40 @@ def _put_together(shared: SharedBuild, make_again: Callable[[Shard], None] | Non
     """Write what a single process would have when all passages are encoded."""
     build, folder = shared.build, shared.folder
     made = [folder.made_or_again(shard, make_again) for shard in shared.shards]
-    reading = Reading()
-    sections_of(build.corpus)
-    reading.report.skipped = list(build.corpus.skipped)
+    reading = put_passages_together(build, made)
     shutil.rmtree(build.work / ENCODING, ignore_errors=True)
     (build.work / ENCODING).mkdir()
     rows = {VECTORS: Rows("float32", (shared.encoder.dim,))}
     with (
-        build.passages.open("wb") as passages,
         GrowingFiles(build.work / ENCODING, rows) as files,
         track("putting together", len(made)) as tracker,
     ):
         for one in made:
-            reading.add(reading_from(json.loads((one.folder / _READING).read_text())))
-            with (one.folder / _PASSAGES).open("rb") as file:
-                shutil.copyfileobj(file, passages)
             _append(one, files)
             tracker.advance()
         n_passages = reading.report.n_passages
         files.mark({"passages": n_passages, "truncated": reading.n_truncated})
         files.finish()
     build.finish_reading(reading)
+
+
+def put_passages_together(build: Build, made: Iterable[Made]) -> Reading:
+    """Write the passages of all shards into the build's file; gives what was learnt of them.
+
+    Raises
+    ------
+    CorpusError
+        If two documents have one id.
+    """
+    reading = Reading()
+    sections_of(build.corpus)
+    reading.report.skipped = list(build.corpus.skipped)
+    with build.passages.open("wb") as passages:
+        for one in made:
+            reading.add(reading_from(json.loads((one.folder / _READING).read_text())))
+            with (one.folder / _PASSAGES).open("rb") as file:
+                shutil.copyfileobj(file, passages)
+    return reading
 
 
 def _append(made: Made, files: GrowingFiles) -> None:

@@ -19,8 +19,9 @@ from typing import Any
 import pyarrow as pa
 
 from rowspace.extras import need
+from rowspace.files import fsync_file, sha256
 from rowspace.search.fields import Field, typed_columns
-from rowspace.search.store import TABLE, Store, _lance_errors, field_schema, stream_to_lance
+from rowspace.search.store import TABLE, Store, field_schema, stream_to_lance
 
 STORAGE_VERSION = "2.2"
 """Of Lance's files: what LanceDB gives its own tables. Left open, it would be an older one."""
@@ -57,13 +58,23 @@ def write_fragments(
     SpaceError
         If the disk is full.
     """
-    _lance()
+    need_lance()
     from lance.fragment import write_fragments as write
 
     with stream_to_lance(folder, batches) as stream:
         reader = pa.RecordBatchReader.from_batches(schema, stream)
         written = write(reader, _uri(folder), schema=schema, data_storage_version=STORAGE_VERSION)
-    return [fragment.to_json() for fragment in written if fragment.physical_rows]
+    return [_described(folder, fragment) for fragment in written if fragment.physical_rows]
+
+
+def _described(folder: Path, fragment: Any) -> Described:
+    files = {}
+    for file in fragment.files:
+        path = _data(folder) / file.path
+        fsync_file(path)
+        files[file.path] = sha256(path)
+    fsync_file(_data(folder))
+    return {"fragment": fragment.to_json(), "sha256": files}
 
 
 def commit_fragments(
@@ -85,24 +96,28 @@ def commit_fragments(
     -------
     Store
     """
-    lance = _lance()
+    lance = need_lance()
     listed = list(fragments)
     _clear(folder, listed)
-    with _lance_errors(folder, "publish the store"):
-        pieces = [lance.FragmentMetadata.from_json(json.dumps(piece)) for piece in listed]
+
+    def make() -> None:
+        pieces = [
+            lance.FragmentMetadata.from_json(json.dumps(piece["fragment"])) for piece in listed
+        ]
         table = lance.LanceDataset.commit(
             _uri(folder), lance.LanceOperation.Overwrite(schema, pieces)
         )
         if fields:
             columns = lance.batch_udf(output_schema=field_schema(fields))(_typed(fields))
             table.add_columns(columns, read_columns=["metadata"])
-    return Store.open(folder)
+
+    return Store.made_by(folder, make)
 
 
 def _clear(folder: Path, fragments: Iterable[Described]) -> None:
     """Leave the files of these fragments alone: others are of processes that died, or of a commit
     that Rowspace never made its own."""
-    listed = {file["path"] for piece in fragments for file in piece["files"]}
+    listed = {name for piece in fragments for name in piece["sha256"]}
     for file in _data(folder).glob("*"):
         if file.name not in listed:
             file.unlink()
@@ -111,17 +126,16 @@ def _clear(folder: Path, fragments: Iterable[Described]) -> None:
             shutil.rmtree(entry)
 
 
-def are_whole(folder: Path, fragments: Iterable[Described]) -> bool:
-    """Whether the files of these fragments are there, in the length that was written."""
-    files = (file for piece in fragments for file in piece["files"])
-    return all(_size(_data(folder) / file["path"]) == file["file_size_bytes"] for file in files)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return -1
+def fault(folder: Path, fragments: Iterable[Described]) -> str:
+    """What is amiss with the files of fragments; nothing where they are as they were written."""
+    for name, digest in (file for piece in fragments for file in piece["sha256"].items()):
+        try:
+            found = sha256(_data(folder) / name)
+        except OSError:
+            return f"{_data(folder) / name} is missing"
+        if found != digest:
+            return f"{_data(folder) / name} has changed"
+    return ""
 
 
 def _typed(fields: Mapping[str, Field]) -> Any:
@@ -144,6 +158,7 @@ def _uri(folder: Path) -> str:
     return str(folder / f"{TABLE}.lance")
 
 
-def _lance() -> Any:
+def need_lance() -> Any:
+    """Lance's own package, which writes fragments; MissingExtraError where it is not installed."""
     os.environ.setdefault("LANCE_LOG", "error")  # it would warn that there is no table yet
     return need("lance", "ray")

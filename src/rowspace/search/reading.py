@@ -60,9 +60,7 @@ class Reading:
     def begin(self, document: Document) -> None:
         """Take note of a document's id; CorpusError if another has it."""
         self._note(document.document_id, document.source)
-        if not self.document_ids or self.document_ids[-1][0] != document.source:
-            self.document_ids.append((document.source, []))
-        self.document_ids[-1][1].append(document.document_id)
+        self._ids_of(document.source).append(document.document_id)
 
     def end(self, document: Document, n_passages: int) -> None:
         """Count a document that gave so many passages."""
@@ -86,7 +84,8 @@ class Reading:
             If two documents have one id.
         """
         self._note_all(other.document_ids)
-        self.document_ids += other.document_ids
+        for source, ids in other.document_ids:
+            self._ids_of(source).extend(ids)
         report, more = self.report, other.report
         for name in ("n_documents", "n_passages", "n_words", "n_characters", "n_empty", "seconds"):
             setattr(report, name, getattr(report, name) + getattr(more, name))
@@ -106,6 +105,12 @@ class Reading:
             if source in report.sources or len(report.sources) < _MAX_SOURCES:
                 report.sources[source] = report.sources.get(source, 0) + n_documents
         self.source_ends = (first if self.source_ends is None else self.source_ends[0], last)
+
+    def _ids_of(self, source: str) -> list[str]:
+        """The list to put the ids of documents from the last file into."""
+        if not self.document_ids or self.document_ids[-1][0] != source:
+            self.document_ids.append((source, []))
+        return self.document_ids[-1][1]
 
     def _note_all(self, document_ids: list[tuple[str, list[str]]]) -> None:
         for source, ids in document_ids:

@@ -205,6 +205,13 @@ class Store:
                 table.checkout(version)
         return cls(table, folder)
 
+    @classmethod
+    def made_by(cls, folder: Path, make: Callable[[], None]) -> Store:
+        """Open the table that `make` makes in `folder`, with Lance's own functions."""
+        with _lance_errors(folder, "publish the store"):
+            make()
+        return cls.open(folder)
+
     @property
     def version(self) -> int:
         """Lance's number of this version."""

@@ -93,6 +93,8 @@ Encoders = Mapping[str, Encoder]
 """Of the models that a space has, by fingerprint."""
 EncoderOf = Callable[[str, ModelState], Encoder]
 """Gives the encoder of a model that a space has got since, by its name and state."""
+FillStore = Callable[[Models, Mapping[str, Field]], Store]
+"""Makes the first version of a space's store, for its models and metadata fields."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def create_space(
 def create_space_of(
     path: Path,
     encoder: Encoder,
-    fill: Callable[[Models, Mapping[str, Field]], Store],
+    fill: FillStore,
     *,
     encoder_kind: str,
     field_types: Mapping[str, str],

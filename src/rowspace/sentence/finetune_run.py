@@ -339,7 +339,10 @@ class Run:
     def _check_alike(self) -> None:
         """See that all processes were given the same, or their steps would be of nothing."""
         identity = self.identity
-        if self.world.agreed(self.world.from_first(identity) != identity):
+        sums = [float(w.detach().sum(dtype=torch.float64)) for w in self.model.parameters()]
+        first, sums_of_first = self.world.from_first((identity, sums))
+        is_alike = first == identity and np.allclose(sums, sums_of_first, rtol=1e-6, equal_nan=True)
+        if self.world.agreed(not is_alike):
             raise ClusterError(
                 "not all processes were given the same settings, examples and model; give them "
                 "the same command and files"

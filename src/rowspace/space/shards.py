@@ -182,10 +182,13 @@ class ShardFolder:
         """Folders of a shard: where it has no marker, of processes that are at it or have died."""
         return {folder.name for folder in self.path.glob(f"{shard.number:05}.*") if folder.is_dir()}
 
-    def made(self, shard: Shard) -> Made | None:
+    def made(
+        self, shard: Shard, look: Callable[[dict[str, Any]], str] = lambda told: ""
+    ) -> Made | None:
         """What was made of a shard; None where nothing was, or its files are not what they were.
 
-        Of such files a warning tells, and the shard counts as not made.
+        Of such files a warning tells, and the shard counts as not made. `look` gets what was told,
+        and says what is amiss with files that are elsewhere.
         """
         try:
             text = self._marker(shard).read_text()
@@ -194,7 +197,7 @@ class ShardFolder:
         try:
             record = json.loads(text)
             folder, told = self.path / record["folder"], dict(record["told"])
-            fault = _fault(folder, record["sha256"])
+            fault = _fault(folder, record["sha256"]) or look(told)
         except (ValueError, KeyError, TypeError, AttributeError):
             fault = "its marker is damaged"
         if not fault:

@@ -68,7 +68,7 @@ def _files_below(folder: Path, prefix: str, skipped: Skipped) -> Iterator[Part]:
             skipped.append((relative, "hidden"))
         elif not _has_text_suffix(path):
             skipped.append((relative, f"no text suffix ({path.suffix})"))
-        elif (size := _size(path) if known is None else known) is None:
+        elif (size := _size(str(path)) if known is None else known) is None:
             skipped.append((relative, "not a file"))
         else:
             n_files += 1
@@ -82,8 +82,9 @@ def _walk(folder: Path) -> Iterator[_Found]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = os.path.relpath(parent, folder)
         within = "" if below == "." else f"{below}/"
+        here = Path(parent)
         for name in sorted(names):
-            yield Path(parent, name), within + name, None
+            yield here / name, within + name, None
 
 
 def _objects(folder: Path) -> Iterator[_Found]:
@@ -113,10 +114,10 @@ def no_text_in(folder: Path, n_skipped: int) -> CorpusError:
     )
 
 
-def _size(path: Path) -> int | None:
+def _size(path: str) -> int | None:
     """Bytes of a file; None where it is none, as a pipe or a link to nothing."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found.st_size if stat.S_ISREG(found.st_mode) else None

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rowspace.text.streams import BLOCK_BYTES, open_at
 
+_LOOK_BYTES = 1 << 14
+"""Read at a time to find a line's end, which is mostly near."""
 _LINE_END = re.compile(rb"\n|\r(?!\n)")
 
 
@@ -35,7 +37,7 @@ def _next_line(path: Path, place: int, limit: int | None = None) -> int:
         return 0
     at = place - 1  # the byte before a line is of the end of another
     with open_at(path, at) as file:
-        while (limit is None or at < limit) and (block := file.read(BLOCK_BYTES)):
+        while (limit is None or at < limit) and (block := file.read(_LOOK_BYTES)):
             if block.endswith(b"\r"):
                 block += file.read(1)  # a line ends after both bytes of \r\n
             if found := _LINE_END.search(block):
@@ -69,8 +71,8 @@ def _count_line_ends(path: Path, start: int, end: int) -> int:
         while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
             left -= len(block)
             n += block.count(b"\n") - (goes_on and block.startswith(b"\n"))
-            if n_returns := block.count(b"\r"):
-                n += n_returns - block.count(b"\r\n")
+            if b"\r" in block:
+                n += block.count(b"\r") - block.count(b"\r\n")
             goes_on = block.endswith(b"\r")  # \r\n, whose end is counted, may be halved here
     return n
 

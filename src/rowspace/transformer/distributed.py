@@ -179,7 +179,7 @@ def _speaks(store: _Store, world: World, error: BaseException) -> bool:
     """Whether this process is to say why all end; of those that met the error, the first."""
     if isinstance(error, KeyboardInterrupt):  # which all met
         return world.is_first
-    if not world.is_first:
+    if not world.is_first and not isinstance(error, ClusterError):
         time.sleep(_TURN_SECONDS)
     try:
         return int(store.add(_ERRORS, 1)) == 1

@@ -56,8 +56,8 @@ def _documents(n: int = 60) -> list[Document]:
     documents = []
     for i in range(n):
         text = " ".join(rng.choice(WORDS, 30))
-        year = {"year": 1900 + int(i)} if i % 3 else {}
-        documents.append(document(f"d{i}", text, f"Title {i}", big=bool(i % 2), **year))
+        facts: dict[str, Any] = {"big": bool(i % 2)} | ({"year": 1900 + i} if i % 3 else {})
+        documents.append(document(f"d{i}", text, f"Title {i}", **facts))
     return [*documents, document("nothing", "zzq", title="zzt")]  # its vector is zero
 
 

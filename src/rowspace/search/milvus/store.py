@@ -34,8 +34,9 @@ MAX_HITS = 16_384
 """Of one search, by Milvus."""
 PAGE_ROWS = 16_384
 PAGE_BYTES = 1 << 23
-_TEXT_BYTES = 2048
-"""What a row with its text is taken to have, for the size of a page."""
+_LONG = {"content": 2048, "metadata": 1024}
+_SHORT = 64
+"""Bytes that a column is taken to have, for the size of a page."""
 _HITS_AT_ONCE = 200_000
 
 _SHOWN = ("passage_id", "document_id", "position", "title", "content", "source", "metadata")
@@ -288,7 +289,7 @@ class MilvusStore:
     def _page_rows(self, columns: Sequence[str]) -> int:
         """How many rows with these columns are asked for at once."""
         row_bytes = sum(
-            8 if column == ROW_ID else 4 * self._dim if column == layout.VECTOR else _TEXT_BYTES
+            4 * self._dim if column == layout.VECTOR else _LONG.get(column, _SHORT)
             for column in columns
         )
         return max(64, min(PAGE_ROWS, PAGE_BYTES // max(1, row_bytes)))
