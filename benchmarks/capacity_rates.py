@@ -154,7 +154,9 @@ def words(scale: float) -> Rates:
         started = time.perf_counter()
         vocabulary, ids = scan_corpus(Corpus(text), home, config, 1)
         counting = time.perf_counter() - started
-        count_cooccurrences(*_scan(small, home / "small", config), home / "s", n_threads=1)
+        (home / "small").mkdir()
+        few, few_ids = scan_corpus(Corpus(small), home / "small", config, 1)
+        count_cooccurrences(few, few_ids, home / "s", n_threads=1)
         pairs = seconds(lambda: count_cooccurrences(vocabulary, ids, home / "p", n_threads=1))
         training = seconds(lambda: trainer.fit_ids(vocabulary, ids))
         return {
@@ -163,14 +165,6 @@ def words(scale: float) -> Rates:
             "pair_words": ids.n_ids / pairs,
             "word2vec_words": ids.n_ids / training,
         }
-
-
-def _scan(text: Path, folder: Path, config: Any) -> Any:
-    from rowspace.text.corpus import Corpus
-    from rowspace.text.vocabulary import scan_corpus
-
-    folder.mkdir()
-    return scan_corpus(Corpus(text), folder, config, 1)
 
 
 def language(scale: float) -> Rates:

@@ -59,7 +59,6 @@ def main() -> None:
     arguments = parser.parse_args()
     parts = arguments.parts.split(",")
     sizes = [int(size) for size in arguments.rows.split(",")]
-    static = arguments.model or _static_folder()
     with tempfile.TemporaryDirectory(dir=_made(CACHE)) as name:
         folder = Path(name)
         if "cost" in parts:
@@ -67,7 +66,7 @@ def main() -> None:
         if "workers" in parts:
             workers(folder, arguments.texts, arguments.rounds)
         if "rows" in parts or "memory" in parts:
-            rows_and_memory(folder, static, sizes, parts)
+            rows_and_memory(folder, arguments.model or _static_folder(), sizes, parts)
 
 
 def _made(folder: Path) -> Path:

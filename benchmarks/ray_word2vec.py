@@ -67,9 +67,10 @@ def trainer(epochs: int, n_threads: int) -> rs.Word2Vec:
     return rs.Word2Vec(dim=100, epochs=epochs, n_threads=n_threads, tokenizer="whitespace")
 
 
-def line(name: str, vectors: rs.Vectors, words_per_second: float) -> str:
+def line(name: str, vectors: rs.Vectors, words_per_second: float | None = None) -> str:
     found = " ".join(f"{value:8.3f}" for value in quality(vectors))
-    text = f"{name:34} {words_per_second / 1e6:10.2f} {found}"
+    speed = "" if words_per_second is None else f"{words_per_second / 1e6:.2f}"
+    text = f"{name:34} {speed:>10} {found}"
     print(text, flush=True)
     return text
 
@@ -119,7 +120,7 @@ def added_up(before: Floats, after: list[Floats]) -> Floats:
 
 RULES: dict[str, Rule] = {
     "mean": mean,
-    "mean of those that changed the row": mean_of_changed,
+    "mean of what changed": mean_of_changed,
     "added up": added_up,
     "combined": combine_rows,
 }
@@ -161,7 +162,7 @@ def rules(vocabulary: Vocabulary, ids: TokenIds, epochs: int, sync: int = 16) ->
             if not np.isfinite(rows).all():
                 lines.append(f"{shown:34} not finite")
                 continue
-            lines.append(line(shown, rs.Vectors(vocabulary.words, rows, vocabulary.counts), 0.0))
+            lines.append(line(shown, rs.Vectors(vocabulary.words, rows, vocabulary.counts)))
     return lines
 
 

@@ -23,7 +23,8 @@ import psutil
 from benchmarks.common import record
 from benchmarks.contextual_speed import minilm
 from benchmarks.http_load import Load, free_port, request_bytes, run_load, server
-from benchmarks.million_search import ROWS, the_space
+from benchmarks.million_search import the_space
+from benchmarks.million_vectors import ROWS
 from benchmarks.serve_speed import sentence_requests, sentences
 
 MODEL = "minilm"

@@ -58,7 +58,7 @@ def test_every_setting_reaches_the_model(tmp_path: Path, run_main: RunMain) -> N
 @pytest.mark.parametrize(
     ("moment", "n"),
     [
-        pytest.param("rowspace.static.cooccurrence:_Worker.count", 1, id="counting"),
+        pytest.param("rowspace.static.pair_sums:CountedPairs.count", 1, id="counting"),
         pytest.param("rowspace.static.glove:GloVeTraining.train_piece", 20, id="training"),
     ],
 )

@@ -167,7 +167,7 @@ def test_the_command_serves_behind_the_services_name(
 ) -> None:
     words = {"dim": 8, "epochs": 1, "min_count": 1, "n_threads": 1}
     rs.build(write_folder(tmp_path / "speeches"), out=tmp_path / "a.space", word2vec=words)
-    here = {"/space": tmp_path / "a.space", "--host=0.0.0.0": "--host=127.0.0.1"}
+    here = {"/space": str(tmp_path / "a.space"), "--host=0.0.0.0": "--host=127.0.0.1"}
     here[f"--port={PORT}"] = "--port=0"
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
     process = start(*(here.get(word, word) for word in _container()["args"]))

@@ -19,17 +19,11 @@ pytest.importorskip("ray", reason="Ray is not installed")
 from rowspace.errors import ClusterError, ConfigError, CorpusError, FormatError
 from rowspace.scale import encode as encoding
 from rowspace.scale import shards as making
-from rowspace.scale.cluster import ClusterConfig
+from rowspace.scale.cluster import Cluster, ClusterConfig
 from rowspace.scale.encode import EncodeJob, encode_on_ray
-from rowspace.scale.pool import Work, _read_error, _Worker
-from rowspace.scale.shards import (
-    MAX_TRIES,
-    Tries,
-    absolute_corpus,
-    absolute_shards,
-    check_same,
-    check_seen,
-)
+from rowspace.scale.pool import Work, _read_error, _Worker, run
+from rowspace.scale.shards import MAX_TRIES, Tries, check_same
+from rowspace.scale.shared import absolute_corpus, absolute_shards, check_seen
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import encode_corpus
 from rowspace.space.encoding_shards import begin
@@ -154,6 +148,21 @@ def test_what_is_amiss_with_a_node_names_it(monkeypatch: pytest.MonkeyPatch) -> 
     (answer,) = _Worker(NoModel())({"item": np.array([0])}).to_pylist()
     error = _read_error(answer["error"])
     assert (type(error), str(error)) == (FormatError, "on node abc (host), there is no model m")
+
+
+def test_what_ray_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    class Broken:
+        def map_batches(self, *_: Any, **__: Any) -> Broken:
+            return self
+
+        def iter_batches(self, **_: Any) -> Any:
+            raise ray.exceptions.RaySystemError("no module\nnamed m")
+
+    monkeypatch.setattr("ray.data.from_items", lambda *_, **__: Broken())
+    with pytest.raises(ClusterError, match=r"could not do the work \(RaySystem.*named m\)"):
+        list(run(Cluster(1, ("n",), 1, 1), None, [0]))  # type: ignore[arg-type]
 
 
 def test_what_is_wrong_is_said_before_a_cluster_is_started(tmp_path: Path, model: Path) -> None:

@@ -88,8 +88,8 @@ class Noting(RayEngine):
     run: Any
 
     def training(self, *parts: Any) -> Training:
-        self.run = super().training(*parts)
-        return self.run
+        run = self.run = super().training(*parts)
+        return run
 
 
 @pytest.mark.slow
@@ -135,7 +135,6 @@ def test_two_workers_give_what_the_oracle_gives_though_driver_and_worker_are_los
         lost.fit_ids(
             vocabulary, ids, checkpoint=checkpoint, checkpoint_seconds=seconds, on_epoch_end=lose
         )
-    del lost  # and its workers
     vectors = again.fit_ids(vocabulary, ids, checkpoint=checkpoint, on_epoch_end=kill)
     assert pids[0] != pids[1], "Ray started a worker anew"
     method = again._method(vocabulary, np.empty(0, dtype=bool))
@@ -143,6 +142,7 @@ def test_two_workers_give_what_the_oracle_gives_though_driver_and_worker_are_los
         lambda: Training(again.config, vocabulary, ids, method), 2, SYNC.sync
     )
     np.testing.assert_allclose(vectors.matrix, w_in, atol=2e-5)
+    assert again.context_matrix is not None
     np.testing.assert_allclose(again.context_matrix, w_out, atol=2e-5)
 
 

@@ -67,7 +67,7 @@ def group(space: Path, folder: Path, *options: str) -> Iterator[Group]:
         patch.setenv("TMPDIR", str(temporary))
         for name in ("OMP_NUM_THREADS", "PROMETHEUS_MULTIPROC_DIR"):
             patch.delenv(name, raising=False)
-        given = ("--port", "0", "--workers", "2", "--token-file", token, *options)
+        given = ["--port", "0", "--workers", "2", "--token-file", str(token), *options]
         parent = start("serve", space, *given, start_new_session=True)
     try:
         assert parent.stdout is not None

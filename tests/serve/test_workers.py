@@ -148,6 +148,25 @@ def test_what_a_worker_does_is_finished_before_all_end(made: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_second_signal_ends_all_at_once(made: Path, tmp_path: Path) -> None:
+    space = copy_of(made, tmp_path)
+    document = {"id": "new", "text": "A quokka sings."}
+    with group(space, tmp_path) as found, ThreadPoolExecutor(1) as threads:
+        one, other = found.workers()
+        with found.client_of(one) as writer, WriterLock(space / "lock"):
+            adding = threads.submit(writer.post, "/v1/documents", json={"documents": document})
+            wait_for(lambda: found.counted("rowspace_requests_running") == 2)
+            found.parent.send_signal(signal.SIGINT)
+            wait_for(lambda: not is_running(other))
+            found.parent.send_signal(signal.SIGINT)
+            assert found.parent.wait(20) == 130
+            assert not is_running(one)
+            with pytest.raises(httpx.HTTPError):
+                adding.result()
+        assert list(found.folder.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_gone(made: Path, tmp_path: Path) -> None:
     with group(made, tmp_path) as found:
         pids = found.workers()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space import encoding_shards, growing, shards
 from rowspace.space.encoding import EncodingReport, encode_corpus
 from rowspace.space.encoding_shards import encode_share, is_sharded
 from rowspace.space.shards import ShardsReport
 from rowspace.text import chunks, sections
 from rowspace.text.corpus import Corpus
+from tests.data import shared_data
+from tests.minilm import minilm_folder
 from tests.space.shard_texts import DIM, encode, make_small, write_texts
 
 GIVEN: dict[str, Any] = {"dim": DIM, "identity": {"encoder": "e"}}
@@ -283,3 +287,24 @@ def test_processes_that_are_killed_at_any_moment_end_with_the_same_bytes(tmp_pat
             assert "Traceback" not in told, told
     assert files_of(out) == files_of(tmp_path / "one.npy")
     assert not out.with_name("out.npy.training").exists()
+
+
+@pytest.mark.slow
+def test_a_real_encoder_gives_the_bytes_of_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vectors differ by what a batch holds, so that this would show another cut."""
+    with gzip.open(shared_data("retrieval", "scifact", "corpus.jsonl.gz"), "rt") as file:
+        lines = list(islice(file, 150))
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    monkeypatch.setattr(sections, "SECTION_BYTES", 60_000)
+    monkeypatch.setattr(chunks, "CHUNK_CHARACTERS", 1 << 17)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 60_000)
+    corpus = Corpus(tmp_path / "a.jsonl")
+    settings = EncodingSettings(model=str(minilm_folder()), max_length=64, threads=1)
+    found = load_encoding(settings, corpus)
+    given: dict[str, Any] = {"dim": found.dim, "identity": found.identity}
+    encode_corpus(found.encode, corpus, tmp_path / "one.npy", **given)
+    for index in (2, 1):
+        encode_share(found.encode, corpus, tmp_path / "all.npy", share=(index, 2), **given)
+    assert files_of(tmp_path / "all.npy") == files_of(tmp_path / "one.npy")

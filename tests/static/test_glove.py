@@ -12,7 +12,7 @@ import pytest
 from rowspace.errors import ConfigError, CorpusError, FormatError, VocabularyError
 from rowspace.space.formats import load
 from rowspace.space.vectors import Vectors
-from rowspace.static import cooccurrence
+from rowspace.static import cooccurrence, pair_sums
 from rowspace.static.cooccurrence import Cooccurrences
 from rowspace.static.glove import GloVe, GloVeConfig, GloVeEpochReport, GloVeTraining
 from rowspace.text.corpus import Corpus
@@ -123,8 +123,8 @@ def test_the_memory_for_counting_does_not_change_the_vectors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = _with().fit(_topics(60)).matrix
-    monkeypatch.setattr(cooccurrence, "_DENSE_CELLS", 20)
-    monkeypatch.setattr(cooccurrence, "_HELD_PAIRS", 50)
+    monkeypatch.setattr(pair_sums, "_DENSE_CELLS", 20)
+    monkeypatch.setattr(pair_sums, "_HELD_PAIRS", 50)
     np.testing.assert_array_equal(_with(memory_mb=33).fit(_topics(60)).matrix, expected)
 
 
@@ -217,7 +217,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits_and_counts_once(
     trained = _stop_at(monkeypatch, stop_at)
     with pytest.raises(KeyboardInterrupt):
         _with().fit_in(text, tmp_path / "work")
-    monkeypatch.setattr("rowspace.static.glove.count_cooccurrences", None)  # is not called again
+    monkeypatch.setattr("rowspace.static.engine.count_cooccurrences", None)  # is not called again
     resumed = _with(memory_mb=77)  # which may change
     vectors = resumed.fit_in(text, tmp_path / "work")
     assert trained == [*range(stop_at - 1), -1, *range(stop_at - 1, 3 * 32)]

@@ -80,7 +80,7 @@ class Subject:
                 raise ConfigError(f"{self.name} has one model; leave out model {model!r}")
             return self._sets_of_file()
         snapshot = self.space.snapshot
-        snapshot.local_store  # noqa: B018, raises where the rows are not here
+        _ = snapshot.local_store  # raises where the rows are not here
         name, _ = model_named(self.path, snapshot.commit, model or None)
         with self._lock:
             known = self._known.get(name)
@@ -131,6 +131,7 @@ def open_subject(path: Path | str, space: Space | None = None) -> Subject:
     name = path.resolve().name
     if space is None and is_space(path):
         space = open_space(path)
+        _ = space.snapshot.local_store
     return Subject(name, path, space, load(path) if space is None else None)
 
 

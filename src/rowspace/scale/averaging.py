@@ -11,10 +11,12 @@ is gone for good the round is done again by as many workers as there is still ro
 
 from __future__ import annotations
 
+import importlib
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from rowspace.static.averaging import (
     share_of_round,
 )
 from rowspace.static.run import Floats, work_in_threads
-from rowspace.static.training import Method, Start, Training, TrainingConfig
+from rowspace.static.training import EpochReport, Method, Start, Training, TrainingConfig
 from rowspace.text.vocabulary import TokenIds, Vocabulary
 
 MAX_TRIES = 3
@@ -77,10 +79,17 @@ class AveragedTraining(Training):
                 self._end_epoch(epoch)
         return self.n_done == last
 
-    def settle(self) -> int:
-        """See `Run`; the workers are done."""
-        self._dismiss()
-        return super().settle()
+    def fit(
+        self,
+        checkpoint: Path | None,
+        checkpoint_seconds: float,
+        on_epoch_end: Callable[[EpochReport, Any], bool | None] | None,
+    ) -> None:
+        """See `Run`; its workers end with it."""
+        try:
+            super().fit(checkpoint, checkpoint_seconds, on_epoch_end)
+        finally:
+            self._dismiss()
 
     def _round(self) -> None:
         from ray.exceptions import RayError, RayTaskError
@@ -142,9 +151,8 @@ class AveragedTraining(Training):
 
     def _room(self) -> int:
         """For how many workers the cluster has processors now."""
-        import ray
-
-        return int(dict(ray.cluster_resources()).get("CPU", 0)) // self.cluster.threads
+        ray: Any = importlib.import_module("ray")
+        return int(ray.cluster_resources().get("CPU", 0)) // self.cluster.threads
 
     def _hire(self) -> None:
         import ray

@@ -19,14 +19,8 @@ import pyarrow as pa
 from rowspace.errors import RowspaceError, SpaceError
 from rowspace.scale.cluster import ClusterConfig, connected
 from rowspace.scale.pool import Work
-from rowspace.scale.shards import (
-    Tries,
-    absolute_corpus,
-    absolute_shards,
-    check_same,
-    check_seen,
-    make_shards,
-)
+from rowspace.scale.shards import Tries, check_same, make_shards
+from rowspace.scale.shared import absolute_corpus, absolute_shards, check_seen
 from rowspace.search.build import READ, BuildConfig
 from rowspace.search.build_shards import (
     SharedBuild,

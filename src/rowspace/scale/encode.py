@@ -16,15 +16,8 @@ from typing import Any
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.scale.cluster import ClusterConfig, connected
 from rowspace.scale.pool import Work
-from rowspace.scale.shards import (
-    Tries,
-    absolute_corpus,
-    absolute_model,
-    absolute_shards,
-    check_same,
-    check_seen,
-    make_shards,
-)
+from rowspace.scale.shards import Tries, check_same, make_shards
+from rowspace.scale.shared import absolute_corpus, absolute_model, absolute_shards, check_seen
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import EncodingReport, npy_path, report_of
 from rowspace.space.encoding_shards import begin, encode_shard, merge

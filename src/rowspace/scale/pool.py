@@ -64,14 +64,20 @@ def run(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int
         compute=ray.data.ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1),
         num_cpus=cluster.threads,
     )
-    tables: Iterable[Any] = done.iter_batches(
-        batch_size=None, batch_format="pyarrow", prefetch_batches=0
-    )
-    for table in tables:
-        for row in table.to_pylist():
+    try:
+        tables: Iterable[Any] = done.iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        )
+        for row in (row for table in tables for row in table.to_pylist()):
             if row["error"] is not None:
                 raise _read_error(row["error"])
             yield row["shard"], json.loads(row["answer"])
+    except ray.exceptions.RayError as error:
+        line = " ".join(str(error).split())[-300:]
+        raise ClusterError(
+            f"the cluster could not do the work ({type(error).__name__}: {line}); see that every "
+            "node has the same Rowspace, and that `ray status` shows no lack of room"
+        ) from error
 
 
 class _Worker:

@@ -7,12 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rowspace.errors import ClusterError
-from rowspace.space.shards import Shard, ShardFolder
+from rowspace.space.shards import Shard
 from rowspace.storage.files import file_path
 from rowspace.text.corpus import Corpus
-
-MAX_TRIES = 3
-"""Of a shard whose worker dies."""
 
 
 def absolute_corpus(corpus: Corpus) -> Corpus:
@@ -57,28 +54,5 @@ def check_seen(work: Path, corpus: Corpus) -> None:
             f"there is no folder {work}; give an --out in a folder that all nodes see"
         )
     for path in corpus.description()["paths"]:
-        if not Path(path).exists():
+        if not file_path(path).exists():
             raise ClusterError(f"there is no {path}; put the corpus where all nodes see it")
-
-
-class Tries:
-    """How often a shard was begun since the driver is at work, and its worker died.
-
-    Parameters
-    ----------
-    folder : ShardFolder
-    shards : iterable of Shard
-        Those that are to be made: what was begun before counts for nothing.
-    """
-
-    def __init__(self, folder: ShardFolder, shards: Iterable[Shard]) -> None:
-        self.folder = folder
-        self.before = {shard.number: folder.begun(shard) for shard in shards}
-
-    def check(self, shard: Shard) -> None:
-        """Raise ClusterError where it would be tried for ever."""
-        if len(self.folder.begun(shard) - self.before[shard.number]) >= MAX_TRIES:
-            raise ClusterError(
-                f"shard {shard.number + 1} ended its worker {MAX_TRIES} times; it may want more "
-                "memory: give fewer --workers, and --resume to keep what is made"
-            )

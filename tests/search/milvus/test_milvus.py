@@ -19,11 +19,13 @@ from rowspace.errors import (
     ConfigError,
     CorpusError,
     FormatError,
+    MissingExtraError,
     RemoteError,
     SpaceCorruptError,
     SpaceError,
     SpaceLockedError,
 )
+from rowspace.explore.subject import open_subject
 from rowspace.search.index.exact import ExactIndex
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus import store as milvus_store
@@ -396,6 +398,20 @@ def test_a_file_that_is_missing_or_something_else_is_told_of(small: Space, tmp_p
         small.export_to_milvus(tmp_path / "s.milvus", str(tmp_path / "old.db"))
     with pytest.raises(FormatError, match="there is no Milvus Lite file"):
         connect(str(tmp_path / "none.db"))
+
+
+def test_milvus_lite_that_is_not_installed_is_told_of(
+    small: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="run: pip install milvus-lite"):
+        _export(small, tmp_path)
+
+
+def test_the_explorer_says_that_rows_are_elsewhere(there: Space) -> None:
+    for space in (None, there):  # of `explore`, and of `serve`
+        with pytest.raises(SpaceError, match="or run `rowspace import"):
+            _ = open_subject(there.path, space).sets
 
 
 def test_a_file_that_another_process_has_open_is_told_of(small: Space, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ machine.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from rowspace.errors import (
     ConfigError,
     FormatError,
+    MissingExtraError,
     RemoteError,
     RowspaceError,
     SpaceCorruptError,
@@ -101,7 +103,11 @@ def connect(uri: str, *, create: bool = False) -> Any:
             )
             _check_version(uri, client.get_server_version(timeout=CONNECT_SECONDS))
         return client
-    need("milvus_lite", "milvus")
+    if importlib.util.find_spec("milvus_lite") is None:
+        raise MissingExtraError(
+            f"{uri} is a file of Milvus Lite, which is not installed; run: pip install "
+            "milvus-lite, or give the address of a server"
+        )
     if not create and not Path(uri).exists():
         raise FormatError(f"there is no Milvus Lite file {uri}; bring it back, or export again")
     if not Path(uri).parent.is_dir():
