@@ -170,6 +170,13 @@ class Objects:
                 found += map(_state, part)
         return sorted(found, key=lambda state: state.name)
 
+    def has_below(self, below: str) -> bool:
+        """Whether there is any object below a name."""
+        import obstore
+
+        with self._errors("list", below):
+            return any(part for part in obstore.list(self._store, below or None))
+
     # --- Writing ---------------------------------------------------------------------------------
 
     def put(self, name: str, data: bytes) -> str:

@@ -114,6 +114,16 @@ class Home:
             state.name.removeprefix(f"{root}/"): state for state in self.objects.list(f"{root}/")
         }
 
+    def tags_are_md5(self, name: str) -> bool:
+        """Whether the tag of a file is the MD5 of its bytes.
+
+        So it is where a store does so with others, and the file was not put in parts.
+        """
+        found = self.objects.get(COMMIT)
+        assert found is not None
+        digest = hashlib.md5(found.data, usedforsecurity=False).hexdigest()
+        return found.etag.strip('"') == digest and "-" not in self.current.tags.get(name, "-")
+
     # --- Writing ---------------------------------------------------------------------------------
 
     @property
