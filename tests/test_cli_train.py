@@ -96,6 +96,27 @@ def test_settings_that_cannot_work_are_one_line(
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "message"),
+    [
+        ("word2vec", ("--sync", "2"), "--sync is for --engine ray; give that too"),
+        ("word2vec", ("--workers", "2"), "--workers is for --engine ray; give that too"),
+        ("word2vec", ("--engine", "ray", "--start", "."), "--start goes on in one process"),
+        ("word2vec", ("--engine", "ray", "--phrases", "1"), "phrases are found by one process"),
+        ("glove", ("--engine", "ray", "--phrases", "1"), "phrases are found by one process"),
+        ("fasttext", ("--engine", "ray"), "fasttext is trained by one process; leave --engine out"),
+    ],
+)
+def test_what_a_cluster_does_not_do_is_one_line(
+    tmp_path: Path, run_main: RunMain, method: str, arguments: tuple[str, ...], message: str
+) -> None:
+    text, out = write_topics(tmp_path / "topics.txt"), tmp_path / "a.bin"
+    ran = run_main("train", method, text, "--out", out, *arguments)
+    assert message in ran.error()
+    assert not out.exists()
+    assert not out.with_name("a.bin.training").exists()
+
+
 def test_vectors_that_are_there_are_not_written_over(tmp_path: Path, run_main: RunMain) -> None:
     (tmp_path / "a").write_text("mine")
     ran = run_main("train", "word2vec", write_topics(tmp_path / "t.txt"), "--out", tmp_path / "a")

@@ -22,6 +22,7 @@ from rowspace.search.fusion import SENTENCE_DENSE_WEIGHT, SIF_DENSE_WEIGHT
 from rowspace.search.space import Space
 from rowspace.space.shards import ShardsReport
 from rowspace.static.word2vec import Word2VecConfig
+from rowspace.storage.address import is_address
 from rowspace.text.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ COMMANDLINE = click.core.ParameterSource.COMMANDLINE
 
 @click.command()
 @click.argument("corpus", nargs=-1, required=True)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The space to make.")
+@click.option("--out", required=True,
+              help="The space to make: a folder, or an address as s3://BUCKET/NAME.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with a build that was stopped.")
 @click.option("--model", metavar="DIR|FILE|NAME",
               help="Word vectors or a sentence encoder to use instead of training.")  # fmt: skip
@@ -55,7 +57,7 @@ def build(
     context: click.Context,
     /,
     corpus: tuple[str, ...],
-    out: Path,
+    out: str,
     resume: bool,
     model: str | None,
     passage_words: int,
@@ -93,11 +95,11 @@ def build(
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; add --resume to go on where it stopped") from None
     if isinstance(space, ShardsReport):
-        tell_of_shards(space, out, "passages", as_json)
+        tell_of_shards(space, Path(out), "passages", as_json)
         return
     status = space.status()
     if as_json:
-        emit_json({"out": str(out), **status})
+        emit_json({"out": out, **status})
         return
     click.echo(
         f"{status['documents']:,} documents in {status['passages']:,} passages, "
@@ -105,27 +107,33 @@ def build(
     )
     click.echo(f"the index   {describe_status(status)}")
     click.echo(f"the space   {out}")
-    click.echo(f"the report  {out / 'report.html'}")
+    if not is_address(out):
+        click.echo(f"the report  {Path(out) / 'report.html'}")
     click.echo(f'try         rowspace search {out} "your question"')
 
 
 def _build(
     corpus: Corpus,
-    out: Path,
+    out: str,
     config: BuildConfig,
     resume: bool,
     share: tuple[int, int] | None,
     cluster: ClusterConfig | None,
 ) -> Space | ShardsReport:
     """By this process, as one of several, or on a cluster."""
+    if is_address(out) and (cluster is not None or share is not None):
+        raise ConfigError(
+            "--shard and --engine build in a folder; give one as --out, then `rowspace copy` it "
+            f"to {out}"
+        )
     if cluster is not None:
         if share is not None:
             raise ConfigError("give --shard or --engine, not both")
         from rowspace.scale.build import build_on_ray
 
         return build_on_ray(
-            corpus, out, config=config, cluster=cluster, resume=resume, tell=tell_of_cluster
+            corpus, Path(out), config=config, cluster=cluster, resume=resume, tell=tell_of_cluster
         )
-    if share is None and not (resume and is_shared(out)):
+    if share is None and not (resume and is_shared(Path(out))):
         return build_space(corpus, out, resume=resume, config=config)
     return build_share(corpus, out, config=config, share=share or (1, 1), resume=resume)

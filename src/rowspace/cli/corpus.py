@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -56,4 +55,4 @@ def _add(command: Command, documents: str) -> Command:
 
 def make_corpus(paths: tuple[str, ...], documents: str, encoding: str, errors: str) -> Corpus:
     """The corpus that the arguments name; `-` is stdin."""
-    return Corpus([Path(path) for path in paths], documents, encoding, errors)
+    return Corpus(list(paths), documents, encoding, errors)

@@ -7,7 +7,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +22,8 @@ from rowspace.search.request import MODES
 from rowspace.search.rerank import Reranker
 from rowspace.search.space import Space, open_space
 from rowspace.search.words import Span
+from rowspace.storage.address import is_address
+from rowspace.storage.files import file_path
 from rowspace.text.listing import TABLE_SUFFIXES
 from rowspace.text.tables import about_space, open_table
 
@@ -214,12 +215,13 @@ def add(
 
 def _has_vectors_for(space: Space, corpus: tuple[str, ...], fingerprint: str | None) -> bool:
     """Whether the corpus is a table whose vectors are of the space's encoder."""
-    is_table = len(corpus) == 1 and Path(corpus[0]).suffix in TABLE_SUFFIXES
+    path = file_path(corpus[0])
+    is_table = len(corpus) == 1 and path.suffix in TABLE_SUFFIXES
     if fingerprint is not None:
         if not is_table:
             raise ConfigError("--fingerprint goes with one .parquet or .arrow file; leave it out")
         return True
-    if not is_table or not Path(corpus[0]).is_file():
+    if not is_table or not path.is_file():
         return False
     with open_table(corpus[0]) as table:
         found = about_space(table.schema).get("fingerprint")
@@ -310,11 +312,14 @@ def compact(path: str, timeout: float, as_json: bool) -> None:
     space = open_space(path)
     before = space.status()["bytes"]
     space.compact(timeout)
-    after = space.status()["bytes"]
+    state = space.status()
+    after, to_free = state["bytes"], state["bytes_to_free"]
     if as_json:
         emit_json({"bytes_before": before, "bytes": after})
-    else:
-        click.echo(f"{before:,} bytes before, {after:,} now")
+        return
+    click.echo(f"{before:,} bytes before, {after:,} now")
+    if to_free and is_address(path):
+        click.echo(f"{to_free:,} may still be read; a compaction in a day or more removes them")
 
 
 @click.command()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rowspace.errors import ClusterError
 from rowspace.space.shards import Shard
+from rowspace.storage.files import file_path
 from rowspace.text.corpus import Corpus
 
 
 def absolute_corpus(corpus: Corpus) -> Corpus:
     """A corpus whose relative paths are spelled out, as a worker runs in another folder."""
-    paths = [Path(path).absolute() for path in corpus.description()["paths"]]
+    paths = [file_path(path).absolute() for path in corpus.description()["paths"]]
     return dataclasses.replace(corpus, paths=paths, skipped=[])
 
 
@@ -53,5 +54,5 @@ def check_seen(work: Path, corpus: Corpus) -> None:
             f"there is no folder {work}; give an --out in a folder that all nodes see"
         )
     for path in corpus.description()["paths"]:
-        if not Path(path).exists():
+        if not file_path(path).exists():
             raise ClusterError(f"there is no {path}; put the corpus where all nodes see it")

@@ -46,6 +46,7 @@ from rowspace.space.vectors import Vectors
 from rowspace.static.sif import SIFEncoder
 from rowspace.static.training import EpochReport
 from rowspace.static.word2vec import Word2Vec, Word2VecConfig, initial_vectors
+from rowspace.storage.address import is_address
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import Passage
 from rowspace.text.runs import SETTINGS
@@ -142,8 +143,9 @@ def build(
     ----------
     corpus : path, paths or Corpus
         Files, folders, or `-` for stdin.
-    out : path
-        The space's folder, made here.
+    out : path or str
+        The space's folder, made here; or its address, as `s3://bucket/docs.space`, to which it
+        is copied when it is whole.
     resume : bool
         Go on with a build of the same corpus and settings that was stopped.
     config : BuildConfig, optional
@@ -171,6 +173,10 @@ def build(
         raise ConfigError("give a config or settings, not both")
     if not isinstance(corpus, Corpus):
         corpus = Corpus(corpus)
+    if is_address(out):
+        from rowspace.search.remote.building import build_at
+
+        return build_at(str(out), resume, lambda folder: Build(corpus, folder, config).run(resume))
     return Build(corpus, Path(out), config).run(resume)
 
 

@@ -764,6 +764,7 @@ class Space:
         """
         from rowspace.search.milvus.export import MilvusConfig, export_to_milvus
 
+        must_be_here(self.path, "put its passages into Milvus")
         config = MilvusConfig(uri=uri, collection=collection, index=index, words=words)
         return export_to_milvus(self._current, self.manifest, Path(path), config, model, where)
 

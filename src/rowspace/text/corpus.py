@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rowspace.errors import ConfigError, CorpusError
+from rowspace.storage.files import file_path
 from rowspace.text.listing import (
     JSONL_SUFFIXES,
     TABLE_SUFFIXES,
@@ -83,7 +84,7 @@ class Corpus:
                 f"documents is {self.documents!r}; give one of {', '.join(DOCUMENT_KINDS)}"
             )
         paths = [self.paths] if isinstance(self.paths, str | Path) else self.paths
-        self._paths = [Path(path) for path in paths]
+        self._paths = [file_path(path) for path in paths]
         if self.errors not in ("strict", "replace"):
             raise ConfigError(f"errors is {self.errors!r}; give one of strict, replace")
         try:

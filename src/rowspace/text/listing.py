@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rowspace.errors import CorpusError
+from rowspace.storage.files import ObjectPath, objects_below
 from rowspace.text.sections import Part
 from rowspace.text.streams import bare_suffix
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst", ".org", ".tex", "")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 TABLE_SUFFIXES = (".parquet", ".arrow")
+
+_Found = tuple[Path, str, int | None]
+"""A file, its name below the folder, and its bytes where they are known."""
 
 Skipped = list[tuple[str, str]]
 """(file, reason) of what is in a folder and is not read."""
@@ -57,24 +61,48 @@ def _prefix(folder: Path, paths: Sequence[Path]) -> str:
 
 def _files_below(folder: Path, prefix: str, skipped: Skipped) -> Iterator[Part]:
     n_files = 0
+    walk = _objects if isinstance(folder, ObjectPath) else _walk
+    for path, below, known in walk(folder):
+        relative = prefix + below
+        if path.name.startswith("."):
+            skipped.append((relative, "hidden"))
+        elif not _has_text_suffix(path):
+            skipped.append((relative, f"no text suffix ({path.suffix})"))
+        elif (size := _size(str(path)) if known is None else known) is None:
+            skipped.append((relative, "not a file"))
+        else:
+            n_files += 1
+            yield Part(path, relative, size, is_named=False)
+    if n_files == 0:
+        raise no_text_in(folder, len(skipped))
+
+
+def _walk(folder: Path) -> Iterator[_Found]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = os.path.relpath(parent, folder)
-        within = prefix if below == "." else f"{prefix}{below}/"
+        within = "" if below == "." else f"{below}/"
         here = Path(parent)
         for name in sorted(names):
-            path, relative = here / name, within + name
-            if name.startswith("."):
-                skipped.append((relative, "hidden"))
-            elif not _has_text_suffix(path):
-                skipped.append((relative, f"no text suffix ({path.suffix})"))
-            elif (size := _size(f"{parent}/{name}")) is None:
-                skipped.append((relative, "not a file"))
-            else:
-                n_files += 1
-                yield Part(path, relative, size, is_named=False)
-    if n_files == 0:
-        raise no_text_in(folder, len(skipped))
+            yield here / name, within + name, None
+
+
+def _objects(folder: Path) -> Iterator[_Found]:
+    """As `_walk`: the files of a folder before those of the folders in it."""
+    assert isinstance(folder, ObjectPath)
+    found = [(name.split("/"), size) for name, size in objects_below(folder)]
+    found = [(parts, size) for parts, size in found if parts[-1] and not _is_hidden(parts[:-1])]
+    for parts, size in sorted(found, key=lambda one: _place_in_walk(one[0])):
+        below = "/".join(parts)
+        yield folder / below, below, size
+
+
+def _is_hidden(folders: list[str]) -> bool:
+    return any(name.startswith(".") for name in folders)
+
+
+def _place_in_walk(parts: list[str]) -> list[tuple[bool, str]]:
+    return [*((True, name) for name in parts[:-1]), (False, parts[-1])]
 
 
 def no_text_in(folder: Path, n_skipped: int) -> CorpusError:

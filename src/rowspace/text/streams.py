@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from rowspace.errors import CorpusError
+from rowspace.storage.files import file_path
 
 COMPRESSED = (".gz", ".xz", ".zst")
 BLOCK_BYTES = 1 << 20
@@ -42,7 +43,7 @@ def open_bytes(path: Path | str) -> Iterator[IO[bytes]]:
     CorpusError
         If it is missing, is a folder, or its compressed data is damaged or cut short.
     """
-    path = Path(path)
+    path = file_path(path)
     try:
         with _open(path) as file:
             yield file
@@ -78,16 +79,24 @@ def _damaged(path: Path, error: Exception) -> CorpusError:
     return CorpusError(f"{path} is damaged or cut short ({error}); get the file again")
 
 
-def _open(path: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[IO[bytes]]:
     if str(path) == "-":
-        return contextlib.nullcontext(sys.stdin.buffer)
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path))
-    if path.suffix == ".xz":
-        return cast(IO[bytes], lzma.open(path))
-    if path.suffix == ".zst":
-        return io.BufferedReader(_ZstdReader(path), 1 << 20)
-    return path.open("rb")
+        yield sys.stdin.buffer
+    elif path.suffix == ".zst":
+        with io.BufferedReader(_ZstdReader(path), 1 << 20) as file:
+            yield file
+    else:
+        with path.open("rb") as raw, _unpacked(path.suffix, raw) as file:
+            yield file
+
+
+def _unpacked(suffix: str, raw: IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes]]:
+    if suffix == ".gz":
+        return cast(IO[bytes], gzip.open(raw))
+    if suffix == ".xz":
+        return cast(IO[bytes], lzma.open(raw))
+    return contextlib.nullcontext(raw)
 
 
 class _ZstdReader(io.RawIOBase):

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from rowspace.errors import CorpusError
+from rowspace.storage.files import ObjectPath, file_path
 from rowspace.text.corpus import Document
 
 BATCH_ROWS = 4096
@@ -58,16 +59,16 @@ def open_table(
     """
     import pyarrow.parquet as pq
 
-    path = Path(path)
+    path = file_path(path)
     with contextlib.ExitStack() as stack:
         try:
             if path.suffix == ".parquet":
-                parquet = stack.enter_context(pq.ParquetFile(path))
+                parquet = stack.enter_context(pq.ParquetFile(_source(path)))
                 among = None if groups is None else list(range(*groups))
                 batches = parquet.iter_batches(BATCH_ROWS, row_groups=among)
                 schema = parquet.schema_arrow
             else:
-                file = stack.enter_context(pa.OSFile(str(path)))
+                file = stack.enter_context(_source(path))
                 arrow = stack.enter_context(pa.ipc.open_file(file))
                 schema = arrow.schema
                 numbers = range(*(groups or (0, arrow.num_record_batches)))
@@ -77,6 +78,17 @@ def open_table(
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
         yield pa.RecordBatchReader.from_batches(schema, _checked(path, batches))
+
+
+def _source(path: Path) -> Any:
+    """What pyarrow reads of a file on the disk, or of an object."""
+    if isinstance(path, ObjectPath):
+        return pa.PythonFile(path.open("rb"), "r")
+    return pa.OSFile(str(path))
+
+
+def _mapped(path: Path) -> Any:
+    return _source(path) if isinstance(path, ObjectPath) else pa.memory_map(str(path))
 
 
 def row_groups(path: Path) -> list[RowGroup] | None:
@@ -94,7 +106,7 @@ def row_groups(path: Path) -> list[RowGroup] | None:
 def _parquet_groups(path: Path) -> list[RowGroup]:
     import pyarrow.parquet as pq
 
-    metadata = pq.read_metadata(path)
+    metadata = pq.read_metadata(_source(path))
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     return [
         RowGroup(
@@ -106,7 +118,7 @@ def _parquet_groups(path: Path) -> list[RowGroup]:
 
 
 def _arrow_groups(path: Path) -> list[RowGroup]:
-    with pa.memory_map(str(path)) as file:
+    with _mapped(path) as file:
         arrow = pa.ipc.open_file(file)
         n = arrow.num_record_batches
         share = path.stat().st_size // max(n, 1)

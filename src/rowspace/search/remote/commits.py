@@ -8,7 +8,6 @@ compaction, as it may be another writer's: nothing is removed at the next write.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -29,9 +28,6 @@ from rowspace.search.snapshot import Signature
 from rowspace.search.store import Store, open_store
 from rowspace.storage.lease import is_free
 from rowspace.storage.objects import State
-
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-
 
 # --- Reading -------------------------------------------------------------------------------------
 
@@ -131,8 +127,8 @@ def _damaged_bytes(home: Home, name: str, state: FileState) -> str | None:
     digest = digest_of(state)
     if digest is not None:
         return None if sha.hexdigest() == digest else "altered (its SHA-256 is another)"
-    tag = _MD5.fullmatch(home.current.tags.get(name, ""))
-    return "altered (its MD5 is another)" if tag and md5.hexdigest() != tag[1] else None
+    is_other = md5.hexdigest() != home.current.tags.get(name, "").strip('"')
+    return "altered (its MD5 is another)" if is_other and home.tags_are_md5(name) else None
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -189,7 +185,7 @@ def _tag_of(state: FileState) -> str:
 
 @health.bytes_of.register(RemoteFolder)
 def _bytes_of(path: RemoteFolder) -> int:
-    return sum(state.size for state in path.remote.objects.list())
+    return sum(state.size for state in path.remote.list_own())
 
 
 @health.bytes_to_free.register(RemoteFolder)
@@ -197,7 +193,7 @@ def _bytes_to_free(path: RemoteFolder, commit: Commit, store: Store) -> int:
     """Of what no commit names, old versions that it still names included."""
     home = path.remote
     needed = named_files(home.current)
-    unnamed = sum(state.size for state in home.objects.list() if state.name not in needed)
+    unnamed = sum(state.size for state in home.list_own() if state.name not in needed)
     old = sum(
         state.size
         for name, state in commit.files.items()

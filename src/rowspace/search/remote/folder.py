@@ -60,7 +60,7 @@ class RemoteFolder(PosixPath):
         return Path(str(self))
 
     @property
-    def parent(self) -> Path:
+    def parent(self) -> Path:  # type: ignore[override]
         """As of a plain path."""
         return self.local.parent
 
@@ -68,7 +68,7 @@ class RemoteFolder(PosixPath):
         """What Python 3.12 makes paths of that come from this one."""
         return Path(*segments)
 
-    def resolve(self, strict: bool = False) -> Path:
+    def resolve(self, strict: bool = False) -> RemoteFolder:
         """Itself: its name is the space's."""
         return self
 
