@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import encode_corpus
 from rowspace.space.encoding_shards import begin
 from rowspace.text.corpus import Corpus
-from tests.clusters import two_nodes
 from tests.minilm import minilm_folder
 from tests.program import RunMain, run_until_death
 from tests.scale import work
@@ -45,13 +43,6 @@ def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_model(tmp_path_factory.mktemp("model") / "m")
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    work.sent_whole()
-    with two_nodes() as started:
-        yield started
 
 
 def _job(tmp_path: Path, model: Path) -> EncodeJob:
