@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
+WORKERS ?= 2
 
 .PHONY: demo test test-fast check docs setup setup-dev browser explorer-library bench constraints clean
 
@@ -27,12 +28,15 @@ demo: setup
 	@echo; echo 'The report is $(DEMO)/report.html: open it in a browser. To look around in the space:'
 	@echo '$$ $(BIN)/rowspace explore $(DEMO)'
 
-# Two files at a time: most tests wait for one core, a process or a browser.
+# Two files at a time: most tests wait for one core, a process or a browser. Files keep the order
+# of tests/conftest.py, the slow ones first.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: setup-dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 test-fast: setup-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 check: setup-dev
 	$(BIN)/ruff check .

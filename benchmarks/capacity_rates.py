@@ -4,7 +4,7 @@
 
 Each part is a process of its own that `benchmarks.capacity` gives one core. It prints JSON: rates
 by their names.
-Sizes are such that a part takes some ten seconds to a minute; `--scale` makes them smaller.
+Sizes are such that a part takes some seconds to a minute; `--scale` makes them smaller.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def encode(scale: float) -> Rates:
     from benchmarks.million_vectors import distinct_sentences, encoder
 
     texts = list(islice(distinct_sentences(), int(40_000 * scale)))
-    few = texts[: len(texts) // 20]
+    few = texts[: len(texts) // 40]
     transformer, static = rs.load_encoder(minilm()), encoder()
     for model in (transformer, static):
         model.encode(texts[:64])
@@ -60,7 +60,7 @@ def graph(scale: float) -> Rates:
     from rowspace.search.index.hnsw import FaissHNSW
 
     found: Rates = {}
-    for name, n in (("small", int(50_000 * scale)), ("large", int(400_000 * scale))):
+    for name, n in (("small", int(20_000 * scale)), ("large", int(160_000 * scale))):
         rows, queries = rows_and_queries(n)
         index = FaissHNSW.new(rows.shape[1], n, rows[:1000], IndexConfig())
         found[f"hnsw_rows_{name}"] = n / seconds(partial(index.add, rows))
@@ -75,11 +75,11 @@ def codes(scale: float) -> Rates:
     from rowspace.search.index.config import IndexConfig
     from rowspace.search.index.inverted import IVFPQ, IVFRaBitQ
 
-    n = int(200_000 * scale)
+    n = int(100_000 * scale)
     rows, queries = rows_and_queries(n)
     found: Rates = {"codes_n": n}
     for name, kind in (("pq", IVFPQ), ("rabitq", IVFRaBitQ)):
-        sample = rows[: max(1000, n // 4)]
+        sample = rows[: max(1000, n // 10)]
         started = time.perf_counter()
         index = kind.new(rows.shape[1], n, sample, IndexConfig())
         found[f"{name}_learn_rows"] = len(sample) / (time.perf_counter() - started)
@@ -114,7 +114,7 @@ def store(scale: float) -> Rates:
     from rowspace.search.store import Store, base_schema, to_batch
     from rowspace.text.passages import Passage
 
-    n = int(100_000 * scale)
+    n = int(50_000 * scale)
     rows, _ = rows_and_queries(n)
     passages = [Passage(str(i), 0, "", "a text " * 20, "s", {}) for i in range(n)]
     with tempfile.TemporaryDirectory() as folder:
@@ -144,7 +144,7 @@ def words(scale: float) -> Rates:
     from rowspace.text.corpus import Corpus
     from rowspace.text.vocabulary import scan_corpus
 
-    text = wikipedia_text(max(100_000, int(4_000_000 * scale)))
+    text = wikipedia_text(max(100_000, int(2_000_000 * scale)))
     small = wikipedia_text(100_000)
     trainer = rs.Word2Vec(dim=100, epochs=1, n_threads=1, min_count=5, tokenizer="whitespace")
     trainer.fit(small)  # compiles
@@ -179,7 +179,7 @@ def language(scale: float) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         train, _ = write_ids(Path(folder))
         loop = OurLoop(setup, train, 1, 1)
-        n = max(5, int(200 * scale))
+        n = max(5, int(100 * scale))
         for _ in range(5):
             loop.step()
         spent = seconds(lambda: [loop.step() for _ in range(n)])

@@ -25,6 +25,8 @@ class Load:
     waits: list[float] = field(default_factory=list)
     """Seconds from each request to its whole answer, in the order of the answers."""
     statuses: list[int] = field(default_factory=list)
+    processor_seconds: float = 0.0
+    """What making the load took of a core."""
 
     @property
     def per_second(self) -> float:
@@ -40,9 +42,29 @@ class Load:
 @contextlib.contextmanager
 def server(arguments: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process that listens on a port, ended afterwards."""
-    process = subprocess.Popen([sys.executable, *arguments])
-    try:
+    with _ended(subprocess.Popen([sys.executable, *arguments])) as process:
         _await(process, port)
+        yield process
+
+
+@contextlib.contextmanager
+def rowspace_server(arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`rowspace serve` at a free port, once all its workers take requests; and that port.
+
+    The socket of several workers takes connections before they do: the printed address says when.
+    """
+    command = [sys.executable, "-m", "rowspace", "serve", *arguments, "--port", "0"]
+    with _ended(subprocess.Popen(command, stdout=subprocess.PIPE)) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().strip()
+        if not address:
+            sys.exit(f"no server came up: {' '.join(command)}")
+        yield process, int(address.rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
         yield process
     finally:
         process.terminate()
@@ -110,9 +132,10 @@ async def _load(port: int, requests: Sequence[bytes], n_clients: int) -> Load:
             load.statuses.append(status)
         writer.close()
 
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     await asyncio.gather(*(client() for _ in range(n_clients)))
     load.seconds = time.perf_counter() - started
+    load.processor_seconds = time.process_time() - processor
     return load
 
 

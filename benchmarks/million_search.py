@@ -84,9 +84,9 @@ def the_space(n: int) -> Space:
     return rs.open_space(path)
 
 
-def the_queries() -> Floats:
-    """Unit vectors of sentences that come after the first million."""
-    texts = list(islice(distinct_sentences(), ROWS, ROWS + N_QUERIES))
+def the_queries(after: int = ROWS) -> Floats:
+    """Unit vectors of sentences that come after the first ones, a million if not given."""
+    texts = list(islice(distinct_sentences(), after, after + N_QUERIES))
     found = encoder().encode(texts)
     units: Floats = found / np.linalg.norm(found, axis=1, keepdims=True)
     return units

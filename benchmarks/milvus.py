@@ -2,10 +2,11 @@
 
     python -m benchmarks.milvus [--rows N] [--queries N] [--rounds N] [--uri ADDRESS] [--index KIND]
 
-The rows are vectors of sentences of Wikipedia, the queries those of further sentences (as in
-`benchmarks.million_search`). Without --uri, Milvus Lite keeps them in a file; with the address of
-a server the same is measured there. Times of searches are of one query after another, by turns,
-through `Dense.search` (by meaning) and the store (by words); FLAT compares all, as the space does.
+The rows are vectors of sentences of Wikipedia, the queries those of the sentences after them; both
+are made where they are not there yet (by `benchmarks.million_search`), out of the shared corpora.
+Without --uri, Milvus Lite keeps the rows in a file; with the address of a server the same is
+measured there. Times of searches are of one query after another, by turns, through `Dense.search`
+(by meaning) and the store (by words); FLAT compares all, as the space does.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ Floats = NDArray[np.float32]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--uri")
     parser.add_argument("--index", default="FLAT")
     arguments = parser.parse_args()
-    here, queries = the_space(arguments.rows), the_queries()[: arguments.queries]
+    here = the_space(arguments.rows)
+    queries = the_queries(arguments.rows)[: arguments.queries]
     lines = compare(here, queries, arguments.rounds, arguments.uri, arguments.index)
     where = "Milvus Lite" if arguments.uri is None else "a Milvus server"
     record(f"Rows in {where}", lines, peers=["pymilvus", "milvus-lite"])

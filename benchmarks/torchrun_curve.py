@@ -1,6 +1,6 @@
 """Language models by two processes of torchrun against one: the curve, and tokens/s.
 
-    python -m benchmarks.torchrun_curve [--words 500000] [--steps 200] [--rounds 3]
+    python -m benchmarks.torchrun_curve [--words 200000] [--steps 60] [--rounds 2]
 
 The curve is in float32, one thread a process, causal and masked. The speed is in the precision that
 `auto` chooses, in turns: one process with one thread, one with two (which trains two copies in
@@ -31,9 +31,9 @@ WAYS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--words", type=int, default=500_000)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--words", type=int, default=200_000)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     text = wikipedia_text(arguments.words)
     with tempfile.TemporaryDirectory() as folder:

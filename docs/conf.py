@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import sys
 from pathlib import Path
@@ -120,6 +121,7 @@ def _options_of(command: str) -> str:
     from rowspace.cli import _COMMANDS
 
     first, *_, last = command.split() * 2
+    last += "_" * keyword.iskeyword(last)  # as `import`
     return f"""
 ```{{eval-rst}}
 .. click-options:: {_COMMANDS[first][0]}:{last}

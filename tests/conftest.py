@@ -1,4 +1,7 @@
-"""Fixtures of several files: the program's `main` run here, and a disk that can be full."""
+"""Fixtures of several files: the program's `main` run here, and a disk that can be full.
+
+Also the order of the files where several processes share them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,21 @@ import pytest
 
 # Models of tests are so small that threads only wait for each other; set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Some tests import OpenVINO before rowspace does, which switches off what forks for each event.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 from rowspace.cli import main
 from tests.program import Ran, RunMain
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the files with slow tests out first.
+
+    A long file that begins last runs alone: the other process has nothing left to do.
+    """
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

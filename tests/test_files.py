@@ -13,6 +13,7 @@ import pytest
 from rowspace.errors import FormatError, SpaceLockedError
 from rowspace.files import (
     WriterLock,
+    begin_folder,
     remember,
     sha256,
     write_atomically,
@@ -131,6 +132,37 @@ def test_what_is_remembered_is_compared(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(FormatError, match=r"a.json is damaged \(.*\); remove"):
         remember(tmp_path / "a.json", 1)
+
+
+def test_a_folder_of_work_goes_on_unless_it_is_of_another_plan(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "work"
+    begin_folder(folder, {"n": 1})
+    (folder / "done").touch()
+    begin_folder(folder, {"n": 1})
+    assert (folder / "done").exists()
+    begin_folder(folder, {"n": 2})
+    assert [path.name for path in folder.iterdir()] == ["plan.json"]
+    assert [path.name for path in folder.parent.iterdir()] == ["work"]
+    assert json.loads((folder / "plan.json").read_text()) == {"n": 2}
+
+
+def test_a_folder_whose_removal_is_cut_short_is_not_there_by_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    begin_folder(folder, {"n": 1})
+    (folder / "done").touch()
+
+    def remove_some(path: Path, ignore_errors: bool = False) -> None:
+        if path.exists():
+            (path / "plan.json").unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("rowspace.files.shutil.rmtree", remove_some)
+        begin_folder(folder, {"n": 2})
+    begin_folder(folder, {"n": 2})
+    assert [path.name for path in folder.iterdir()] == ["plan.json"], "not what is of before"
 
 
 def test_json_and_digests_are_those_of_the_standard_library(tmp_path: Path) -> None:

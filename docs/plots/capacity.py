@@ -17,8 +17,11 @@ DOCS = Path(__file__).resolve().parents[1]
 PAGE = DOCS / "capacity.md"
 
 
-def with_outputs(text: str) -> str:
-    """The page with what its blocks print, run one after the other in the folder docs."""
+def with_outputs(text: str, rates: dict[str, float] | None = None) -> str:
+    """The page with what its blocks print, run one after the other in the folder docs.
+
+    Some of the rates that its first block reads may be others.
+    """
     names: dict[str, Any] = {}
 
     def run(found: re.Match[str]) -> str:
@@ -26,6 +29,7 @@ def with_outputs(text: str) -> str:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102
+        names["rates"] |= rates or {}
         printed = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
         assert bool(printed) == bool(opens), f"a block that prints wants a text block: {code}"
         return f"```python\n{code}```" + (f"{opens}{printed}\n```" if opens else "")

@@ -111,6 +111,28 @@ def remember(path: Path | str, value: Any) -> bool:
         ) from error
 
 
+def begin_folder(folder: Path, plan: Any) -> None:
+    """Make a folder of work that can go on; what is there of another plan is removed.
+
+    Raises
+    ------
+    FormatError
+        If its `plan.json` is damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not remember(folder / "plan.json", plan):
+        remove_folder(folder)
+        begin_folder(folder, plan)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that, even where the process is killed, no part of it has its name."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    folder.rename(temporary)
+    shutil.rmtree(temporary)
+
+
 def fsync_file(path: Path | str) -> None:
     """Make the file or folder `path` survive a power loss: its bytes, or the names in it."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -41,9 +41,11 @@ def test_the_tables_are_what_the_page_prints(plots: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ("name", "cells"),
-    [  # by hand: 1,536 bytes; 768; 384 / 4 + 8; 384 / 8 + 16; times 10^7, 10^9, 10^11
+    [  # by hand: 1,536 bytes; 768; that and 2 x 32 + 4 links of 4 bytes and 20; 384 / 4 + 8;
+        # 384 / 8 + 16; times 10^7, 10^9, 10^11
         ("float32, on the disk", ["1.54 kB", "15.4 GB", "1.54 TB", "154 TB"]),
         ("float16", ["768 B", "7.68 GB", "768 GB", "76.8 TB"]),
+        ("HNSW over float16 (hnsw)", ["1.06 kB", "10.6 GB", "1.06 TB", "106 TB"]),
         ("product codes (ivfpq)", ["104 B", "1.04 GB", "104 GB", "10.4 TB"]),
         ("one bit a number (rabitq)", ["64 B", "640 MB", "64 GB", "6.4 TB"]),
     ],
@@ -59,3 +61,12 @@ def test_machines_are_right_by_hand() -> None:
     (bits,) = re.findall(r"^one bit a number \(rabitq\) +1 +1 +(\d+)$", text, re.MULTILINE)
     (disks,) = re.findall(r"^float32 and text, by the disk +1 +1 +(\d+)$", text, re.MULTILINE)
     assert (bits, disks) == ("36", "28")
+
+
+def test_an_index_takes_no_more_machines_than_hold_it(plots: ModuleType) -> None:
+    # a billion rows at 1,000 a second and core: 277.8 core-hours, on one machine of 32 cores 8.7 h;
+    # 20 machines would take 26 min, and their bits would not be one index
+    given = plots.with_outputs(PAGE.read_text(), {"rabitq_rows": 1000.0})
+    table = given.split("the same on 20 x 32 cores  ")[1]
+    (bits,) = re.findall(r"^one bit a number \(rabitq\) +(.*)$", table, re.MULTILINE)[:1]
+    assert re.split(r" {2,}", bits)[1] == "8.7 h"

@@ -26,7 +26,10 @@ from rowspace.scale.shared import absolute_corpus, absolute_shards, check_seen
 from rowspace.sentence.text_encoding import EncodingSettings, load_encoding
 from rowspace.space.encoding import encode_corpus
 from rowspace.space.encoding_shards import begin
+from rowspace.storage.address import parse_address
+from rowspace.storage.objects import Objects
 from rowspace.text.corpus import Corpus
+from tests import storage
 from tests.minilm import minilm_folder
 from tests.program import RunMain, run_until_death
 from tests.scale import work
@@ -204,13 +207,16 @@ def test_files_are_those_of_one_process_though_a_worker_is_killed_and_a_node_goe
 
 
 @pytest.mark.slow
-def test_a_driver_is_killed_and_the_next_goes_on(
+def test_a_driver_is_killed_and_the_next_goes_on_with_texts_in_object_storage(
     nodes: Any, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, run_main: RunMain
 ) -> None:
     corpus = write_corpus(tmp_path / "corpus")
     alone = _alone(model, Corpus(corpus, documents="lines"), tmp_path / "alone.npy")
+    at = f"s3://{storage.BUCKET}/corpus"
+    for file in corpus.iterdir():
+        Objects(parse_address(at)).put_file(file.name, file)
     out = tmp_path / "ray.npy"
-    command = ("encode", model, corpus, "--documents", "lines", "--out", out, "--engine", "ray",
+    command = ("encode", model, at, "--documents", "lines", "--out", out, "--engine", "ray",
                "--address", nodes.address)  # fmt: skip
     run_until_death("tests.scale.fine:answered", 4, *command)
     made = {int(file.stem) for file in (tmp_path / "ray.npy.training/shards").glob("?????.json")}

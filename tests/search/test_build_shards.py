@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +16,13 @@ import pytest
 import rowspace as rs
 from rowspace.errors import ConfigError, CorpusError, SpaceError
 from rowspace.search import build_shards, reading
-from rowspace.search.build import BuildConfig
+from rowspace.search.build import Build, BuildConfig
 from rowspace.search.build_shards import build_share, is_shared
+from rowspace.search.manifest import is_space
 from rowspace.search.space import Space, open_space
 from rowspace.sentence.encoder import SentenceEncoder
 from rowspace.space import shards
-from rowspace.space.shards import ShardsReport
+from rowspace.space.shards import ShardsReport, merging
 from rowspace.text import sections
 from rowspace.text.corpus import Corpus
 from tests.program import RunMain
@@ -159,6 +161,62 @@ def test_putting_together_begins_anew(
             build_share(Corpus(corpus), out, config=config)
     build_share(Corpus(corpus), out, config=config, resume=True)
     assert_same(out, whole)
+
+
+def test_a_space_whose_report_was_not_written_is_gone_on_with(
+    corpus: Path, config: BuildConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*given: Any) -> Any:
+        raise Killed
+
+    out = tmp_path / "a.space"
+    with monkeypatch.context() as patch:
+        patch.setattr(Build, "_report", killed)
+        with pytest.raises(Killed):
+            build_share(Corpus(corpus), out, config=config)
+    assert is_space(out)
+    with merging(out / ".build"):
+        report = build_share(Corpus(corpus), out, config=config, share=(1, 2), resume=True)
+        assert isinstance(report, ShardsReport)
+        assert report.missing == ()
+    build_share(Corpus(corpus), out, config=config, share=(1, 2), resume=True)
+    assert_same(out, whole)
+
+
+def test_who_comes_after_the_end_leaves_the_space_as_it_is(
+    corpus: Path, config: BuildConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The space is made after a look at it, and before the folder to work in is there."""
+    out = tmp_path / "a.space"
+
+    def ending(given: Corpus) -> Any:
+        shutil.copytree(whole, out)
+        return shards.shared_sections(given)
+
+    monkeypatch.setattr(build_shards, "shared_sections", ending)
+    with pytest.raises(SpaceError, match="has been made by another process; open it"):
+        build_share(Corpus(corpus), out, config=config, share=(1, 2), resume=True)
+    assert_same(out, whole)
+
+
+def test_a_machine_that_joins_at_the_same_moment_removes_nothing_of_another(
+    corpus: Path, config: BuildConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no folder, and is refused when another has begun in one."""
+    out = tmp_path / "a.space"
+    lock = build_shards.plan_lock
+
+    def meanwhile(work: Path) -> Any:
+        monkeypatch.undo()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(build_shards, "encoder_identity", lambda encoder: {"runtime": "other"})
+            build_shards.begin(Corpus(corpus), out, config)
+        return lock(work)
+
+    monkeypatch.setattr(build_shards, "plan_lock", meanwhile)
+    with pytest.raises(ConfigError, match="use machines of one kind"):
+        build_shards.begin(Corpus(corpus), out, config)
+    assert is_shared(out)
 
 
 def test_one_id_in_two_shards_is_told(config: BuildConfig, tmp_path: Path) -> None:

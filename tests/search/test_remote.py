@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +22,20 @@ from rowspace.errors import (
     SpaceLockedError,
     StorageError,
 )
-from rowspace.search.remote import home, old
+from rowspace.search.remote import fetching, home, old
+from rowspace.search.remote.building import build_at
 from rowspace.search.remote.copying import copy_space
 from rowspace.search.remote.home import Home
 from rowspace.search.remote.place import RemotePlace
 from rowspace.search.space import Space, open_space
-from rowspace.search.store import open_store
+from rowspace.search.store import Store, open_store
 from rowspace.search.writer import writing
 from rowspace.storage import lease
 from rowspace.storage.address import parse_address
 from rowspace.storage.objects import Objects
+from rowspace.storage.settings import read_settings
 from tests import storage
-from tests.program import RunMain
+from tests.program import RunMain, finish, start, start_and_wait
 from tests.search.stub import document, make_space
 from tests.storage import Proxy
 
@@ -247,6 +252,7 @@ def test_a_writer_killed_at_any_step_leaves_what_was_committed(
     _, space = _published(tmp_path, address)
     space.delete(["d0"])
     monkeypatch.setattr(home, "Lease", _Short)
+    monkeypatch.setattr(lease, "_POLL_SECONDS", 0.02)
     expected = _ids(space)
     puts = 0
     while True:
@@ -274,6 +280,26 @@ def test_a_writer_killed_at_any_step_leaves_what_was_committed(
     open_space(address).add([document("last", "a desert")])
     added = {"last#0"} | ({"new#0"} if verb == "add" else set())
     assert _ids(space) == sorted({*expected, *added})
+
+
+@pytest.mark.slow
+def test_a_process_is_killed_while_another_writes(
+    proxy: Proxy, tmp_path: Path, address: str
+) -> None:
+    _, space = _published(tmp_path, address)
+    before = set(_ids(space))
+    moment = "tests.search.remote_process:Home.replace"  # the rows are deleted, not committed
+    killed = start_and_wait(moment, 1, "delete", address, "d1", "d2")
+    other = start("delete", address, "d3")
+    assert set(_ids(open_space(address))) == before
+    killed.kill()
+    assert finish(killed).code == -signal.SIGKILL
+    ran = finish(other)
+    assert ran.out == "deleted 1 of 1 documents\n", ran
+    assert set(_ids(open_space(address))) == before - {"d3#0"}
+    assert space.verify() == []
+    assert space.delete(["d1", "d2"]) == 2
+    assert set(_ids(open_space(address))) == before - {"d1#0", "d2#0", "d3#0"}
 
 
 def _dying(patch: pytest.MonkeyPatch, die: Any) -> None:
@@ -336,6 +362,22 @@ def test_old_versions_go_a_day_after_a_compaction_and_no_sooner(
     assert len(_ids(space)) == 20
 
 
+def test_what_others_keep_below_the_address_is_left_alone(
+    proxy: Proxy, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local, space = _published(tmp_path, address)
+    copy_space(local.path, f"{address}/inner.space")
+    objects = Objects(parse_address(address))
+    objects.put("texts/a.txt", b"of somebody")
+    theirs = {state.name for state in objects.list("inner.space/")} | {"texts/a.txt"}
+    assert space.status()["bytes"] < sum(state.size for state in objects.list())
+    monkeypatch.setattr(old, "KEPT_SECONDS", 0.0)
+    for _ in range(2):
+        space.compact()
+    assert theirs <= {state.name for state in objects.list()}
+    assert open_space(f"{address}/inner.space").verify() == []
+
+
 def test_what_is_damaged_is_named(proxy: Proxy, tmp_path: Path, address: str) -> None:
     _, space = _published(tmp_path, address)
     objects = Objects(parse_address(address))
@@ -360,8 +402,8 @@ def test_a_file_that_was_written_there_is_read_and_compared_with_its_tag(
     written = next(n for n, state in known.items() if "/data/" in n and "tag" in state.sha256)
     chunks = Objects.chunks
 
-    def flipped(self: Objects, name: str, start: int = 0) -> Iterator[bytes]:
-        for chunk in chunks(self, name, start):
+    def flipped(self: Objects, name: str) -> Iterator[bytes]:
+        for chunk in chunks(self, name):
             yield chunk[:-1] + b"x" if name == written else chunk
 
     monkeypatch.setattr(Objects, "chunks", flipped)
@@ -386,6 +428,71 @@ def test_a_model_is_fetched_once_and_checked(proxy: Proxy, tmp_path: Path, addre
         objects.put(name, b"x" * found.commit.files["model/weights.bin"].size)
         with pytest.raises(SpaceCorruptError, match=r"weights\.bin is altered"):
             open_space(address).search("lake")
+
+
+def test_of_two_that_share_a_cache_one_fetches(
+    proxy: Proxy, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _published(tmp_path, address)
+    monkeypatch.setattr(fetching, "_fetching", nullcontext())  # as if in two processes
+    asked: list[str] = []
+
+    def watch(method: str, path: str) -> None:
+        if method == "GET" and "weights.bin" in path:
+            asked.append(path)
+            time.sleep(0.2)
+
+    monkeypatch.setattr(proxy, "before", watch)
+    spaces = [open_space(address), open_space(address)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda space: _answers(space), spaces))
+    assert found[0] == found[1]
+    assert len(asked) == 1
+
+
+def test_passages_of_a_batch_are_fetched_at_once(
+    proxy: Proxy, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, space = _published(tmp_path, address)
+    alone = [space.search(query, mode="dense") for query in QUERIES]
+    fetched: list[int] = []
+    fetch = Store.fetch
+
+    def counted(self: Store, row_ids: Any) -> Any:
+        fetched.append(len(row_ids))
+        return fetch(self, row_ids)
+
+    monkeypatch.setattr(Store, "fetch", counted)
+    assert space.search_batch(QUERIES, mode="dense") == alone
+    assert len(fetched) == 1
+
+
+def test_an_upload_that_was_stopped_goes_on_without_a_new_build(
+    proxy: Proxy, tmp_path: Path, address: str
+) -> None:
+    built: list[Path] = []
+
+    def build(here: Path) -> None:
+        built.append(here)
+        make_space(here, _documents(0, 20))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Home, "publish", _kill)
+        with pytest.raises(_Killed):
+            build_at(address, resume=False, build=build)
+    with pytest.raises(SpaceError, match=r"is whole in .* add --resume to upload it"):
+        build_at(address, resume=False, build=build)
+    with pytest.raises(SpaceError, match="there is no space"):
+        open_space(address)
+    space = build_at(address, resume=True, build=build)
+    assert len(_ids(space)) == 20
+    assert space.verify() == []
+    assert len(built) == 1
+    assert not built[0].exists()
+
+
+def _kill(*_: object) -> None:
+    raise _Killed
 
 
 def test_what_cannot_be_there_is_told(proxy: Proxy, tmp_path: Path, address: str) -> None:
@@ -444,3 +551,11 @@ def test_errors_are_rowspace_errors_within_seconds(
     assert "set AWS_ALLOW_HTTP=true" in error()
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert error().startswith("no credentials for object storage: AWS_SECRET_ACCESS_KEY is not set")
+
+
+def test_a_secret_is_in_no_message() -> None:
+    assert "secret" not in repr(read_settings(storage.KEYS))
+    for url in ("https://me:hidden@storage.example.org", "http://hidden@127.0.0.1:9"):
+        with pytest.raises(StorageError, match="has a name or a password in it") as raised:
+            read_settings(storage.KEYS | {"AWS_ENDPOINT_URL": url})
+        assert "hidden" not in str(raised.value)

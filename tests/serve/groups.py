@@ -27,6 +27,8 @@ class Group:
     address: str
     folder: Path
     """Where its processes keep what is temporary."""
+    space: Path
+    """What is served."""
 
     def workers(self) -> list[int]:
         """Process ids of the workers, the oldest first."""
@@ -71,7 +73,7 @@ def group(space: Path, folder: Path, *options: str) -> Iterator[Group]:
         parent = start("serve", space, *given, start_new_session=True)
     try:
         assert parent.stdout is not None
-        yield Group(parent, parent.stdout.readline().strip(), temporary)
+        yield Group(parent, parent.stdout.readline().strip(), temporary, space)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)
@@ -92,3 +94,8 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def n_sockets(pid: int) -> int:
+    """Sockets that a process holds open."""
+    return sum("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())

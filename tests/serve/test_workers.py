@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -25,7 +26,15 @@ from rowspace.serve.workers import MOST_DEATHS, THREAD_VARIABLES, serve_workers
 from tests.minilm import minilm_folder
 from tests.program import RunMain, finish, start
 from tests.serve.clients import copy_of
-from tests.serve.groups import TOKEN, Group, command_line, group, is_running
+from tests.serve.groups import (
+    HEADERS,
+    TOKEN,
+    Group,
+    command_line,
+    group,
+    is_running,
+    n_sockets,
+)
 from tests.serve.servers import wait_for
 from tests.speeches import write_folder
 
@@ -65,7 +74,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
     folder = tmp_path_factory.mktemp("two")
-    with group(copy_of(made, folder), folder) as found:
+    with group(copy_of(made, folder), folder, "--no-explorer") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def of_minilm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
+    options = ("--name", "default", "--no-explorer")
+    with group(minilm_folder(), tmp_path_factory.mktemp("minilm"), *options) as found:
         yield found
 
 
@@ -126,25 +142,34 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(two: Group)
         assert client.get("/ready").status_code == 200
 
 
-def test_what_a_worker_does_is_finished_before_all_end(made: Path, tmp_path: Path) -> None:
-    space = copy_of(made, tmp_path)
+def test_connections_that_come_together_go_to_all(two: Group) -> None:
+    with contextlib.ExitStack() as stack:
+        before = [n_sockets(pid) for pid in two.workers()]
+        for _ in range(16):
+            client = stack.enter_context(httpx.Client(base_url=two.address, headers=HEADERS))
+            assert client.get("/health").status_code == 200
+        after = [n_sockets(pid) for pid in two.workers()]
+        assert all(now > then for now, then in zip(after, before, strict=True))
+
+
+def test_what_a_worker_does_is_finished_before_all_end(two: Group) -> None:
     document = {"id": "new", "text": "A quokka sings."}
-    with group(space, tmp_path, "--no-explorer") as found, ThreadPoolExecutor(1) as threads:
-        one, other = found.workers()
-        with found.client_of(one) as writer:
-            with WriterLock(space / "lock"):
-                adding = threads.submit(writer.post, "/v1/documents", json={"documents": document})
-                wait_for(lambda: found.counted("rowspace_requests_running") == 2)
-                os.killpg(found.parent.pid, signal.SIGTERM)  # to each, as a service's manager does
-                wait_for(lambda: not is_running(other))
-                assert is_running(one)
-                assert not adding.done()
-            assert adding.result().status_code == 200
-        assert found.parent.wait(20) == 0
-        assert list(found.folder.iterdir()) == []
-        assert found.parent.stderr is not None
-        assert found.parent.stderr.read() == ""
-    assert rs.open_space(space).search("quokka", 1, mode="lexical")[0].document_id == "new"
+    one, other = two.workers()
+    with two.client_of(one) as writer, ThreadPoolExecutor(1) as threads:
+        with WriterLock(two.space / "lock"):
+            adding = threads.submit(writer.post, "/v1/documents", json={"documents": document})
+            wait_for(lambda: two.counted("rowspace_requests_running") == 2)
+            os.killpg(two.parent.pid, signal.SIGTERM)  # to each, as a service's manager does
+            wait_for(lambda: not is_running(other))
+            assert is_running(one)
+            assert not adding.done()
+        assert adding.result().status_code == 200
+    assert two.parent.wait(20) == 0
+    assert list(two.folder.iterdir()) == []
+    assert two.parent.stderr is not None
+    for line in two.parent.stderr.read().splitlines():  # of the test before
+        assert "another is started" in line
+    assert rs.open_space(two.space).search("quokka", 1, mode="lexical")[0].document_id == "new"
 
 
 @pytest.mark.slow
@@ -163,15 +188,6 @@ def test_a_second_signal_ends_all_at_once(made: Path, tmp_path: Path) -> None:
             assert not is_running(one)
             with pytest.raises(httpx.HTTPError):
                 adding.result()
-        assert list(found.folder.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_workers_end_when_their_parent_is_gone(made: Path, tmp_path: Path) -> None:
-    with group(made, tmp_path) as found:
-        pids = found.workers()
-        os.kill(found.parent.pid, signal.SIGKILL)
-        wait_for(lambda: not any(map(is_running, pids)))
         assert list(found.folder.iterdir()) == []
 
 
@@ -220,15 +236,21 @@ def test_the_explorer_is_left_out_and_that_is_told_unless_asked_for(
 
 
 @pytest.mark.slow
-def test_workers_give_the_bits_that_the_library_gives(tmp_path: Path) -> None:
-    folder = minilm_folder()
+def test_workers_give_the_bits_that_the_library_gives(of_minilm: Group) -> None:
     texts = ["a river", "Lake Chad has shrunk since 1963.", "word " * 200]
-    expected = rs.load_encoder(folder, deterministic=True).encode(texts)
+    expected = rs.load_encoder(of_minilm.space, deterministic=True).encode(texts)
     body = {"model": "default", "input": texts, "on_truncate": "cut"}
-    with group(folder, tmp_path, "--name", "default", "--no-explorer") as found:
-        for pid in found.workers():
-            with found.client_of(pid) as client:
-                data = client.post("/v1/embeddings", json=body).json()["data"]
-            np.testing.assert_array_equal(
-                np.array([row["embedding"] for row in data], np.float32), expected
-            )
+    for pid in of_minilm.workers():
+        with of_minilm.client_of(pid) as client:
+            data = client.post("/v1/embeddings", json=body).json()["data"]
+        np.testing.assert_array_equal(
+            np.array([row["embedding"] for row in data], np.float32), expected
+        )
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_is_gone(of_minilm: Group) -> None:
+    pids = of_minilm.workers()
+    os.kill(of_minilm.parent.pid, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_running, pids)))
+    assert list(of_minilm.folder.iterdir()) == []

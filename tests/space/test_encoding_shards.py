@@ -235,6 +235,70 @@ def test_putting_together_goes_on_where_it_was_stopped(
     assert files_of(out) == files_of(tmp_path / "one.npy")
 
 
+def test_keys_that_have_their_name_already_are_gone_on_with(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one(corpus, tmp_path / "one.npy")
+    out, replace = tmp_path / "out.npy", Path.replace
+
+    def killed(path: Path, target: Path) -> Any:
+        if Path(target) == out:
+            raise Killed
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            share(corpus, out, 1, 1)
+    assert out.with_name("out.keys.txt").exists()
+    assert isinstance(share(corpus, out, 1, 2, resume=True), EncodingReport)
+    assert files_of(out) == files_of(tmp_path / "one.npy")
+
+
+def test_who_joins_while_another_puts_together_says_so_at_once(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.npy"
+    share(corpus, out, 1, 2)
+    run = encoding_shards.begin(corpus, out, **GIVEN)
+    with shards.merging(run.work):
+        assert share(corpus, out, 2, 2).missing == ()
+        assert share(corpus, out, 2, 2, resume=True).missing == ()
+    assert isinstance(share(corpus, out, 2, 2, resume=True), EncodingReport)
+
+
+@pytest.mark.parametrize("moment", ["before joining", "after the last shard"])
+def test_who_comes_after_the_end_leaves_nothing(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The run ends between two steps of this process."""
+    out = tmp_path / "out.npy"
+    share(corpus, out, 1, 2)
+
+    def end() -> None:
+        patch.undo()
+        assert isinstance(share(corpus, out, 1, 1, resume=True), EncodingReport)
+
+    def sections_then(given: Corpus) -> Any:
+        end()
+        return shards.shared_sections(given)
+
+    def missing_then(folder: shards.ShardFolder, wanted: Any) -> Any:
+        end()
+        return folder.missing(wanted)
+
+    with monkeypatch.context() as patch:
+        if moment == "before joining":
+            patch.setattr(encoding_shards, "shared_sections", sections_then)
+            with pytest.raises(ConfigError, match=r"out\.npy exists"):
+                share(corpus, out, 2, 2, resume=True)
+        else:
+            patch.setattr(shards.ShardFolder, "missing", missing_then)
+            assert share(corpus, out, 1, 2, resume=True).missing == ()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["a.jsonl", "out.keys.txt", "out.npy"]
+
+
 def len_of_merge(corpus: Corpus) -> int:
     """The number of the step after the last shard is appended."""
     return len(shards.plan(sections.sections_of(corpus))) + 1

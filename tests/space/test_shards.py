@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def fill(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ShardFolder:
-    found = ShardFolder(tmp_path / "shards")
+    (tmp_path / "work").mkdir()
+    found = ShardFolder(tmp_path / "work" / "shards")
     assert found.make(SHARD, fill)
     return found
 
@@ -79,13 +81,64 @@ def test_what_stopped_halfway_is_not_made(tmp_path: Path) -> None:
     assert list(folder.path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["removed", "changed", "cut", "marker", "no object"])
+def test_a_shard_is_there_once_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder = ShardFolder(tmp_path / "shards")
+    assert folder.make(SHARD, fill)
+    made = folder.made(SHARD)
+    assert made is not None
+    with pytest.warns(UserWarning, match="another process has made shard 3 in the meantime"):
+        assert not folder.make(SHARD, fill)
+    assert folder.made(SHARD) == made
+    assert {path.name for path in folder.path.iterdir()} == {"00002.json", made.folder.name, "lock"}
+
+
+def test_a_link_that_was_asked_for_twice_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS does where the first answer is lost."""
+    link = os.link
+
+    def twice(*names: Any) -> None:
+        link(*names)
+        link(*names)
+
+    monkeypatch.setattr(os, "link", twice)
+    folder = ShardFolder(tmp_path / "shards")
+    assert folder.make(SHARD, fill)
+    assert folder.made(SHARD) is not None
+
+
+def test_who_puts_together_and_who_joins_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    remember_plan(tmp_path, [])
+    with shards.plan_lock(tmp_path), shards.merging(tmp_path) as is_mine:
+        assert is_mine
+        with shards.merging(tmp_path) as too:
+            assert not too
+
+
+def test_nothing_is_missing_of_a_run_that_has_ended(folder: ShardFolder) -> None:
+    work = folder.path.parent
+    shards.retire(work)
+    assert not work.exists()
+    with pytest.raises(FileNotFoundError):
+        folder.missing([SHARD])
+
+
+@pytest.mark.parametrize("damage", ["removed", "changed", "cut", "marker", "bytes", "no object"])
 def test_what_is_not_as_it_was_is_made_again(folder: ShardFolder, damage: str) -> None:
     made = folder.made(SHARD)
     assert made is not None
     file, marker = made.folder / "rows", folder.path / "00002.json"
     if damage == "removed":
         file.unlink()
+    elif damage == "bytes":
+        marker.write_bytes(b"\xff" * 40)
     elif damage in ("marker", "no object"):
         marker.write_text("[]" if damage == "no object" else marker.read_text()[:-9])
     else:

@@ -124,6 +124,19 @@ def test_an_object_is_read_from_anywhere(
         assert file.seek(-4, 2) == len(whole) - 4
 
 
+def test_an_object_that_is_replaced_while_it_is_read_is_told(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "FIRST_WINDOW", 1000)
+    objects = Objects(parse_address(f"s3://{storage.BUCKET}/changing"))
+    objects.put("a.txt", b"a" * 100_000)
+    with file_path(f"s3://{storage.BUCKET}/changing/a.txt").open("rb") as file:
+        assert file.read(10) == b"a" * 10
+        objects.put("a.txt", b"b" * 100_000)
+        with pytest.raises(StorageError, match=r"a\.txt was replaced while it was read; run the"):
+            file.read()
+
+
 def test_what_is_not_there_is_named(proxy: Proxy, folder: Path) -> None:
     with pytest.raises(CorpusError, match=rf"there is no file or folder {AT}/none\.txt"):
         list(Corpus(f"{AT}/none.txt"))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
-from rowspace.errors import ConfigError
+from rowspace.errors import ClusterError, ConfigError
 from rowspace.progress import track
 from rowspace.transformer.distributed import World, joined
 from rowspace.transformer.objectives import HiddenTokens, NextToken, Objective
@@ -81,6 +82,23 @@ def check_alike(world: World, done: Pretrained) -> None:
     assert done.report.n_processes == 2
 
 
+def check_that_unlike_processes_do_not_train(world: World, text: Path) -> None:
+    """Where another rate was given, and where another state is seen of a run that stopped."""
+
+    def refused(trainer: LanguageModelTrainer, **how: Any) -> bool:
+        try:
+            trainer.fit(text, **how)
+        except ClusterError as error:
+            return str(error).startswith("not all processes were given the same settings, text")
+        return False
+
+    assert refused(trainer("causal", world=world, learning_rate=0.01 * (1 + world.rank)))
+    is_other = mock.patch.object(Run, "restore") if world.rank == 1 else nullcontext()
+    with is_other:
+        out = text.with_name("one-then-two")
+        assert refused(trainer("masked", world=world), out=out, resume=True)
+
+
 def main(folder: Path) -> None:
     with joined() as world:
         check_meetings(world)
@@ -90,6 +108,7 @@ def main(folder: Path) -> None:
         for name in RUNS:
             check_alike(world, trainer(name, world=world).fit(text, folder / name))
         assert trainer("causal", world=world, steps=1).fit(text).report.n_steps == 1
+        check_that_unlike_processes_do_not_train(world, text)
         trainer("masked", world=world).fit(text, folder / "one-then-two", resume=True)
         if world.rank == 1:  # the other hears of it
             stop_after(STOP, signal.SIGTERM)

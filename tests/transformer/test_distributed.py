@@ -69,20 +69,90 @@ def test_of_those_that_met_an_error_the_first_process_tells_it(
     assert not _speaks(store, World(0, 2), ClusterError("the other ended"))
     assert not _speaks(store, World(1, 2), KeyboardInterrupt())
     assert _speaks(HashStore(), World(1, 2), ClusterError("the first was killed"))
-    assert _speaks(store, World(0, 2), KeyboardInterrupt())
+    assert _speaks(HashStore(), World(0, 2), KeyboardInterrupt())
+    assert _speaks(HashStore(), World(1, 2), KeyboardInterrupt())  # it alone was interrupted
 
 
 def test_a_wrong_option_is_told_by_the_first_process_before_the_others(
     monkeypatch: pytest.MonkeyPatch, run_main: RunMain
 ) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("rowspace.cli.time.sleep", slept.append)
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    slept = _as_torchrun(monkeypatch)
     for rank, waits in (("0", 0), ("1", 1)):
         monkeypatch.setenv("RANK", rank)
         ran = run_main("train", "lm", "text.txt", "--out", "out", "--no-such-option")
         assert ran.code == 2
         assert len(slept) == waits
+
+
+def _as_torchrun(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let this process seem to be one of two; gives the seconds that the program waits."""
+    slept: list[float] = []
+    monkeypatch.setattr("rowspace.cli.time.sleep", slept.append)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    return slept
+
+
+@pytest.mark.parametrize("command", ["llm2vec mntp", "train word2vec", "encode"])
+def test_what_processes_cannot_share_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch, run_main: RunMain, command: str
+) -> None:
+    slept = _as_torchrun(monkeypatch)
+    for rank, waits in (("0", 0), ("1", 1)):
+        monkeypatch.setenv("RANK", rank)
+        told = run_main(*command.split(), "text.txt", "--out", "out").error()
+        name = command.replace(" mntp", "")
+        assert told.startswith(f"{name} cannot be shared by the 2 processes that torchrun started")
+        assert len(slept) == waits
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert "cannot be shared" not in run_main(*command.split(), "--no-such-option").err
+
+
+def test_help_and_a_wrong_command_are_told_as_ever(
+    monkeypatch: pytest.MonkeyPatch, run_main: RunMain
+) -> None:
+    _as_torchrun(monkeypatch)
+    monkeypatch.setenv("RANK", "0")
+    assert run_main("--help").code == 0
+    assert "No such command 'trian'" in run_main("trian", "lm").err
+
+
+def test_an_interrupt_of_all_is_told_by_the_first_process(
+    monkeypatch: pytest.MonkeyPatch, run_main: RunMain
+) -> None:
+    said = [""]
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt(said[0])
+
+    _as_torchrun(monkeypatch)
+    monkeypatch.setattr("rowspace.cli.train_lm._run", interrupt)
+    told = []
+    for rank, said[0] in (("0", ""), ("1", ""), ("1", "process 1 was interrupted")):
+        monkeypatch.setenv("RANK", rank)
+        ran = run_main("train", "lm", "text.txt", "--out", "out")
+        assert ran.code == 130
+        told.append(ran.err)
+    assert told == ["rowspace: interrupted\n", "", "rowspace: process 1 was interrupted\n"]
+
+
+def test_what_another_process_does_not_see_or_was_not_given_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World(1, 2)
+    world.check_seen(tmp_path)
+    message = r"process 1 sees no .*/gone, which the first one wrote; give an --out in a folder"
+    with pytest.raises(ClusterError, match=message):
+        world.check_seen(tmp_path / "gone")
+    monkeypatch.setattr(World, "agreed", lambda self, value: value)
+    monkeypatch.setattr(World, "from_first", lambda self, value: (["same"], [3.0, 7.0]))
+    weights = [torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])]
+    world.check_alike("text", ["same"], weights)
+    world.check_alike("text", ["same"], [weights[0], weights[1] * (1 + 1e-7)])
+    others = (weights[:1], [weights[0], weights[1] * (1 + 1e-5)])
+    for value, given in ((["other"], weights), *((["same"], other) for other in others)):
+        with pytest.raises(ClusterError, match="not all processes were given the same text; give"):
+            world.check_alike("text", value, given)
 
 
 def test_a_lost_process_is_told_without_the_place_in_torch() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from rowspace.errors import RowspaceError
+from rowspace.errors import ClusterError, RowspaceError
 from rowspace.version import __version__
 
 # Each command with its home, imported only when the command runs.
@@ -73,6 +73,10 @@ _COMMANDS = {
 }
 
 
+# Those whose work the processes of torchrun share.
+_SHARED = (["train", "lm"], ["train", "mlm"], ["train", "sentence"])
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -101,6 +105,7 @@ def main() -> None:
     try:
         # Not cli.main(), which answers interrupts and closed pipes in its own way before we can.
         with cli.make_context("rowspace", sys.argv[1:]) as context:
+            _check_is_shared(sys.argv[1:3])
             code = cli.invoke(context)
     except click.exceptions.Exit as error:  # after --help and --version
         code = error.exit_code
@@ -109,7 +114,8 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        code = _fail(str(error) or "interrupted", 130)
+        is_told = _is_told_by_another() and not str(error)
+        code = 130 if is_told else _fail(str(error) or "interrupted", 130)
     except RowspaceError as error:
         code = _fail(str(error))
     except BrokenPipeError:  # `| head` closed our stdout
@@ -127,8 +133,28 @@ def _wait_if_told_by_another() -> None:
 
     torchrun ends the others then.
     """
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0":
+    if _is_told_by_another():
         time.sleep(1.0)
+
+
+def _is_told_by_another() -> bool:
+    """Whether this is a process of torchrun, and not the first."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0"
+
+
+def _check_is_shared(command: list[str]) -> None:
+    """Raise ClusterError where several processes would each do all the work of a command."""
+    n_processes = os.environ.get("WORLD_SIZE", "1")
+    if n_processes == "1" or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    if command in _SHARED or command[0] not in _COMMANDS:
+        return
+    _wait_if_told_by_another()
+    name = " ".join(command[: 2 if command[0] == "train" else 1])
+    raise ClusterError(
+        f"{name} cannot be shared by the {n_processes} processes that torchrun started: each would "
+        "do all of it and write the same files; run it without torchrun"
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -40,8 +40,8 @@ class ClusterConfig:
     """Where the work is done, and by how many."""
 
     address: str | None = None
-    """`host:port` of a cluster that runs, or `auto` for the one that runs on this machine; None
-    starts one on this machine and ends it."""
+    """Of a cluster that runs, as host and port, or `auto` for the one that runs on this machine;
+    None starts one on this machine and ends it."""
     workers: int | None = None
     """Processes that work at once; as many as there are processors if not given."""
     threads: int = 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rowspace.files import remember, write_folder_atomically, write_json
+from rowspace.files import begin_folder, remove_folder, write_folder_atomically
 from rowspace.scale.cluster import Cluster
 from rowspace.scale.tasks import do_all
 from rowspace.static.cooccurrence import (
@@ -46,7 +45,7 @@ RANGES = 256
 """Into which the token ids are cut at most, as each has a table of its own on the disk."""
 RANGE_TOKENS = 1 << 21
 """At least, in a range."""
-_PLAN, _PAIRS, _RUNS = "plan.json", "pairs.u64", "runs.npy"
+_PAIRS, _RUNS = "pairs.u64", "runs.npy"
 _DENSE, _RECORDS = "dense.u64", "records.i32"
 
 Answer = TypeVar("Answer")
@@ -121,7 +120,7 @@ def count_pairs(
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-    shutil.rmtree(work.folder)
+    remove_folder(work.folder)
     return counts
 
 
@@ -145,11 +144,7 @@ class _Work:
             "memory_mb": self.memory_mb,
             "range_tokens": self.range_tokens,
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not remember(self.folder / _PLAN, about):
-            shutil.rmtree(self.folder)
-            self.folder.mkdir()
-            write_json(self.folder / _PLAN, about)
+        begin_folder(self.folder, about)
 
     def plan(self) -> Plan:
         """How a process uses its memory: the same plan in each."""

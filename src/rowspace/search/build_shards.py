@@ -53,7 +53,7 @@ from rowspace.space.shards import (
 )
 from rowspace.text.corpus import Corpus
 from rowspace.text.passages import Passage
-from rowspace.text.runs import check_files
+from rowspace.text.runs import SETTINGS, check_files
 from rowspace.text.sections import SECTIONS, sections_of
 
 _PASSAGES = "passages.jsonl"
@@ -161,10 +161,12 @@ def begin(corpus: Corpus, out: Path, config: BuildConfig, engine: str | None = N
         )
     build.check_out()
     sections = shared_sections(corpus)
-    is_new, is_first = not out.exists(), not build.work.exists()
+    is_new = not out.exists()
     build.work.mkdir(parents=True, exist_ok=True)
     with plan_lock(build.work):
-        if is_space(out):
+        is_first = not (build.work / SETTINGS).exists()
+        if is_first and is_space(out):
+            shutil.rmtree(build.work)
             raise SpaceError(f"{out} has been made by another process; open it")
         try:
             made_by = {} if engine is None else {"engine": engine}
@@ -275,7 +277,8 @@ def finish(shared: SharedBuild, make_again: Callable[[Shard], None] | None = Non
         if not (build.work / READ).exists():
             _put_together(shared, make_again)
         space = build.run_with_sentence_encoder()
-        build.end()
+        with plan_lock(build.work):  # not while a process joins, which would make the folder anew
+            build.end()
     return space
 
 

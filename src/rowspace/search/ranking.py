@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,16 @@ MOST_MORE = 20
 
 Group = list[int]
 """Row ids that become one hit: the best, then those that it has `more`."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is shown of a query, before the passages are read."""
+
+    query: str
+    groups: list[Group]
+    scores: dict[int, float]
+    candidates: Candidates
 
 
 def find_hits(
@@ -55,9 +66,8 @@ def find_hits(
         return []
     finder = Finder(snapshot, queries, request, encode)
     store = snapshot.store
-    found = finder.find(_depth(request))
-    hits = []
-    for place, candidates in enumerate(found):
+    chosen: list[_Chosen] = []
+    for place, candidates in enumerate(finder.find(_depth(request))):
         ranked = candidates.ranked(request.mode, dense_weight)
         groups = _groups(store, [row_id for row_id, _ in ranked], request)
         most = min(_wanted(request), snapshot.commit.documents)
@@ -67,8 +77,9 @@ def find_hits(
             groups = _groups(store, [row_id for row_id, _ in ranked], request)
         scores = dict(ranked)
         best = _choose(snapshot, groups, scores, request)
-        hits.append(_to_hits(store, best, scores, candidates, queries[place], language))
-    return hits
+        chosen.append(_Chosen(queries[place], best, scores, candidates))
+    rows = _fetch(store, chosen)
+    return [_to_hits(one, rows, language) for one in chosen]
 
 
 def rank_documents(
@@ -130,17 +141,15 @@ def _choose(
     return [groups[place] for place in order]
 
 
-def _to_hits(
-    store: PassageStore,
-    groups: list[Group],
-    scores: dict[int, float],
-    candidates: Candidates,
-    query: str,
-    language: str | None,
-) -> list[Hit]:
-    ids = [row_id for group in groups for row_id in group]
-    rows = dict(zip(ids, store.fetch(np.array(ids, np.uint64)), strict=True))
-    words = QueryWords(query, language, [rows[group[0]].text for group in groups])
+def _fetch(store: PassageStore, chosen: Sequence[_Chosen]) -> dict[int, Row]:
+    """The passages of all queries at once: a request of a store far away takes its time."""
+    ids = list({row_id for one in chosen for group in one.groups for row_id in group})
+    return dict(zip(ids, store.fetch(np.array(ids, np.uint64)), strict=True))
+
+
+def _to_hits(chosen: _Chosen, rows: Mapping[int, Row], language: str | None) -> list[Hit]:
+    groups, scores, candidates = chosen.groups, chosen.scores, chosen.candidates
+    words = QueryWords(chosen.query, language, [rows[group[0]].text for group in groups])
 
     def to_hit(row_id: int, more: tuple[Hit, ...] = ()) -> Hit:
         ranks = candidates.dense_ranks.get(row_id), candidates.lexical_ranks.get(row_id)

@@ -28,7 +28,6 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from rowspace.errors import (
-    ClusterError,
     ConfigError,
     CorpusError,
     EvaluationError,
@@ -150,12 +149,14 @@ class Run:
 
         The model then has the best weights, and what was trained beside them is merged.
         """
-        self._check_alike()
+        world, weights = self.world, list(self.model.parameters())
+        world.check_alike("settings, examples and model", self.identity, weights)
         self._warn_of_few_chunks()
         checkpoint = self.work / CHECKPOINT
-        if self.world.from_first(checkpoint.exists()):
-            self._check_seen(checkpoint)
+        if world.from_first(checkpoint.exists()):
+            world.check_seen(checkpoint)
             self._restore(checkpoint)
+            world.check_alike("checkpoint", dataclasses.asdict(self.progress), weights)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.config.threads)
         self.model.train()
@@ -307,7 +308,7 @@ class Run:
         """Put back the best weights, and merge what was trained beside the others."""
         self.world.wait()  # until the best are written
         if self.progress.best_step is not None:
-            self._check_seen(self._best_file())
+            self.world.check_seen(self._best_file())
             best = load_file(self._best_file())
             with torch.no_grad():
                 for name, tensor in model_tensors(self.model).items():
@@ -335,25 +336,6 @@ class Run:
         for path in self.work.glob(_BEST.format("*")):
             if path != self._best_file():  # the checkpoint before may have wanted it
                 path.unlink()
-
-    def _check_alike(self) -> None:
-        """See that all processes were given the same, or their steps would be of nothing."""
-        identity = self.identity
-        sums = [float(w.detach().sum(dtype=torch.float64)) for w in self.model.parameters()]
-        first, sums_of_first = self.world.from_first((identity, sums))
-        is_alike = first == identity and np.allclose(sums, sums_of_first, rtol=1e-6, equal_nan=True)
-        if self.world.agreed(not is_alike):
-            raise ClusterError(
-                "not all processes were given the same settings, examples and model; give them "
-                "the same command and files"
-            )
-
-    def _check_seen(self, path: Path) -> None:
-        if not path.exists():
-            raise ClusterError(
-                f"process {self.world.rank} sees no {path}, which the first one wrote; give an "
-                "--out in a folder that every machine sees under the same name"
-            )
 
     def _warn_of_few_chunks(self) -> None:
         """Tell of processes that will have nothing to do."""

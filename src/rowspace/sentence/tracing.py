@@ -19,6 +19,7 @@ from rowspace.sentence.batches import Batch
 from rowspace.sentence.loading import longest_of
 from rowspace.sentence.pair_scores import load_scores
 from rowspace.sentence.pooling import pool, pooling_weights
+from rowspace.sentence.runtime_openvino import openvino
 from rowspace.transformer.hidden_states import HiddenStates
 from rowspace.transformer.load_encoder import load_states
 
@@ -99,8 +100,6 @@ def _traced(
     batch: Callable[[list[int]], Batch],
 ) -> Traced:
     """The graph of a module that reads ids, a mask and weights."""
-    import openvino
-
     module.eval()
     trial = batch([longest, max(1, longest // 3), 1])
     # At least two texts of unlike lengths, so that padding is in what is traced.
@@ -108,7 +107,7 @@ def _traced(
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of sizes that are fixed: the trial tells
         try:
-            graph = openvino.convert_model(module, example_input=_inputs(example))
+            graph = openvino().convert_model(module, example_input=_inputs(example))
         except Exception as error:  # the library raises what it likes
             reason = " ".join(str(error).split())[:160]
             raise ConfigError(

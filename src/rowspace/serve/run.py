@@ -160,7 +160,7 @@ def prepare(
     served: Served,
     config: ServeConfig,
     listener: socket.socket,
-    kind: type[DrainingServer] | None = None,
+    kind: Callable[..., DrainingServer] | None = None,
 ) -> DrainingServer:
     """A server that is loaded and warm, and takes no requests yet; closes `listener` if it fails.
 
@@ -170,8 +170,8 @@ def prepare(
     config : ServeConfig
     listener : socket
         Of `listen`.
-    kind : type, optional
-        Of the server.
+    kind : callable, optional
+        Makes the server, as `DrainingServer` does.
     """
     try:
         warm(served)

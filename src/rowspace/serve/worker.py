@@ -6,6 +6,7 @@ parent why it cannot start, and it ends when the parent is gone.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import Pipe
 from pathlib import Path
 from types import FrameType
@@ -27,6 +29,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
 from rowspace.errors import RowspaceError
+from rowspace.serve.accepting import Counts, FairListener
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.health import stuck
 from rowspace.serve.metrics import SHARED
@@ -63,11 +66,22 @@ class Worker(Process):
     listener : socket
         Of the parent, which all workers take connections from.
     plan : Plan
+    counts : array of int
+        Connections that each worker holds, of `shared_counts`.
+    place : int
+        Of this one in `counts`.
     """
 
-    def __init__(self, settings: uvicorn.Config, listener: socket.socket, plan: Plan) -> None:
+    def __init__(
+        self,
+        settings: uvicorn.Config,
+        listener: socket.socket,
+        plan: Plan,
+        counts: Counts,
+        place: int,
+    ) -> None:
         super().__init__(settings, [listener])
-        self._plan = plan
+        self._plan, self._counts, self._place = plan, counts, place
         self._failure, self._tell = Pipe(duplex=False)
         self._answered, self._is_asked = time.monotonic(), False
         self.is_ready_now = False
@@ -139,16 +153,34 @@ class Worker(Process):
         served = load_served(plan.path, plan.rerank, plan.threads)
         if plan.name is not None:
             served.name = plan.name
-        return prepare(served, plan.config, listener, WorkerServer)
+        kind = partial(WorkerServer, counts=self._counts, place=self._place)
+        return prepare(served, plan.config, listener, kind)
 
 
 class WorkerServer(DrainingServer):
     """The server in a worker."""
 
-    def __init__(self, settings: uvicorn.Config, *arguments: Any) -> None:
+    def __init__(
+        self, settings: uvicorn.Config, *arguments: Any, counts: Counts, place: int
+    ) -> None:
         super().__init__(settings, *arguments)
         self._metrics = settings.app.state.metrics  # type: ignore[union-attr]
         self._parent = multiprocessing.parent_process()
+        self._counts, self._place = counts, place
+        self._fair: FairListener | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests; of the connections that come, a worker's share."""
+        assert sockets is not None
+        await super().startup([])  # without the loop's own server, which takes all that wait
+        self._fair = FairListener(
+            sockets[0],
+            self._new_protocol,
+            lambda: len(self.server_state.connections),
+            self._counts,
+            self._place,
+        )
+        self.servers.append(self._fair)  # type: ignore[arg-type]
 
     @property
     def is_stuck(self) -> bool:
@@ -166,10 +198,17 @@ class WorkerServer(DrainingServer):
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""
         self._metrics.refresh()
+        if self._fair is not None:
+            self._fair.tell()
         if self._is_orphan and not self.life.draining:
             shutil.rmtree(Path(os.environ[SHARED]), ignore_errors=True)  # nobody else does now
             self.begin_drain()
         return await super().on_tick(counter)
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @property
     def _is_orphan(self) -> bool:

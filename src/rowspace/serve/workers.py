@@ -23,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 
 from rowspace.errors import ConfigError, RowspaceError
 from rowspace.machine import n_cores
+from rowspace.serve.accepting import AWAY, shared_counts
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.metrics import SHARED
 from rowspace.serve.run import address_of, listen
@@ -112,6 +113,7 @@ class Workers(Multiprocess):
         super().__init__(settings, [listener])
         self._plan, self._listener, self._started = plan, listener, started
         self._workers: list[Worker] = []
+        self._counts = shared_counts(n_workers)
         self._n_deaths = 0
         self._failure: str | None = None
         self._is_hurried = False
@@ -184,10 +186,11 @@ class Workers(Multiprocess):
         """The number of workers stays."""
 
     def _add(self) -> None:
-        self._workers.append(self._new())
+        self._workers.append(self._new(len(self._workers)))
 
-    def _new(self) -> Worker:
-        worker = Worker(self.config, self._listener, self._plan)
+    def _new(self, place: int) -> Worker:
+        self._counts[place] = AWAY
+        worker = Worker(self.config, self._listener, self._plan, self._counts, place)
         worker.start()
         return worker
 
@@ -212,7 +215,7 @@ class Workers(Multiprocess):
             f"worker {gone.pid} ended ({_how(gone.exitcode)}); another is started", stacklevel=2
         )
         gone.release()
-        self._workers[place] = self._new()
+        self._workers[place] = self._new(place)
 
 
 def _how(code: int | None) -> str:

@@ -6,6 +6,7 @@ the shards. The one that finds all of them made puts them together.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ from rowspace.space.shards import (
 from rowspace.space.vocabulary_files import keys_path
 from rowspace.text.chunks import chunks_in
 from rowspace.text.corpus import Corpus
-from rowspace.text.runs import remember_run, work_folder_of
+from rowspace.text.runs import SETTINGS, remember_run, work_folder_of
 from rowspace.text.sections import SECTIONS
 
 _MERGED_ROWS = 1 << 14
@@ -146,7 +147,8 @@ def begin(
     """Join the run to `out`, or make its work folder; arguments as of `encode_share`."""
     out = npy_path(out)
     work = work_folder_of(out)
-    check_keys(keys_path(out))
+    if not (work / DONE).exists():  # else the keys may have got their name, and the vectors not
+        check_keys(keys_path(out))
     sections = shared_sections(corpus)
     if (work / PROGRESS).exists() and not (work / PLAN).exists():
         raise ConfigError(
@@ -154,7 +156,9 @@ def begin(
         )
     work.mkdir(parents=True, exist_ok=True)
     with plan_lock(work):
-        work_folder_of(out)  # raises where another process has ended the run since
+        if out.exists() and not (work / SETTINGS).exists():  # another process has ended the run
+            shutil.rmtree(work)
+        work_folder_of(out)
         settings = {"dtype": dtype, **identity}
         more = {"sections": SECTIONS, **versions()}
         remember_run(work, corpus, settings, more, PLAN, since="its shards were planned")

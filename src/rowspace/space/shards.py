@@ -38,7 +38,8 @@ PLAN, SHARDS = "plan.json", "shards"
 """Of a work folder whose run is made in shards: how they are cut; the folder of what is made."""
 SHARD_BYTES = 1 << 20
 MAX_SHARDS = 512
-_LOCK = "lock"
+_LOCK, _MERGE_LOCK = "lock", "merge.lock"
+"""Two, so that who joins a run need not wait for who puts it together, nor be taken for it."""
 _LOCK_SECONDS = 600.0
 """To wait for another process to plan, which reads a large corpus of lines once."""
 
@@ -112,7 +113,7 @@ def merging(work: Path) -> Iterator[bool]:
     """Whether this process is the one that puts the shards of a work folder together."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(WriterLock(work / _LOCK))
+            stack.enter_context(WriterLock(work / _MERGE_LOCK))
         except (SpaceLockedError, FileNotFoundError):  # another does, or has
             yield False
             return
@@ -175,8 +176,10 @@ class ShardFolder:
         self.path = path
 
     def missing(self, shards: Iterable[Shard]) -> list[Shard]:
-        """Those that have no marker."""
-        return [shard for shard in shards if not self._marker(shard).exists()]
+        """Those that have no marker; FileNotFoundError where the run has ended."""
+        found = [shard for shard in shards if not self._marker(shard).exists()]
+        self.path.parent.stat()
+        return found
 
     def begun(self, shard: Shard) -> set[str]:
         """Folders of a shard: where it has no marker, of processes that are at it or have died."""
@@ -191,7 +194,7 @@ class ShardFolder:
         and says what is amiss with files that are elsewhere.
         """
         try:
-            text = self._marker(shard).read_text()
+            text = self._marker(shard).read_text(errors="replace")
         except FileNotFoundError:
             return None
         try:
@@ -256,12 +259,23 @@ class ShardFolder:
         whole = self.path / f"{record['folder']}.json"
         write_json(whole, record)
         try:
-            os.link(whole, self._marker(shard))
-        except FileExistsError:
-            return False
+            is_first = self._name_once(whole, self._marker(shard))
         finally:
-            whole.unlink()
+            whole.unlink(missing_ok=True)
         fsync_file(self.path)
+        return is_first
+
+    def _name_once(self, whole: Path, marker: Path) -> bool:
+        """Give a file the name of a marker; False where another has it."""
+        try:
+            os.link(whole, marker)
+        except FileExistsError:
+            return marker.samefile(whole)  # NFS may ask again for what it has done
+        except OSError:  # a file system without hard links
+            with plan_lock(self.path):
+                if marker.exists():
+                    return False
+                whole.rename(marker)
         return True
 
     def _marker(self, shard: Shard) -> Path:
@@ -271,7 +285,7 @@ class ShardFolder:
         """Remove a marker that says `text`, and not one that was made since."""
         marker = self._marker(shard)
         with contextlib.suppress(FileNotFoundError), plan_lock(self.path):
-            if marker.read_text() == text:
+            if marker.read_text(errors="replace") == text:
                 marker.unlink()
 
 
@@ -290,5 +304,6 @@ def _fault(folder: Path, digests: dict[str, str]) -> str:
 def retire(work: Path) -> None:
     """Remove the work folder of a run that is done; another process may be writing into it."""
     aside = work.with_name(f"{work.name}.{secrets.token_hex(8)}.done")
-    work.rename(aside)
+    with plan_lock(work):  # not while a process joins, which would make the folder anew
+        work.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)

@@ -46,8 +46,8 @@ def told(error: BaseException, address: Address, where: str, doing: str) -> Stor
     text = str(error)
     if _BUCKET.search(text):
         return StorageError(
-            f"there is no bucket {address.bucket!r} at {where}; check the address {address}, or "
-            "make the bucket first"
+            f"there is no bucket {address.bucket!r} at {where}; check the address, or make the "
+            "bucket first"
         )
     if found := _REFUSED.search(text):
         code = _CODE.search(text)

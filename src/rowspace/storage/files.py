@@ -116,7 +116,8 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, address: Address) -> None:
         self._objects, self._key = _bucket(address.bucket), address.key
-        self._size = self._objects.head(self._key).size
+        found = self._objects.head(self._key)
+        self._size, self._etag = found.size, found.etag
         self._place = self._start = 0
         self._window = b""
         self._n_next = FIRST_WINDOW
@@ -151,5 +152,5 @@ class _Reader(io.RawIOBase):
         follows = self._place == self._start + len(self._window)
         n = self._n_next if follows else FIRST_WINDOW
         end = min(self._size, self._place + n)
-        self._window = self._objects.get_range(self._key, self._place, end)
+        self._window = self._objects.get_range(self._key, self._place, end, self._etag)
         self._start, self._n_next = self._place, min(2 * n, LAST_WINDOW)

@@ -147,18 +147,31 @@ class Objects:
         with self._errors("read", name):
             return _state(obstore.head(self._store, name))
 
-    def get_range(self, name: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` of an object."""
+    def get_range(self, name: str, start: int, end: int, etag: str) -> bytes:
+        """Bytes `start` to `end` of an object that has the tag `etag`.
+
+        Raises
+        ------
+        StorageError
+            If it is another by now: parts of two are no object.
+        """
         import obstore
+        from obstore.exceptions import PreconditionError
 
-        with self._errors("read", name):
-            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+        options: Any = {"range": (start, end)} | ({"if_match": etag} if etag else {})
+        try:
+            with self._errors("read", name):
+                return bytes(obstore.get(self._store, name, options=options).bytes())
+        except PreconditionError as error:
+            raise StorageError(
+                f"{self.address / name} was replaced while it was read; run the same command again"
+            ) from error
 
-    def chunks(self, name: str, start: int = 0) -> Iterator[bytes]:
-        """All bytes of an object from `start` on, in parts, each asked for by itself."""
-        size = self.head(name).size
-        for begin in range(start, size, PART_BYTES):
-            yield self.get_range(name, begin, min(size, begin + PART_BYTES))
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """All bytes of an object, in parts, each asked for by itself."""
+        found = self.head(name)
+        for begin in range(0, found.size, PART_BYTES):
+            yield self.get_range(name, begin, min(found.size, begin + PART_BYTES), found.etag)
 
     def list(self, below: str = "") -> list[State]:
         """All objects below a name, in the order of their keys."""

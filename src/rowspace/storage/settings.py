@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from rowspace.errors import StorageError
@@ -38,8 +38,8 @@ class Settings:
 
     endpoint: str | None
     """None is the address of AWS for the region."""
-    options: tuple[tuple[str, str], ...]
-    """For the clients, under the names that both obstore and Lance know."""
+    options: tuple[tuple[str, str], ...] = field(repr=False)
+    """For the clients, under the names that both obstore and Lance know; the secret is in it."""
 
     @property
     def where(self) -> str:
@@ -92,6 +92,11 @@ def _credentials(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _is_plain_http(endpoint: str, variables: Mapping[str, str]) -> bool:
     parts = urlsplit(endpoint)
+    if "@" in parts.netloc:
+        raise StorageError(
+            "AWS_ENDPOINT_URL has a name or a password in it, which messages would show; give it "
+            f"as https://HOST:PORT, and set {_KEY} and {_SECRET}"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise StorageError(f"AWS_ENDPOINT_URL is {endpoint!r}; give it as https://HOST:PORT")
     if parts.scheme == "https":

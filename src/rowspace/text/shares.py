@@ -19,7 +19,13 @@ from pathlib import Path
 import numpy as np
 
 from rowspace.errors import ConfigError, CorpusError
-from rowspace.files import remember, write_atomically, write_folder_atomically, write_json
+from rowspace.files import (
+    begin_folder,
+    remove_folder,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+)
 from rowspace.progress import track
 from rowspace.text import scan_kernels as kernels
 from rowspace.text.corpus import Corpus
@@ -30,7 +36,7 @@ from rowspace.text.wordtable import CountedWords, WordTable, checked
 
 SHARE_BYTES = 1 << 26
 """Of text in a share, about."""
-_PLAN, _NAMES, _WORDS = "plan.json", "words.json", "words.npz"
+_NAMES, _WORDS = "words.json", "words.npz"
 _PROVISIONAL, _FINAL = "provisional.i32", "ids.i32"
 _CHUNK_IDS = 1 << 18
 
@@ -102,11 +108,7 @@ def begin_counting(
         "words": [config.tokenizer, config.min_count, config.max_words],
         "shares": [[[part.name, part.span, part.n_bytes] for part in one.parts] for one in shares],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    if not remember(folder / _PLAN, about):
-        shutil.rmtree(folder)
-        folder.mkdir()
-        write_json(folder / _PLAN, about)
+    begin_folder(folder, about)
 
 
 def count_share(corpus: Corpus, share: Share, folder: Path, tokenizer: str) -> None:
@@ -200,5 +202,5 @@ def join_shares(shares: list[Share], folder: Path, target: Path) -> TokenIds:
             with (_folder_of(share.number, folder) / _FINAL).open("rb") as ids:
                 shutil.copyfileobj(ids, file, 1 << 20)
             tracker.advance()
-    shutil.rmtree(folder)
+    remove_folder(folder)
     return TokenIds(target, target.stat().st_size // 4)

@@ -14,10 +14,12 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
@@ -32,7 +34,8 @@ at once; this is for a machine that is gone without a word."""
 PATIENCE = datetime.timedelta(days=30)
 """The same where the first process does alone what takes its time, as reading the text."""
 _TURN_SECONDS = 1.0
-"""For the first process to say what all met, and for another to say it before all are ended."""
+"""For the first process to say what all met, and for another to say it before all are ended:
+`torchrun` ends all as soon as one has ended."""
 _ERRORS = "rowspace/errors"
 
 
@@ -114,6 +117,38 @@ class World:
             distributed.broadcast_object_list(values, src=0, group=self.patient)
         return values[0]
 
+    def check_seen(self, path: Path) -> None:
+        """Raise ClusterError if this process does not see what the first one wrote."""
+        if not path.exists():
+            raise ClusterError(
+                f"process {self.rank} sees no {path}, which the first one wrote; give an --out in "
+                "a folder that every machine sees under the same name"
+            )
+
+    def check_alike(self, what: str, value: object, weights: Iterable[Tensor]) -> None:
+        """Raise ClusterError unless all have the same, or their steps would be of nothing.
+
+        Parameters
+        ----------
+        what : str
+            What they were given, for the error.
+        value : object
+            Equal in all processes, to the last bit.
+        weights : iterable of tensor
+            Equal but for rounding.
+        """
+        if self.size == 1:
+            return
+        sums = [float(weight.detach().sum(dtype=torch.float64)) for weight in weights]
+        first, sums_of_first = self.from_first((value, sums))
+        is_alike = first == value and len(sums) == len(sums_of_first)
+        is_alike = is_alike and np.allclose(sums, sums_of_first, rtol=1e-6, equal_nan=True)
+        if self.agreed(not is_alike):
+            raise ClusterError(
+                f"not all processes were given the same {what}; give them the same command and "
+                "files"
+            )
+
 
 ALONE = World()
 
@@ -134,17 +169,23 @@ def joined() -> Iterator[World]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
         yield ALONE
         return
-    store, world = _meet()
+    store, world = _find_store()
     try:
+        world = _meet(store, world)
         with contextlib.nullcontext() if world.is_first else _silence():
             yield world
     except (Exception, KeyboardInterrupt) as error:
         if _speaks(store, world, error):
+            if isinstance(error, KeyboardInterrupt) and not world.is_first:
+                raise KeyboardInterrupt(
+                    f"process {world.rank} was interrupted; start all again with --resume"
+                ) from None
             raise
-        time.sleep(_TURN_SECONDS)  # torchrun ends all as soon as one has ended
+        time.sleep(_TURN_SECONDS)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 class _Store(Protocol):
@@ -153,19 +194,31 @@ class _Store(Protocol):
     def add(self, key: str, amount: int, /) -> int: ...
 
 
-def _meet() -> tuple[_Store, World]:
-    try:
+def _find_store() -> tuple[Any, World]:
+    """What all processes see, and which of them this is."""
+    with _meeting():
         store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    return store, World(rank, size)
+
+
+def _meet(store: Any, world: World) -> World:
+    with _meeting():
         distributed.init_process_group(
-            "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
+            "gloo", store=store, rank=world.rank, world_size=world.size, timeout=TIMEOUT
         )
-        patient = distributed.new_group(timeout=PATIENCE)
+        return replace(world, patient=distributed.new_group(timeout=PATIENCE))
+
+
+@contextlib.contextmanager
+def _meeting() -> Iterator[None]:
+    """Say what to do where torch finds no way."""
+    try:
+        yield
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
             f"the processes of torchrun cannot meet ({_line(error)}); look at --rdzv-endpoint, and "
             "give the network's name in GLOO_SOCKET_IFNAME where a machine has several"
         ) from error
-    return store, World(rank, size, patient)
 
 
 @contextlib.contextmanager
@@ -177,8 +230,6 @@ def _silence() -> Iterator[None]:
 
 def _speaks(store: _Store, world: World, error: BaseException) -> bool:
     """Whether this process is to say why all end; of those that met the error, the first."""
-    if isinstance(error, KeyboardInterrupt):  # which all met
-        return world.is_first
     if not world.is_first and not isinstance(error, ClusterError):
         time.sleep(_TURN_SECONDS)
     try:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from rowspace.errors import ClusterError, ConfigError, CorpusError
+from rowspace.errors import ConfigError, CorpusError
 from rowspace.machine import available_memory, has_native_bfloat16
 from rowspace.space.formats import load
 from rowspace.text.corpus import Corpus
@@ -168,11 +168,7 @@ class LanguageModelTrainer:
 
     def _prepared(self, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:
         """What the first process has left in `work` for the others."""
-        if not (work / TOKENS / DESCRIPTION).exists():
-            raise ClusterError(
-                f"process {self.world.rank} sees no {work / TOKENS}, which the first one wrote; "
-                "give an --out in a folder that every machine sees under the same name"
-            )
+        self.world.check_seen(work / TOKENS / DESCRIPTION)
         return SubwordTokenizer.load(work / TOKENIZER), *load_tokens(work / TOKENS)
 
     def prepare(self, corpus: Corpus, work: Path) -> tuple[SubwordTokenizer, TokenFile, TokenFile]:

@@ -125,9 +125,13 @@ class Run:
             After Ctrl-C, when the step is done and saved.
         TrainingError
             If the loss, the gradient or a weight is no longer a number.
+        ClusterError
+            If a process ended, does not see the checkpoint, or was given something else.
         """
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None and self.world.from_first(checkpoint.exists()):
+            self.world.check_seen(checkpoint)
             self.restore(checkpoint)
+        self._check_alike()
         checks: Any = torch.sparse.check_sparse_tensor_invariants
         with (
             checks(checks.is_enabled()),  # left open, torch warns of its optimizers' sparse tensors
@@ -151,6 +155,11 @@ class Run:
                 self._save_if_first(checkpoint)
                 self.world.wait()  # torchrun ends all as soon as one has ended
             raise KeyboardInterrupt
+
+    def _check_alike(self) -> None:
+        known = [self.identity, self.config.without_machine(), self.step]
+        weights = self.parts.model.parameters()
+        self.world.check_alike("settings, text and checkpoint", known, weights)
 
     # One step
 

@@ -27,7 +27,7 @@ from rowspace.errors import (
 )
 from rowspace.explore.subject import open_subject
 from rowspace.search.index.exact import ExactIndex
-from rowspace.search.milvus import collection as layout
+from rowspace.search.milvus import rows as row_layout
 from rowspace.search.milvus import store as milvus_store
 from rowspace.search.milvus.connection import TOKEN_VARIABLE, connect
 from rowspace.search.milvus.digest import COLUMNS
@@ -40,6 +40,7 @@ from tests.search.milvus.lite import server
 from tests.search.stub import HashEncoder, document, make_space
 
 pytest.importorskip("milvus_lite")
+pymilvus = pytest.importorskip("pymilvus")
 
 WORDS = ["lake", "desert", "oil", "river", "salt", "wheat", "copper", "harbour", "island", "rain"]
 
@@ -73,7 +74,7 @@ def there(here: Space, tmp_path_factory: pytest.TempPathFactory) -> Space:
     """The same in Milvus Lite, written and read in small pieces."""
     folder = tmp_path_factory.mktemp("there")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout, "BATCH_ROWS", 17)
+        patch.setattr(row_layout, "BATCH_ROWS", 17)
         written = here.export_to_milvus(folder / "a.milvus", str(folder / "lite.db"))
     assert (written.collection, written.index, written.already_there) == ("a", "FLAT", 0)
     assert written.passages == here.status()["passages"]
@@ -157,11 +158,13 @@ def test_large_stores_are_read_in_pages(there: Space, monkeypatch: pytest.Monkey
     assert len(store.fetch(store.all_row_ids())) == len(whole[0])
 
 
-def test_other_indexes_search_too(small: Space, tmp_path: Path) -> None:
-    there = _export(small, tmp_path, index="HNSW")
-    assert there.status()["index"] == "hnsw"
-    one, other = (space.search("lake salt", 5, "dense") for space in (small, there))
-    assert [h.passage_id for h in one] == [h.passage_id for h in other]
+def test_pages_of_long_texts_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = [document(f"d{i}", "lake", "é" * 5000) for i in range(6)]
+    there = _export(make_space(tmp_path / "s.space", long), tmp_path)
+    monkeypatch.setattr(milvus_store, "MAX_PAGE_BYTES", 100_000)
+    pages = list(there.snapshot.store.scan(["passage_id", "content"]))
+    assert [page.num_rows for page in pages] == [4, 2]  # a row has 20 kB: the title stands twice
+    assert there.verify() == []
 
 
 def test_status_and_verify_tell_of_the_collection(there: Space) -> None:
@@ -203,7 +206,7 @@ def test_an_import_never_overwrites(here: Space, there: Space, tmp_path: Path) -
 def test_an_export_that_was_stopped_goes_on(
     small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "BATCH_ROWS", 3)
+    monkeypatch.setattr(row_layout, "BATCH_ROWS", 3)
     n_calls = 0
     upsert = type(client).upsert
 
@@ -251,6 +254,91 @@ def test_an_export_leaves_other_collections_alone(
     assert {"s_0123456789ab", "other"} < set(client.list_collections())
     with pytest.raises(ConfigError, match="a collection other that is not of an export"):
         small.export_to_milvus(tmp_path / "o", str(tmp_path / "lite.db"), collection="other")
+
+
+def test_another_index_or_words_are_another_collection(
+    small: Space, tmp_path: Path, client: Any
+) -> None:
+    _export(small, tmp_path, words=False)
+    there = _export(small, tmp_path)
+    assert there.search("lake salt", mode="lexical")
+    there = _export(small, tmp_path, index="HNSW")
+    assert there.status()["index"] == "hnsw"
+    one, other = (space.search("lake salt", 5, "dense") for space in (small, there))
+    assert [h.passage_id for h in one] == [h.passage_id for h in other]
+    (name,) = client.list_collections()
+    (index,) = client.list_indexes(name, field_name="vector")
+    assert client.describe_index(name, index)["index_type"] == "HNSW"
+
+
+def test_an_export_that_was_stopped_before_its_indexes_goes_on(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "create_index", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            _export(small, tmp_path)
+    (name,) = client.list_collections()
+    there = _export(small, tmp_path)
+    assert there.search("lake salt") != []
+    assert client.list_collections() == [name]
+    assert len(client.list_indexes(name)) == 3
+
+
+def test_two_exports_at_once_write_the_same_collection(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = type(client).has_collection
+
+    def other_first(self: Any, name: str, **kwargs: Any) -> Any:
+        monkeypatch.setattr(type(client), "has_collection", looked)
+        small.export_to_milvus(tmp_path / "s.milvus", str(tmp_path / "lite.db"))
+        return False  # it was not there when it was looked for
+
+    monkeypatch.setattr(type(client), "has_collection", other_first)
+    there = _export(small, tmp_path)
+    assert there.verify() == []
+    assert len(client.list_collections()) == 1
+
+
+@pytest.mark.parametrize("step", ["alter_alias", "create_alias", "drop_collection"])
+def test_an_export_that_was_stopped_at_its_end_goes_on(
+    small: Space, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def stopped(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    if step != "create_alias":
+        _export(small, tmp_path)
+        small.delete(["d1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            _export(small, tmp_path)
+    there = _export(small, tmp_path)
+    assert there.verify() == []
+    assert there.status()["passages"] == small.status()["passages"]
+    (name,) = client.list_collections()
+    assert client.describe_alias("s")["collection_name"] == name
+
+
+def test_the_collection_of_another_folder_is_left_alone(
+    small: Space, tmp_path: Path, client: Any
+) -> None:
+    there = _export(small, tmp_path)
+    other = make_space(tmp_path / "other.space", _documents(3))
+    lite = str(tmp_path / "lite.db")
+    with pytest.raises(ConfigError, match=r"a collection s that .* give another --collection"):
+        other.export_to_milvus(tmp_path / "o.milvus", lite, collection="s")
+    assert there.verify() == []
+    client.create_collection("theirs", dimension=4)
+    client.create_alias("theirs", "mine")
+    with pytest.raises(ConfigError, match="a collection mine that is not of an export"):
+        other.export_to_milvus(tmp_path / "o.milvus", lite, collection="mine")
+    assert client.describe_alias("mine")["collection_name"] == "theirs"
 
 
 def test_a_filter_exports_some(small: Space, tmp_path: Path) -> None:
@@ -341,6 +429,10 @@ def test_a_text_that_is_too_long_is_refused_before_anything_is_written(
         ("lite", "is no server .* and a file of Milvus Lite ends in .db"),
         ("ftp://host", "the address of Milvus is ftp://…; give http://host:19530"),
         ("http://me:secret@host:19530", f"put user:password or the token into {TOKEN_VARIABLE}"),
+        ("https://host/?token=secret", f"the token into {TOKEN_VARIABLE}"),
+        ("http://me:secret/2@host", "the address of Milvus cannot be read"),
+        ("http://[host", r"the address of Milvus 'http://\[host' cannot be read"),
+        ("http://host:port", "the address of Milvus 'http://host:port' cannot be read"),
         ("nowhere/lite.db", "there is no folder .*nowhere"),
     ],
 )
@@ -398,6 +490,17 @@ def test_a_file_that_is_missing_or_something_else_is_told_of(small: Space, tmp_p
         small.export_to_milvus(tmp_path / "s.milvus", str(tmp_path / "old.db"))
     with pytest.raises(FormatError, match="there is no Milvus Lite file"):
         connect(str(tmp_path / "none.db"))
+
+
+def test_a_file_that_does_not_answer_is_not_said_to_be_open_elsewhere(
+    there: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*args: Any, **kwargs: Any) -> None:
+        raise pymilvus.MilvusException(message="Fail connecting to server")
+
+    monkeypatch.setattr(pymilvus, "MilvusClient", slow)
+    with pytest.raises(RemoteError, match="Milvus Lite did not answer for"):
+        open_space(there.path)
 
 
 def test_milvus_lite_that_is_not_installed_is_told_of(

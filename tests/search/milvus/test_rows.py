@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rowspace.errors import ConfigError
 from rowspace.search.fields import Field
 from rowspace.search.milvus import collection as layout
+from rowspace.search.milvus import rows as row_layout
 from rowspace.search.milvus.digest import RowDigest
 from rowspace.search.milvus.indexes import INDEXES
 from rowspace.search.milvus.words import NO_WORD, Statistics, dimension_of, query_vector
@@ -105,11 +106,11 @@ def test_word_vectors_give_bm25_by_hand() -> None:
 
 
 def test_requests_stay_below_their_size() -> None:
-    rows = layout.rows_of(_batch(5), 10, "vector", {}, None)
+    rows = row_layout.rows_of(_batch(5), 10, "vector", {}, None)
     assert [row["row"] for row in rows] == [10, 11, 12, 13, 14]
-    large = [row | {"content": "x" * (layout.BATCH_BYTES // 9)} for row in rows]
-    assert [len(batch) for batch in layout.in_batches(large)] == [2, 2, 1]
-    assert [len(batch) for batch in layout.in_batches(rows)] == [5]
+    large = [row | {"content": "x" * (row_layout.BATCH_BYTES // 9)} for row in rows]
+    assert [len(batch) for batch in row_layout.in_batches(large)] == [2, 2, 1]
+    assert [len(batch) for batch in row_layout.in_batches(rows)] == [5]
 
 
 def test_a_name_that_milvus_does_not_take_is_refused() -> None:

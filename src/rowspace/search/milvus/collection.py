@@ -1,4 +1,4 @@
-"""The collection that holds a space's rows: its columns, its names, and rows on their way to it.
+"""The collection that holds a space's rows: its columns and its names.
 
 passage_id   the key                 row         a number from 0, the order of the space
 document_id  position  title  content  source   as in a space
@@ -9,18 +9,16 @@ is_empty     whether the vector is zero
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import pyarrow as pa
 
 from rowspace.errors import ConfigError
 from rowspace.search.fields import Field
-from rowspace.search.milvus.digest import matrix_of
-from rowspace.search.milvus.expressions import finite
+from rowspace.search.milvus.connection import SECONDS
 from rowspace.search.milvus.indexes import INDEXES
-from rowspace.search.milvus.words import SparseVector
 from rowspace.version import __version__
 
 VECTOR, WORDS, ROW, EMPTY = "vector", "words", "row", "is_empty"
@@ -29,8 +27,6 @@ MAX_BYTES = 65_535
 """Of a text in Milvus."""
 MAX_COLUMNS = 64
 """Of a collection, as a server is set up."""
-BATCH_BYTES = 1 << 23
-BATCH_ROWS = 4096
 CONSISTENCY = "Strong"
 """A search sees all that was written before it."""
 
@@ -54,8 +50,15 @@ def check_name(name: str) -> str:
     return name
 
 
-def name_of(collection: str, digest: str) -> str:
-    """The collection behind an alias, which is of these rows and no others."""
+def name_of(collection: str, *written: Any) -> str:
+    """The collection behind an alias, which has what is `written` and nothing else.
+
+    Examples
+    --------
+    >>> name_of("docs", "digest", "FLAT") == name_of("docs", "digest", "HNSW")
+    False
+    """
+    digest = hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
     return f"{collection}_{digest[:12]}"
 
 
@@ -99,13 +102,11 @@ def create(
     name: str,
     dim: int,
     fields: Mapping[str, Field],
-    index: str,
-    n_passages: int,
     has_words: bool,
     properties: Mapping[str, str],
 ) -> None:
-    """Make an empty collection with its indexes, loaded for searching."""
-    from pymilvus import DataType
+    """Make an empty collection; one that another process makes at the same time will do."""
+    from pymilvus import DataType, MilvusException
 
     types = {
         "int": DataType.INT64,
@@ -124,74 +125,37 @@ def create(
         length = {"max_length": MAX_BYTES} if field.type == "string" else {}
         schema.add_field(field.column, types[field.type], nullable=True, **length)
     schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=dim)
-    indexes = client.prepare_index_params()
-    indexes.add_index(
-        VECTOR, index_type=index, metric_type="COSINE", params=INDEXES[index].build(n_passages)
-    )
-    indexes.add_index(ROW, index_type="INVERTED")
     if has_words:
         schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
-        indexes.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-    client.create_collection(
-        name,
-        schema=schema,
-        index_params=indexes,
-        properties=dict(properties),
-        consistency_level=CONSISTENCY,
-    )
+    try:
+        client.create_collection(
+            name,
+            schema=schema,
+            properties=dict(properties),
+            consistency_level=CONSISTENCY,
+            timeout=SECONDS,
+        )
+    except MilvusException:
+        if not client.has_collection(name, timeout=SECONDS):
+            raise
 
 
-def rows_of(
-    batch: pa.RecordBatch,
-    start: int,
-    column: str,
-    fields: Mapping[str, Field],
-    words: Sequence[SparseVector] | None,
-) -> list[dict[str, Any]]:
-    """A space's rows as Milvus takes them.
-
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        With the columns of a store.
-    start : int
-        The number of its first row.
-    column : str
-        Its vectors.
-    fields : mapping of str to Field
-    words : sequence of dict, or None
-        Each row's sparse vector.
-    """
-    vectors = matrix_of(batch, column)
-    columns = {name: batch[name].to_pylist() for name in (*STRINGS, "position")}
-    for field in fields.values():
-        values = batch[field.column].to_pylist()
-        if field.type == "float":
-            values = [None if value is None else finite(value) for value in values]
-        columns[field.column] = values
-    columns[ROW] = list(range(start, start + batch.num_rows))
-    columns[EMPTY] = (~vectors.any(axis=1)).tolist()
-    columns[VECTOR] = list(vectors)
-    if words is not None:
-        columns[WORDS] = list(words)
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def in_batches(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows in requests of some megabytes."""
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        size += _bytes_of(row)
-        if batch and (size > BATCH_BYTES or len(batch) == BATCH_ROWS):
-            yield batch
-            batch, size = [], _bytes_of(row)
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def _bytes_of(row: Mapping[str, Any]) -> int:
-    """About what a row takes; a character of UTF-8 has at most 4 bytes."""
-    texts = sum(4 * len(value) for value in row.values() if isinstance(value, str))
-    return texts + int(row[VECTOR].nbytes) + 8 * len(row.get(WORDS, ()))
+def add_indexes(client: Any, name: str, index: str, n_passages: int, has_words: bool) -> None:
+    """Give a collection the indexes that it does not have, and load it for searching."""
+    wanted: dict[str, dict[str, Any]] = {
+        VECTOR: {
+            "index_type": index,
+            "metric_type": "COSINE",
+            "params": INDEXES[index].build(n_passages),
+        },
+        ROW: {"index_type": "INVERTED"},
+    }
+    if has_words:
+        wanted[WORDS] = {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"}
+    missing = client.prepare_index_params()
+    for column, settings in wanted.items():
+        if not client.list_indexes(name, field_name=column, timeout=SECONDS):
+            missing.add_index(column, **settings)
+    if len(missing):
+        client.create_index(name, missing, timeout=10 * SECONDS)
+    client.load_collection(name, timeout=10 * SECONDS)

@@ -58,16 +58,24 @@ def check_uri(uri: str) -> str:
                 f"ends in {_SUFFIX}; give one of the two"
             )
         return str(Path(uri).absolute())
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError:
+        shown = "" if {"@", "?", "#"} & set(uri) else f" {uri!r}"  # could be with a password
+        raise ConfigError(
+            f"the address of Milvus{shown} cannot be read; give http://host:19530"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"the address of Milvus is {parts.scheme}://…; give http://host:19530, https://host, "
             f"or a file that ends in {_SUFFIX}"
         )
-    if parts.username is not None or parts.password is not None:
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"the address of Milvus at {parts.hostname} has a name or password in it, which would "
-            f"be kept in the space; put user:password or the token into {TOKEN_VARIABLE}"
+            f"the address of Milvus at {parts.hostname} has more than host, port and database in "
+            "it, which would be kept in the space; put user:password or the token into "
+            f"{TOKEN_VARIABLE}"
         )
     return uri
 
@@ -113,7 +121,7 @@ def connect(uri: str, *, create: bool = False) -> Any:
     if not Path(uri).parent.is_dir():
         raise ConfigError(f"there is no folder {Path(uri).parent} for {uri}; make it first")
     try:
-        return pymilvus.MilvusClient(uri, timeout=CONNECT_SECONDS)
+        return pymilvus.MilvusClient(uri, timeout=SECONDS)
     except pymilvus.MilvusException as error:
         raise _lite_error(uri) from error
 
@@ -128,7 +136,10 @@ def _lite_error(uri: str) -> RowspaceError:
     """Why a file of Milvus Lite does not open, which its client does not tell."""
     from milvus_lite.db import MilvusLite
     from milvus_lite.exceptions import DataDirLockedError
+    from milvus_lite.server_manager import server_manager_instance
 
+    if server_manager_instance.start_and_get_uri(uri) is not None:  # this process has it open
+        return RemoteError(f"Milvus Lite did not answer for {uri} in {SECONDS:.0f} s; try again")
     try:
         MilvusLite(uri).close()
     except DataDirLockedError:

@@ -8,7 +8,6 @@ is run again: rows are written by their key, and those that are there are left o
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,28 +16,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, CorpusError, RemoteError, SpaceError
-from rowspace.files import WriterLock, write_folder_atomically, write_json
+from rowspace.errors import ConfigError, RemoteError, SpaceError
 from rowspace.progress import track
-from rowspace.search.commit import (
-    Commit,
-    flush_and_hash,
-    model_named,
-    read_commit,
-    write_commit,
-)
+from rowspace.search.commit import Commit, model_named
 from rowspace.search.filters import Given
-from rowspace.search.manifest import FORMAT, MANIFEST, EncoderInfo, Manifest, is_space
+from rowspace.search.manifest import EncoderInfo, Manifest
 from rowspace.search.milvus import collection as layout
+from rowspace.search.milvus.alias import collection_behind, drop_others, take_alias
 from rowspace.search.milvus.checking import digest_of
 from rowspace.search.milvus.connection import SECONDS, check_uri, connect, is_file, milvus_errors
-from rowspace.search.milvus.digest import COLUMNS, TEXTS, RowDigest, matrix_of
+from rowspace.search.milvus.digest import TEXTS
+from rowspace.search.milvus.folder import check_out, write_folder
 from rowspace.search.milvus.indexes import IN_LITE, INDEXES, choose_index
 from rowspace.search.milvus.record import MilvusRecord
+from rowspace.search.milvus.rows import in_batches, rows_of
 from rowspace.search.milvus.store import MilvusStore
+from rowspace.search.milvus.survey import Survey, read_survey
 from rowspace.search.milvus.words import Statistics
-from rowspace.search.model_state import ModelState
-from rowspace.search.remote.fetching import fetch_model
 from rowspace.search.snapshot import Snapshot, signature_of
 
 
@@ -81,16 +75,6 @@ class ExportedRows:
     already_there: int
     """Of them, those that an earlier export which was stopped had written."""
     digest: str
-
-
-@dataclass
-class _Survey:
-    """What the first reading finds out."""
-
-    digest: RowDigest
-    words: Statistics | None
-    n_documents: int = 0
-    n_empty: int = 0
 
 
 def export_to_milvus(
@@ -155,21 +139,24 @@ class _Export:
         if n == 0:
             met = "" if self.where is None else " that meets the filter"
             raise SpaceError(f"{self.snapshot.path} has no passage{met}; nothing was written")
-        _check_out(self.out, self.config.uri, self.collection, self.model)
+        check_out(self.out, self.config.uri, self.collection, self.model)
         client = connect(self.config.uri, create=True)
-        self._check_alias(client)
-        survey = self._survey(n)
+        self._named(client)
+        words = Statistics(self.manifest.language) if self.config.words else None
+        survey = read_survey(self.store, n, self.model.column, self.where, words)
         record = self._record(survey, n)
+        self._check_name(client, record)
         with milvus_errors(record.uri, f"write the collection {record.name}"):
             there = self._begin(client, record, n)
             self._write(client, record, survey, there)
             client.flush(record.name, timeout=10 * SECONDS)
         self._check(client, record, n)
+        self._check_name(client, record)
         with milvus_errors(record.uri, f"name the collection {record.name}"):
-            self._take_alias(client, record)
+            take_alias(client, record)
         write_folder(self.out, self.snapshot, self._manifest(), self._commit(record, survey))
         with milvus_errors(record.uri, "drop the collection from before"):
-            self._drop_others(client, record)
+            drop_others(client, record)
         return ExportedRows(
             path=str(self.out),
             uri=record.uri,
@@ -180,47 +167,37 @@ class _Export:
             digest=record.digest,
         )
 
-    # --- Reading ---------------------------------------------------------------------------------
-
-    def _survey(self, n: int) -> _Survey:
-        words = Statistics(self.manifest.language) if self.config.words else None
-        survey = _Survey(RowDigest(self.model.column), words)
-        with track("reading", n) as tracker:
-            for batch in self.store.scan([*COLUMNS, self.model.column], self.where):
-                _check_lengths(batch)
-                survey.digest.add(batch)
-                if words is not None:
-                    for text in batch["content"].to_pylist():
-                        words.add(text)
-                survey.n_documents += batch["position"].to_pylist().count(0)
-                filled = matrix_of(batch, self.model.column).any(axis=1)
-                survey.n_empty += int((~filled).sum())
-                tracker.advance(batch.num_rows)
-        return survey
-
-    def _record(self, survey: _Survey, n: int) -> MilvusRecord:
-        digest = survey.digest.hexdigest()
+    def _record(self, survey: Survey, n: int) -> MilvusRecord:
+        digest, index = survey.digest.hexdigest(), self.config.index or choose_index(n)
+        fields = {name: asdict(field) for name, field in self.fields.items()}
+        words = self.config.words and [self.manifest.language]
+        name = layout.name_of(self.collection, digest, self.model.fingerprint, index, words, fields)
         return MilvusRecord(
             uri=self.config.uri,
             collection=self.collection,
-            name=layout.name_of(self.collection, digest),
+            name=name,
             digest=digest,
-            index=self.config.index or choose_index(n),
+            index=index,
             language=self.manifest.language,
             has_words=self.config.words,
             n_empty=survey.n_empty,
+            longest=survey.longest,
         )
 
     # --- Writing ---------------------------------------------------------------------------------
 
-    def _check_alias(self, client: Any) -> None:
-        """See that the collection's name is free, or an alias that an export gave."""
+    def _named(self, client: Any) -> str | None:
+        """The collection that has the name now; refuses what no export gave it to."""
         with milvus_errors(self.config.uri, "look for the collection"):
-            if self.collection in client.list_collections(timeout=SECONDS):
-                raise ConfigError(
-                    f"Milvus at {self.config.uri} has a collection {self.collection} that is not "
-                    "of an export; give another --collection"
-                )
+            return collection_behind(client, self.config.uri, self.collection)
+
+    def _check_name(self, client: Any, record: MilvusRecord) -> None:
+        """See that the name is not that of what another folder searches."""
+        if not self.out.exists() and self._named(client) not in (None, record.name):
+            raise ConfigError(
+                f"Milvus at {record.uri} has a collection {record.collection} that another folder "
+                "than OUT searches; give another --collection, or that folder as OUT"
+            )
 
     def _begin(self, client: Any, record: MilvusRecord, n: int) -> NDArray[np.bool_]:
         """The collection, made where it is not there; returns (n,) which rows it has."""
@@ -229,27 +206,20 @@ class _Export:
                 self.collection, self.model.fingerprint, record.digest, n
             )
             layout.create(
-                client,
-                record.name,
-                self.model.dim,
-                self.fields,
-                record.index,
-                n,
-                record.has_words,
-                properties,
+                client, record.name, self.model.dim, self.fields, record.has_words, properties
             )
-            return np.zeros(n, np.bool_)
-        client.load_collection(record.name, timeout=10 * SECONDS)
+        layout.add_indexes(client, record.name, record.index, n, record.has_words)
         there = np.zeros(n, np.bool_)
-        ids = self._rows(client, record, n).row_ids("row >= 0")
-        there[ids.astype(np.int64)] = True
+        rows = self._rows(client, record, n)
+        if rows.count():
+            there[rows.row_ids("row >= 0").astype(np.int64)] = True
         return there
 
     def _rows(self, client: Any, record: MilvusRecord, n: int) -> MilvusStore:
         return MilvusStore(client, record, n, self.model.dim, self.fields)
 
     def _write(
-        self, client: Any, record: MilvusRecord, survey: _Survey, there: NDArray[np.bool_]
+        self, client: Any, record: MilvusRecord, survey: Survey, there: NDArray[np.bool_]
     ) -> None:
         typed = [field.column for field in self.fields.values()]
         columns = [*TEXTS, "position", *typed, self.model.column]
@@ -261,9 +231,9 @@ class _Export:
                     words = None
                     if survey.words is not None:
                         words = [survey.words.vector(t) for t in batch["content"].to_pylist()]
-                    rows = layout.rows_of(batch, start, self.model.column, self.fields, words)
+                    rows = rows_of(batch, start, self.model.column, self.fields, words)
                     missing = [row for row in rows if not there[row[layout.ROW]]]
-                    for some in layout.in_batches(missing):
+                    for some in in_batches(missing):
                         client.upsert(record.name, some, timeout=10 * SECONDS)
                 start = end
                 tracker.set(end)
@@ -282,19 +252,6 @@ class _Export:
             "same command again"
         )
 
-    def _take_alias(self, client: Any, record: MilvusRecord) -> None:
-        aliases = client.list_aliases(timeout=SECONDS)["aliases"]
-        change = client.alter_alias if record.collection in aliases else client.create_alias
-        change(record.name, record.collection, timeout=SECONDS)
-
-    def _drop_others(self, client: Any, record: MilvusRecord) -> None:
-        """Drop what earlier exports under this name left behind, finished or not."""
-        for name in client.list_collections(timeout=SECONDS):
-            if name != record.name and name.startswith(f"{record.collection}_"):
-                about = client.describe_collection(name, timeout=SECONDS)
-                if layout.is_version_of(record.collection, name, about.get("properties", {})):
-                    client.drop_collection(name, timeout=SECONDS)
-
     # --- The folder ------------------------------------------------------------------------------
 
     def _manifest(self) -> Manifest:
@@ -306,7 +263,7 @@ class _Export:
         )
         return replace(self.manifest, encoder=encoder, dense_weight=self.model.dense_weight)
 
-    def _commit(self, record: MilvusRecord, survey: _Survey) -> Commit:
+    def _commit(self, record: MilvusRecord, survey: Survey) -> Commit:
         model = replace(self.model, column=layout.VECTOR, folder="model")
         return Commit(
             version=0,
@@ -318,45 +275,3 @@ class _Export:
             model=self.model_name,
             milvus=record,
         )
-
-
-def _check_lengths(batch: Any) -> None:
-    """See that Milvus can hold every text."""
-    for name in TEXTS:
-        for row, text in enumerate(batch[name].to_pylist()):
-            if len(text) * 4 > layout.MAX_BYTES and len(text.encode()) > layout.MAX_BYTES:
-                raise CorpusError(
-                    f"passage {batch['passage_id'][row].as_py()[:80]!r} has {len(text.encode()):,} "
-                    f"bytes of {name}, and Milvus holds {layout.MAX_BYTES:,} in a text; cut it "
-                    "shorter, passages by --passage-words of `rowspace build`"
-                )
-
-
-def _check_out(out: Path, uri: str, collection: str, model: ModelState) -> None:
-    """See that the folder can be written: it is not there, or of the same collection and model."""
-    if not out.exists():
-        return
-    if not is_space(out) or (record := read_commit(out).milvus) is None:
-        raise ConfigError(f"{out} is there already and no space in Milvus; give another OUT")
-    if (record.uri, record.collection) != (uri, collection):
-        raise ConfigError(f"{out} is of the {record}; give another OUT, or remove it")
-    models = read_commit(out).models.values()
-    if model.fingerprint not in [there.fingerprint for there in models]:
-        raise ConfigError(f"{out} is of another model than the space; give another OUT")
-
-
-def write_folder(out: Path, snapshot: Snapshot, manifest: Manifest, commit: Commit) -> None:
-    """The folder that searches rows in Milvus: the model, and where they are.
-
-    One that is there is of the same model; then its commit alone changes, in one step.
-    """
-    if out.exists():
-        with WriterLock(out / "lock", SECONDS, str(out)):
-            write_commit(out, replace(commit, files=read_commit(out).files))
-        return
-    model = snapshot.commit.models[commit.model]
-    fetch_model(snapshot.path, model)
-    with write_folder_atomically(out) as folder:
-        shutil.copytree(snapshot.path / model.folder, folder / "model")
-        write_json(folder / MANIFEST, {"format": FORMAT} | asdict(manifest))
-        write_commit(folder, replace(commit, files=flush_and_hash(folder, {})))

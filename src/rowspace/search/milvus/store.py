@@ -6,7 +6,6 @@ as a range of them, which needs no cursor and no more memory than a page.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,18 +14,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rowspace.errors import ConfigError, SpaceCorruptError
+from rowspace.errors import ConfigError
 from rowspace.search.fields import Field, clean
 from rowspace.search.filters import Given
-from rowspace.search.index.exact import normalize_rows
 from rowspace.search.milvus import collection as layout
 from rowspace.search.milvus.connection import SECONDS, connect, milvus_errors
 from rowspace.search.milvus.digest import matrix_of
 from rowspace.search.milvus.expressions import any_of, compile_expression
 from rowspace.search.milvus.indexes import INDEXES
-from rowspace.search.milvus.record import MilvusRecord
+from rowspace.search.milvus.nearest import MilvusIndex
+from rowspace.search.milvus.record import MilvusRecord, changed, check_same
+from rowspace.search.milvus.rows import batch_of, passage_of
 from rowspace.search.milvus.words import query_vector
-from rowspace.search.protocol import Ranking, Row, RowIds, Where
+from rowspace.search.protocol import Ranking, Row, RowIds
 from rowspace.search.store import ROW_ID, base_schema, field_schema
 from rowspace.search.words import WordFinder
 
@@ -34,6 +34,9 @@ MAX_HITS = 16_384
 """Of one search, by Milvus."""
 PAGE_ROWS = 16_384
 PAGE_BYTES = 1 << 23
+"""About what a page takes."""
+MAX_PAGE_BYTES = 1 << 26
+"""Of a page whose rows are all as long as the longest; a server answers with 100 MB at most."""
 _LONG = {"content": 2048, "metadata": 1024}
 _SHORT = 64
 """Bytes that a column is taken to have, for the size of a page."""
@@ -132,11 +135,12 @@ class MilvusStore:
     ) -> Iterator[pa.RecordBatch]:
         """Some columns of all passages, or of those that meet a predicate, batch by batch."""
         n_page = self._page_rows(columns)
+        schema = pa.schema([self._schema.field(name) for name in columns])
         for start in range(0, self._n, n_page):
             part = f"{layout.ROW} >= {start} and {layout.ROW} < {start + n_page}"
             rows = self._query(part if predicate is None else f"({predicate}) and {part}", columns)
             if rows:
-                yield self._to_batch(sorted(rows, key=lambda row: row[layout.ROW]), columns)
+                yield batch_of(sorted(rows, key=lambda row: row[layout.ROW]), schema)
 
     def texts(self, column: str, predicate: str | None = None) -> Iterator[str]:
         """The values of a string column, batch by batch."""
@@ -145,13 +149,14 @@ class MilvusStore:
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""
-        found = {row[layout.ROW]: _to_row(row) for row in self._rows_at(row_ids, _SHOWN)}
+        found = {row[layout.ROW]: passage_of(row) for row in self._rows_at(row_ids, _SHOWN)}
         return [found[row_id] for row_id in row_ids.tolist()]
 
     def passages_of(self, document_id: str) -> list[Row]:
         """The passages of a document, in its order; none if it is not there."""
-        rows = self._query(any_of("document_id", [clean(document_id)]), _SHOWN)
-        return sorted(map(_to_row, rows), key=lambda row: row.position)
+        rows = self._query(any_of("document_id", [clean(document_id)]), [ROW_ID])
+        ids = np.array(sorted(row[layout.ROW] for row in rows), np.uint64)
+        return sorted(self.fetch(ids), key=lambda row: row.position)
 
     def documents_of(self, row_ids: RowIds) -> dict[int, str]:
         """The document of each row."""
@@ -292,79 +297,5 @@ class MilvusStore:
             4 * self._dim if column == layout.VECTOR else _LONG.get(column, _SHORT)
             for column in columns
         )
-        return max(64, min(PAGE_ROWS, PAGE_BYTES // max(1, row_bytes)))
-
-    def _to_batch(
-        self, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
-    ) -> pa.RecordBatch:
-        schema = pa.schema([self._schema.field(name) for name in columns])
-        arrays = []
-        for name in columns:
-            if name == layout.VECTOR:
-                flat = np.array([row[name] for row in rows], np.float32).ravel()
-                arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), self._dim))
-            else:
-                key = layout.ROW if name == ROW_ID else name
-                values = [row.get(key) for row in rows]
-                arrays.append(pa.array(values, schema.field(name).type))
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-class MilvusIndex:
-    """Finds row ids by cosine where they are; satisfies `protocol.Dense`."""
-
-    def __init__(self, store: MilvusStore) -> None:
-        self._store = store
-
-    def search(
-        self, queries: NDArray[np.float32], k: int, where: Where | None = None
-    ) -> list[Ranking]:
-        """(row id, cosine) of the k nearest passages of each query, best first."""
-        units = np.array(queries, np.float32)
-        is_filled = ~normalize_rows(units)
-        rankings: list[Ranking] = [[] for _ in queries]
-        if k < 1 or not is_filled.any():
-            return rankings
-        predicate = None if where is None else where.predicate
-        found = self._store.nearest(units[is_filled], k, predicate)
-        for place, ranking in zip(np.flatnonzero(is_filled), found, strict=True):
-            rankings[place] = ranking
-        return rankings
-
-
-def check_same(record: MilvusRecord, fingerprint: str, properties: Mapping[str, str]) -> None:
-    """See that a collection says of itself what was written into it.
-
-    Raises
-    ------
-    SpaceCorruptError
-        If it is of another model, or of other rows.
-    """
-    model = properties.get("rowspace.fingerprint")
-    if model != fingerprint:
-        whose = "of no model that it names" if model is None else f"of the model {model[:12]}"
-        raise SpaceCorruptError(
-            f"the vectors of {record} are {whose}, and the space's model is {fingerprint[:12]}; "
-            "export the space again"
-        )
-    if properties.get("rowspace.digest") != record.digest:
-        raise changed(record, "its digest is another")
-
-
-def changed(record: MilvusRecord, how: str) -> SpaceCorruptError:
-    """The error where a collection is not what was exported."""
-    return SpaceCorruptError(
-        f"{record} was changed since it was exported: {how}; export the space again"
-    )
-
-
-def _to_row(row: Mapping[str, Any]) -> Row:
-    return Row(
-        row["passage_id"],
-        row["document_id"],
-        row["position"],
-        row["title"],
-        row["content"][len(row["title"]) + 1 :],
-        row["source"],
-        json.loads(row["metadata"]),
-    )
+        n_rows = max(64, min(PAGE_ROWS, PAGE_BYTES // max(1, row_bytes)))
+        return min(n_rows, max(1, MAX_PAGE_BYTES // (row_bytes + self.record.longest)))

@@ -185,7 +185,7 @@ def _tag_of(state: FileState) -> str:
 
 @health.bytes_of.register(RemoteFolder)
 def _bytes_of(path: RemoteFolder) -> int:
-    return sum(state.size for state in path.remote.objects.list())
+    return sum(state.size for state in path.remote.list_own())
 
 
 @health.bytes_to_free.register(RemoteFolder)
@@ -193,7 +193,7 @@ def _bytes_to_free(path: RemoteFolder, commit: Commit, store: Store) -> int:
     """Of what no commit names, old versions that it still names included."""
     home = path.remote
     needed = named_files(home.current)
-    unnamed = sum(state.size for state in home.objects.list() if state.name not in needed)
+    unnamed = sum(state.size for state in home.list_own() if state.name not in needed)
     old = sum(
         state.size
         for name, state in commit.files.items()

@@ -29,12 +29,11 @@ from rowspace.search.manifest import read_manifest
 from rowspace.search.pieces import is_newer
 from rowspace.search.remote.fetching import fetch_file, fetch_indexes
 from rowspace.search.remote.folder import RemoteFolder, locate
-from rowspace.search.remote.home import RemoteCommit
+from rowspace.search.remote.home import PROBE, RemoteCommit, new_root
 from rowspace.search.writer import LOCK_TIMEOUT
 from rowspace.storage.objects import ConflictError, Objects
 
 _REPORT = "report.html"
-_PROBE = "probe"
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _publish(here: Path, there: RemoteFolder, timeout: float) -> Copied:
     read_manifest(here)
     check_vacant(there)
     _check_conditions(there.remote.objects)
-    root = uuid.uuid4().hex[:12]
+    root = new_root()
     with WriterLock(here / "lock", timeout, str(here)):
         commit = read_commit(here)
         for damage in find_damage(here, commit):
@@ -165,7 +164,7 @@ def _upload(path: Path, files: dict[str, FileState], objects: Objects) -> dict[s
 
 def _check_conditions(objects: Objects) -> None:
     """See that the store writes only if an object is as it was: all safety rests on that."""
-    name = f"{_PROBE}-{uuid.uuid4().hex}"
+    name = f"{PROBE}-{uuid.uuid4().hex}"
     objects.put_if(name, b"first", None)
     try:
         for data, etag in ((b"second", None), (b"third", '"0123456789abcdef0123456789abcdef"')):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rowspace.errors import SpaceCorruptError
-from rowspace.files import sha256, write_folder_atomically
+from rowspace.files import WriterLock, sha256, write_folder_atomically
 from rowspace.progress import track
 from rowspace.search.commit import FileState, read_commit
 from rowspace.search.index.cached import FOLDER as INDEXES
@@ -18,14 +19,28 @@ from rowspace.search.remote.folder import RemoteFolder
 from rowspace.search.remote.home import Home, digest_of
 from rowspace.storage.cache import cache_folder
 
-_fetching = threading.Lock()  # the folders that are written first are named by the process
+WAIT_SECONDS = 3600.0
+"""For another process that fetches the same; it lets go when it dies."""
+_fetching = threading.Lock()
 
 
 def fetch_model(path: Path, model: ModelState) -> None:
     """See that a model's folder is below the space's; one on the disk has it there."""
     if isinstance(path, RemoteFolder):
-        with _fetching:
+        with _alone():
             _fetch_model(path, model)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One thread of one process fetches at a time, others then find what it fetched.
+
+    Processes on several machines, or in containers, may share the cache.
+    """
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _fetching, WriterLock(folder / ".fetching", WAIT_SECONDS, f"the cache {folder}"):
+        yield
 
 
 def _fetch_model(path: RemoteFolder, model: ModelState) -> None:
@@ -68,7 +83,9 @@ def fetch_indexes(path: RemoteFolder) -> None:
         by_name.setdefault(model, {})[file] = state
     for model, files in by_name.items():
         folder = path / INDEXES / model
-        with _fetching:
+        if folder.exists():
+            continue
+        with _alone():
             if folder.exists():
                 continue
             folder.parent.mkdir(exist_ok=True)

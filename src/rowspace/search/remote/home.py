@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ from rowspace.storage.objects import ConflictError, Objects, State
 FORMAT = 1
 LEASE = "lease.json"
 OLD = "old"
+PROBE = "probe"
+_OWN = re.compile(rf"[0-9a-f]{{12}}/.+|{OLD}/[0-9a-f]{{32}}\.json|{PROBE}-[0-9a-f]{{32}}")
 _TAG = "tag "  # before the tag of a file whose digest is not known
 
 
@@ -106,6 +109,12 @@ class Home:
     def root(self) -> Objects:
         """The objects that the commit names, and others beside them."""
         return Objects(self.address / self.current.root, self.objects.settings)
+
+    def list_own(self) -> Iterator[State]:
+        """The objects below the address that a space has; others may keep theirs there too."""
+        for state in self.objects.list():
+            if state.name in (COMMIT, LEASE) or _OWN.fullmatch(state.name):
+                yield state
 
     def list_files(self) -> dict[str, State]:
         """The objects below the root, by their names there."""
@@ -240,6 +249,11 @@ def _to_commit(content: dict[str, Any]) -> Commit:
 
 def _files(content: Mapping[str, Any]) -> dict[str, FileState]:
     return {name: FileState(**value) for name, value in content.items()}
+
+
+def new_root() -> str:
+    """A name below the address that nobody used before."""
+    return uuid.uuid4().hex[:12]
 
 
 def next_number(commit: Commit, before: RemoteCommit | None) -> Commit:

@@ -3,7 +3,7 @@
 Readers open the version of a commit and may go on with it while newer ones are committed; a writer
 that lost its lease may still be putting files. So a compaction removes nothing at once: it lists
 what is in no commit, and removes what an earlier list has, if that is a day old by the store's own
-clock and the objects are still the same.
+clock and the objects are still the same. What has no name as a space gives them is left alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def remove_old_files(path: RemoteFolder, names: Iterable[str]) -> None:
     """
     home = path.remote
     needed = named_files(home.current) - {f"{home.current.root}/{name}" for name in names}
-    there = {state.name: state for state in home.objects.list()}
+    there = {state.name: state for state in home.list_own()}
     lists = [state for name, state in there.items() if name.startswith(f"{OLD}/")]
     listed = {state.name: _read(home, state) for state in lists}
     known = {name for content in listed.values() for name in content}
