@@ -22,6 +22,7 @@ from rowspace.cli.serve import TOKEN_VARIABLE
 from rowspace.serve.app import create_app
 from rowspace.serve.config import ServeConfig
 from rowspace.serve.run import LAST_SECONDS, running
+from rowspace.space.encoding import npy_path
 from tests.dockerfile import read_stages
 from tests.manifests import ANY, KUBERNETES, SERVICE, check
 from tests.program import ROOT, start
@@ -221,12 +222,18 @@ def test_rays_commands_are_rays() -> None:
     services = _read(DEPLOY / "ray/compose.yaml")["services"]
     commands = [services[name]["entrypoint"] for name in ("head", "worker")]
     commands.append(services["head"]["healthcheck"]["test"][1:])
+    shell, flag, line, _ = services["encode"]["entrypoint"]
+    start, _, then = line.partition(" >&2 && ")
+    assert (shell, flag, then) == ("sh", "-c", 'exec rowspace "$$@"')
+    commands.append(start.split())
     for program, name, *rest in commands:
         assert program == "ray"
         with ray.commands[name].make_context(name, rest) as context:
             address = context.params["address"]
             assert address is None or address.endswith(":6379"), address
-    assert _parsed(services["encode"]["command"])["address"] == "head:6379"
+    options = _parsed(services["encode"]["command"])
+    assert options["address"] == "head:6379"
+    assert npy_path(options["out"])  # refuses another ending
 
 
 def test_rays_image_has_what_the_extra_names() -> None:

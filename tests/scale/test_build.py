@@ -26,7 +26,6 @@ from rowspace.search.build import BuildConfig, build
 from rowspace.search.space import Space
 from rowspace.space.shards import ShardFolder
 from rowspace.text.corpus import Corpus, Document
-from tests.clusters import two_nodes
 from tests.program import RunMain, run_until_death
 from tests.scale import work
 from tests.scale.work import SlowBuild, Watched, small_model, workers_of, write_corpus
@@ -42,13 +41,6 @@ def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_model(tmp_path_factory.mktemp("model") / "m")
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    work.sent_whole()
-    with two_nodes() as started:
-        yield started
 
 
 class OneProcess:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ pytest.importorskip("ray", reason="Ray is not installed")
 from rowspace.errors import ClusterError, ConfigError
 from rowspace.scale import cluster
 from rowspace.scale.cluster import ClusterConfig, connected
-from tests.clusters import two_nodes
 
 
 def test_nobody_at_the_address_is_one_line() -> None:
@@ -27,6 +26,40 @@ def test_nobody_at_the_address_is_one_line() -> None:
             pass
 
 
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.0 505 HTTP Version Not Supported\r\n\r\n", b"", b"hi"], ids=repr
+)
+def test_who_listens_and_is_no_ray_is_told_at_once(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 10)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with (
+            pytest.raises(ClusterError, match=f"what listens at {address} is no Ray cluster"),
+            connected(ClusterConfig(address=address)),
+        ):
+            pass
+        thread.join()
+
+
+def test_who_listens_and_says_nothing_is_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(ClusterError, match="is no Ray cluster"),
+            connected(ClusterConfig(address=address)),
+        ):
+            pass
+
+
 @pytest.mark.parametrize("address", ["here", "host:", ":1", "host:port"])
 def test_an_address_is_a_host_and_a_port(address: str) -> None:
     with (
@@ -34,12 +67,6 @@ def test_an_address_is_a_host_and_a_port(address: str) -> None:
         connected(ClusterConfig(address=address)),
     ):
         pass
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    with two_nodes() as started:
-        yield started
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from rowspace.storage.address import parse_address
 from rowspace.storage.objects import Objects
 from rowspace.text.corpus import Corpus
 from tests import storage
-from tests.clusters import two_nodes
 from tests.minilm import minilm_folder
 from tests.program import RunMain, run_until_death
 from tests.scale import work
@@ -48,16 +46,6 @@ def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_model(tmp_path_factory.mktemp("model") / "m")
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Workers find object storage by the environment that their node was started in."""
-    work.sent_whole()
-    with storage.s3_server() as server, pytest.MonkeyPatch.context() as patch:
-        storage.use(patch, server, tmp_path_factory.mktemp("cache"))
-        with two_nodes() as started:
-            yield started
 
 
 def _job(tmp_path: Path, model: Path) -> EncodeJob:

@@ -21,6 +21,10 @@ from rowspace.errors import ClusterError, ConfigError
 from rowspace.extras import need
 
 CONNECT_SECONDS = 5.0
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
+"""Of HTTP/2, which Ray speaks (RFC 9113, 3.4); who speaks it too answers at once in kind."""
+_SETTINGS = 4
+"""What kind of frame the answer is: its fourth byte."""
 PACKAGES = ("rowspace", "numpy")
 """Of which every worker must have the version that asks; Ray sees to its own and Python's."""
 _QUIET = {
@@ -94,7 +98,8 @@ def connected(config: ClusterConfig | None = None) -> Iterator[Cluster]:
     try:
         alive = [node for node in ray.nodes() if node["Alive"]]
         node_ids = tuple(node["NodeID"] for node in alive)
-        _check_versions(ray, node_ids)
+        if config.address is not None:  # one that was started here is of this Python
+            _check_versions(ray, node_ids)
         n_cpus = int(ray.cluster_resources().get("CPU", 0))
         workers = config.workers or max(1, n_cpus // config.threads)
         if workers * config.threads > n_cpus:
@@ -153,13 +158,30 @@ def _check_somebody_listens(address: str) -> None:
     if not host or not port.isdigit():
         raise ConfigError(f"address is {address!r}; give host:port, or auto")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS):
-            pass
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
+            is_ray = _answers_as_ray(connection)
     except (OSError, OverflowError) as error:
         raise ClusterError(
             f"no cluster answers at {address} ({error}); start one with `ray start --head`, or "
             "leave --address out to use this machine alone"
         ) from error
+    if not is_ray:
+        raise ClusterError(
+            f"what listens at {address} is no Ray cluster; give the address that `ray start "
+            "--head` tells, whose port is 6379 if not given"
+        )
+
+
+def _answers_as_ray(connection: socket.socket) -> bool:
+    """Whether a server speaks as Ray's do; Ray itself would ask anything else for minutes."""
+    if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+        return True  # it greets in another way
+    try:
+        connection.sendall(_GREETING)
+        answer = connection.makefile("rb").read(4)
+    except OSError:
+        return False
+    return len(answer) == 4 and answer[3] == _SETTINGS
 
 
 def versions() -> dict[str, str]:
