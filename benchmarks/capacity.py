@@ -45,7 +45,7 @@ MEANING = {
     "rabitq_queries": "queries/s of these, the proposed compared exactly",
     "rabitq_recall": "recall@10 of these",
     "rabitq_bytes": "bytes a row",
-    "scan_bytes": "bytes/s of float32 compared with one query",
+    "scan_bytes": "bytes/s of float32 compared with one query, most by their sketch",
     "scan_queries_at_once": "rows/s compared, of many queries at once",
     "write_bytes": "bytes/s into a space's table, flushed and hashed",
     "read_bytes": "bytes/s of vectors out of it",

@@ -16,11 +16,12 @@ import pytest
 
 # Models of tests are so small that threads only wait for each other; set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Some tests import OpenVINO before rowspace does, which switches off what forks for each event.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 from rowspace.cli import main
 from tests.program import Ran, RunMain
+
+# Some tests import OpenVINO before rowspace does, which switches off what forks for each event.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -56,7 +56,6 @@ class Proxy:
             through = proxy
 
         self.server = _Server(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def fault(self) -> str | None:
@@ -80,8 +79,10 @@ class Proxy:
 
 
 class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no error; anything else is told on stderr."""
+        """Clients may be killed: nothing is printed of those that hang up."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

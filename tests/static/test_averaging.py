@@ -31,10 +31,11 @@ def test_rows_are_combined_as_the_oracle_does(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_steps_the_same_way_count_once_and_others_add_up() -> None:
-    before = np.array([[1, 1], [1, 1], [1, 1]], dtype=np.float32)
-    one = before + np.array([[2, 0], [2, 0], [2, 0]], dtype=np.float32)
-    other = before + np.array([[2, 0], [0, 3], [1, 3]], dtype=np.float32)
-    np.testing.assert_array_equal(combine_rows(before, [one, other]), [[3, 1], [3, 4], [3, 4]])
+    before = np.array([[1, 1], [1, 1], [1, 1], [1, 1]], dtype=np.float32)
+    one = before + np.array([[2, 0], [2, 0], [2, 0], [2, 0]], dtype=np.float32)
+    other = before + np.array([[2, 0], [0, 3], [1, 3], [-2, 0]], dtype=np.float32)
+    expected = [[3, 1], [3, 4], [3, 4], [3, 1]]
+    np.testing.assert_array_equal(combine_rows(before, [one, other]), expected)
 
 
 def test_a_row_that_one_worker_changed_is_that_workers_to_the_bit() -> None:

@@ -202,6 +202,10 @@ def test_half_a_character_in_json_is_an_error_or_replaced(tmp_path: Path) -> Non
     with pytest.raises(CorpusError, match="line 2, has half a character"):
         list(Corpus(path).blocks())
     assert _texts(path, errors="replace") == ["ok 😀", "cut \ufffd"]
+    path = _write(tmp_path / "a.jsonl", '{"_id": "\\udfff", "text": "ok"}')
+    with pytest.raises(CorpusError, match=r"line 1, has half a character \(\\udfff\)"):
+        _read(path)
+    assert next(iter(Corpus(path, errors="replace"))).document_id == "\ufffd"
 
 
 @pytest.mark.parametrize(

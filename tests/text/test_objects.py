@@ -25,9 +25,11 @@ from rowspace.text import sections
 from rowspace.text.corpus import Corpus
 from rowspace.text.sections import sections_of
 from rowspace.text.tables import open_table
+from rowspace.text.vocabulary import VocabularyConfig, scan_corpus
 from tests import storage
 from tests.program import RunMain
 from tests.storage import Proxy
+from tests.text.test_shares import in_shares
 
 AT = f"s3://{storage.BUCKET}/texts"
 
@@ -102,6 +104,18 @@ def test_sections_of_objects_are_those_of_files(
     assert len(cut) > 8
     for one, other in zip(cut, same, strict=True):
         assert list(here.documents_in(one)) == list(there.documents_in(other))
+
+
+@pytest.mark.parametrize("documents", ["file", "lines"])
+def test_shares_of_objects_are_counted_as_files(
+    proxy: Proxy, folder: Path, tmp_path: Path, documents: str
+) -> None:
+    config = VocabularyConfig(min_count=1)
+    one, ids = scan_corpus(Corpus(folder, documents), tmp_path, config)
+    many, same, n_shares = in_shares(Corpus(AT, documents), tmp_path / "many", config, 6000)
+    assert n_shares > 4
+    assert (many.words, many.counts.tolist()) == (one.words, one.counts.tolist())
+    assert same.path.read_bytes() == ids.path.read_bytes()
 
 
 def test_several_addresses_are_named_by_what_they_share(proxy: Proxy, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rowspace.cli.output import emit_json, json_option
+from rowspace.cli.search import model_option
 from rowspace.errors import ConfigError
 from rowspace.search.export import FORMATS, KINDS
 from rowspace.search.milvus.indexes import INDEXES
@@ -23,6 +24,7 @@ from rowspace.search.space import open_space
     metavar="FILTER",
     help="Only these passages, as in 'year >= 1990 and country = \"Chad\"'.",
 )
+@model_option
 @click.option(
     "--format",
     "format_",
@@ -67,6 +69,7 @@ def export(
     path: str,
     out: Path,
     where: str | None,
+    model: str | None,
     format_: str | None,
     kind: str | None,
     m: int | None,
@@ -89,12 +92,18 @@ def export(
             "--ef-construction": ef_construction,
         }
         _refuse(files, "goes with a file and not with --to milvus")
-        _to_milvus(path, out, where, as_json, **milvus)
+        _to_milvus(path, out, where, model, as_json, **milvus)
         return
     given = {f"--{name.replace('_', '-')}": value or None for name, value in milvus.items()}
     _refuse(given, "goes with --to milvus; give that too")
     written = open_space(path).export(
-        out, where=where, format=format_, kind=kind, m=m, ef_construction=ef_construction
+        out,
+        where=where,
+        model=model,
+        format=format_,
+        kind=kind,
+        m=m,
+        ef_construction=ef_construction,
     )
     if as_json:
         emit_json(asdict(written))
@@ -115,6 +124,7 @@ def _to_milvus(
     path: str,
     out: Path,
     where: str | None,
+    model: str | None,
     as_json: bool,
     uri: str | None,
     collection: str | None,
@@ -128,7 +138,13 @@ def _to_milvus(
     space = open_space(path)
     try:
         written = space.export_to_milvus(
-            out, uri, collection=collection, index=index, words=not no_words, where=where
+            out,
+            uri,
+            collection=collection,
+            index=index,
+            words=not no_words,
+            where=where,
+            model=model,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

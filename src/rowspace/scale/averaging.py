@@ -38,7 +38,7 @@ from rowspace.text.vocabulary import TokenIds, Vocabulary
 
 MAX_TRIES = 3
 """Of a share whose worker dies, and of a round that loses machines."""
-_BLOCK_BYTES = 32 << 20
+_BLOCK_BYTES = 8 << 20
 _LOOK_SECONDS = 2.0
 
 
@@ -59,6 +59,8 @@ class AveragedTraining(Training):
         self.cluster = cluster
         self.averaging = averaging
         self.workers: list[Any] = []
+        self._sent: list[Any] = []
+        """The matrices of now in blocks, where the workers combined them."""
         self._parts = (config, vocabulary, TokenIds(ids.path.absolute(), ids.n_ids), method)
 
     def run(self, tracker: Tracker, seconds: float | None) -> bool:
@@ -120,7 +122,7 @@ class AveragedTraining(Training):
 
         if not self.workers:
             self._hire()
-        before = [ray.put(block) for block in _blocks_of(self)]
+        before = self._sent or [ray.put(block) for block in _blocks_of(self)]
         n = len(self.workers)
         trained = [
             worker.train.options(num_returns=1 + len(before)).remote(
@@ -135,6 +137,8 @@ class AveragedTraining(Training):
             for place, block in enumerate(before)
         ]
         blocks = self._wait(combined)
+        # Not beyond an epoch, as Ray keeps what it would make them anew from.
+        self._sent = [] if last % self.n_pieces == 0 else combined
         return sum(loss for loss, _ in reports), sum(count for _, count in reports), blocks
 
     def _wait(self, refs: list[Any]) -> list[Any]:
@@ -180,7 +184,7 @@ class AveragedTraining(Training):
 
         for worker in self.workers:
             ray.kill(worker)
-        self.workers = []
+        self.workers, self._sent = [], []
 
 
 class _Worker:

@@ -146,6 +146,7 @@ def begin(
 ) -> ShardedRun:
     """Join the run to `out`, or make its work folder; arguments as of `encode_share`."""
     out = npy_path(out)
+    _check_not_made(out)
     work = work_folder_of(out)
     if not (work / DONE).exists():  # else the keys may have got their name, and the vectors not
         check_keys(keys_path(out))
@@ -158,12 +159,20 @@ def begin(
     with plan_lock(work):
         if out.exists() and not (work / SETTINGS).exists():  # another process has ended the run
             shutil.rmtree(work)
-        work_folder_of(out)
+        _check_not_made(out)
         settings = {"dtype": dtype, **identity}
         more = {"sections": SECTIONS, **versions()}
         remember_run(work, corpus, settings, more, PLAN, since="its shards were planned")
         shards = remember_plan(work, sections)
     return ShardedRun(work, out, Rows(dtype, (dim,)), tuple(shards))
+
+
+def _check_not_made(out: Path) -> None:
+    if out.exists():
+        raise ConfigError(
+            f"{out} exists: if it is what these processes make, all is done and put together; if "
+            "not, give another --out, or remove it"
+        )
 
 
 class _Making:

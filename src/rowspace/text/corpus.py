@@ -41,6 +41,8 @@ from rowspace.text.streams import (
 DOCUMENT_KINDS = ("file", "blocks", "lines")
 PART_BYTES = 1 << 25
 MAX_TITLE = 200
+ID_FIELDS = ("_id", "id", "document_id")
+"""Of a line of JSON: the first that is there is the document's id."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -306,6 +308,9 @@ class Corpus:
             for key in ("text", "title"):
                 if isinstance(fields.get(key), str):  # an escape may stand for anything
                     fields[key] = normalize(self._mended(fields[key], f"{name}, line {number},"))
+            for key in ID_FIELDS:
+                if isinstance(fields.get(key), str):
+                    fields[key] = self._mended(fields[key], f"{name}, line {number},")
             yield json_document(fields, f"{name}:{number}", name)
 
     def _mended(self, text: str, place: str) -> str:
@@ -405,7 +410,7 @@ def json_document(fields: dict[str, Any], default_id: str, source: str) -> Docum
     """The document of a .jsonl line's fields, which are used up: what is left is its metadata."""
     text = fields.pop("text")
     document_id = default_id
-    for name in ("_id", "id", "document_id"):
+    for name in ID_FIELDS:
         if isinstance(fields.get(name), str | int):
             document_id = str(fields.pop(name))
             break

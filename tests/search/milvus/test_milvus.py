@@ -37,7 +37,7 @@ from rowspace.text.corpus import Corpus, Document
 from tests.minilm import minilm_folder
 from tests.program import ROOT, RunMain
 from tests.search.milvus.lite import server
-from tests.search.stub import HashEncoder, document, make_space
+from tests.search.stub import HashEncoder, OtherEncoder, document, make_space
 
 pytest.importorskip("milvus_lite")
 pymilvus = pytest.importorskip("pymilvus")
@@ -551,6 +551,24 @@ def test_the_commands_go_there_and_back(small: Space, tmp_path: Path, run_main: 
     assert ran.out == f"imported 17 passages of 9 documents: {tmp_path / 'back.space'}\n"
     assert run_main("search", tmp_path / "back.space", "lake salt", "--json").out == found[0]
     assert "searched only" in run_main("add", folder, small.path / "space.json").error()
+
+
+def test_the_command_takes_one_of_several_models(
+    small: Space, tmp_path: Path, run_main: RunMain
+) -> None:
+    small.add_model("other", OtherEncoder())
+    folder, lite = tmp_path / "o.milvus", tmp_path / "o.db"
+    to = ("--to", "milvus", "--uri", lite)
+    assert run_main("export", small.path, folder, *to, "--model", "other").code == 0
+    there = open_space(folder)
+    assert there.model_names == ["other"]
+    vectors = [
+        one.to_arrow(["vector"], model="other").read_all()["vector"] for one in (small, there)
+    ]
+    assert vectors[0] == vectors[1]
+    assert "no model 'none'" in run_main("export", small.path, "x", *to, "--model", "none").error()
+    error = run_main("export", small.path, folder, *to).error()
+    assert "is of another model than the space" in error
 
 
 def test_the_command_refuses_in_one_line(small: Space, tmp_path: Path, run_main: RunMain) -> None:

@@ -1,8 +1,8 @@
 """The store of a space in object storage: how LanceDB reaches it, and changes that are made once.
 
 Lance puts each version's manifest only if there is none of that number, and where one is there it
-rebases its change on it. If the answer to its own put was lost it so makes the change twice; and
-where another writer is at work, its rows come in. Both show in the version's number. So a change
+rebases its change on it: so another writer's rows come in, and a change that was tried again after
+its answer was lost could be made twice. Both show in the version's number. So a change
 counts only if its version directly follows the one before; or else the store is brought back to
 that and the change made anew. Each version of a write then holds what was committed and what this
 write did, and nothing else.
