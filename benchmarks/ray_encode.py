@@ -189,7 +189,7 @@ def workers(folder: Path, n: int, rounds: int) -> None:
 
 def _on_ray(folder: Path, model: Path, texts: Path, n_workers: int) -> Timed:
     timed = Timed()
-    encoding.EncodeJob, making.run = PinnedJob, timed  # type: ignore[misc, assignment, attr-defined]
+    encoding.EncodeJob, making.run = PinnedJob, timed  # type: ignore[misc, attr-defined]
     out = folder / "out.npy"
     config = ClusterConfig(workers=n_workers)
     settings = EncodingSettings(model=str(model))

@@ -152,7 +152,7 @@ def test_what_ray_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
             return self
 
         def iter_batches(self, **_: Any) -> Any:
-            raise ray.exceptions.RaySystemError("no module\nnamed m")
+            raise ray.exceptions.RaySystemError("no module\nnamed m")  # type: ignore[no-untyped-call]
 
     monkeypatch.setattr("ray.data.from_items", lambda *_, **__: Broken())
     with pytest.raises(ClusterError, match=r"could not do the work \(RaySystem.*named m\)"):

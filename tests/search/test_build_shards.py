@@ -204,7 +204,7 @@ def test_a_machine_that_joins_at_the_same_moment_removes_nothing_of_another(
 ) -> None:
     """It finds no folder, and is refused when another has begun in one."""
     out = tmp_path / "a.space"
-    lock = build_shards.plan_lock
+    lock = shards.plan_lock
 
     def meanwhile(work: Path) -> Any:
         monkeypatch.undo()
