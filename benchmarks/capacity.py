@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the processes started have it too
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})  # the processes started have it too
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     found: dict[str, list[float]] = {}
     for _ in range(arguments.rounds):
@@ -74,6 +75,7 @@ def main() -> None:
                 found.setdefault(name, []).append(value)
             print(part, "done", flush=True)
     rates = {name: statistics.median(found[name]) for name in MEANING if name in found}
+    os.sched_setaffinity(0, cores)
     lines = [f"one core; medians of {arguments.rounds} rounds"]
     lines += [f"{name:22} {_shown(rate):>15}  {MEANING[name]}" for name, rate in rates.items()]
     record(TITLE, lines)
