@@ -79,10 +79,10 @@ def _credentials(variables: Mapping[str, str]) -> dict[str, str]:
         return {}
     missing = [name for name in (_KEY, _SECRET) if not variables.get(name)]
     if missing:
+        are, them = ("are", "them") if len(missing) > 1 else ("is", "it")
         raise StorageError(
-            f"no credentials for object storage: {' and '.join(missing)} "
-            f"{'are' if len(missing) > 1 else 'is'} not set; set {_KEY} and {_SECRET}, and "
-            "AWS_ENDPOINT_URL for a server other than AWS"
+            f"no credentials for object storage: {' and '.join(missing)} {are} not set; set "
+            f"{them}, and AWS_ENDPOINT_URL for a server other than AWS"
         )
     found = {"aws_access_key_id": variables[_KEY], "aws_secret_access_key": variables[_SECRET]}
     if variables.get("AWS_SESSION_TOKEN"):
