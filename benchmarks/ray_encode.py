@@ -5,7 +5,8 @@
 `cost`: what the way over Ray costs: one process with two threads, two workers of one thread, and
 one worker of two, in turns; all-MiniLM-L6-v2, whole commands, the start of the cluster included.
 The files are compared byte for byte. `workers`: one worker against two, each kept to a core of its
-own, from the first shard's end to the last's. `rows`: a static embedder on more and more rows.
+own, from the first shard's begin to the last's end. `rows`: a static embedder on more and more
+rows: the whole command's work, and the time that shards take in their workers.
 `memory`: resident memory of each worker, looked at every half second over the longest of these
 runs. The texts are sentences of Wikipedia, for `cost` and `workers` those of at most twelve words.
 """
@@ -149,25 +150,41 @@ class PinnedJob(EncodeJob):
             except FileExistsError:
                 continue
             os.sched_setaffinity(0, {core})
-            return super().start()
+            return _timed(super().start())
         raise RuntimeError(f"more workers than the {len(cores)} cores")
 
 
+def _timed(work: Work) -> Work:
+    """Work that tells how long it took."""
+
+    def timed(number: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        answer = work(number)
+        return {**answer, "seconds": time.perf_counter() - started}
+
+    return timed
+
+
 class Timed:
-    """`pool.run` that notes when each shard was done."""
+    """`pool.run` that notes when each shard was done, how long it took, and its texts."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[float, int]] = []
+        self.done: list[tuple[float, float, int]] = []
 
     def __call__(self, cluster: Any, job: Any, shards: Sequence[int]) -> Iterator[tuple[int, Any]]:
         for number, answer in run(cluster, job, shards):
-            self.done.append((time.perf_counter(), answer["told"]["texts"]))
+            now, seconds = time.perf_counter(), answer.pop("seconds")
+            self.done.append((now, seconds, answer["told"]["texts"]))
             yield number, answer
 
     def rate(self) -> float:
-        """Texts a second from the first shard's end to the last's."""
-        (first, _), *others = self.done
-        return sum(n for _, n in others) / (others[-1][0] - first)
+        """Texts a second from the first shard's begin to the last's end."""
+        begun = min(at - seconds for at, seconds, _ in self.done)
+        return sum(n for _, _, n in self.done) / (self.done[-1][0] - begun)
+
+    def microseconds(self) -> float:
+        """What a row takes a worker."""
+        return 1e6 * sum(s for _, s, _ in self.done) / sum(n for _, _, n in self.done)
 
 
 def workers(folder: Path, n: int, rounds: int) -> None:
@@ -204,8 +221,9 @@ def _on_ray(folder: Path, model: Path, texts: Path, n_workers: int) -> Timed:
 
 def rows_and_memory(folder: Path, model: Path, sizes: Sequence[int], parts: Sequence[str]) -> None:
     lines = [
-        "a static embedder of 384 numbers, two workers of one thread",
-        f"{'rows':>10} {'seconds':>8} {'microseconds a row':>19} {'once started':>13}",
+        "a static embedder of 384 numbers, two workers of one thread; seconds with the cluster's "
+        "start",
+        f"{'rows':>10} {'seconds':>8} {'shards':>7} {'microseconds of a worker a row':>31}",
     ]
     memory: Memory | None = None
     for n in sizes:
@@ -215,8 +233,8 @@ def rows_and_memory(folder: Path, model: Path, sizes: Sequence[int], parts: Sequ
         timed = _on_ray(folder, model, texts, 2)
         seconds = time.perf_counter() - started
         memory.stop()
-        once = f"{1e6 / timed.rate():.1f}" if len(timed.done) > 2 else "-"
-        lines.append(f"{n:>10,} {seconds:>8.1f} {1e6 * seconds / n:>19.1f} {once:>13}")
+        cost = timed.microseconds()
+        lines.append(f"{n:>10,} {seconds:>8.1f} {len(timed.done):>7} {cost:>31.1f}")
     if "rows" in parts:
         record("Encoding over Ray: more and more rows", lines, ["ray"])
     if "memory" in parts and memory is not None:

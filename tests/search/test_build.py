@@ -291,7 +291,7 @@ def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 MOMENTS = {
-    "reading": ("rowspace.search.build:split_passages", 1),
+    "reading": ("rowspace.search.reading:split_passages", 1),
     "when all is read": ("rowspace.search.build:fsync_tree", 1),
     "counting words": ("rowspace.text.vocabulary:_rewrite_ids", 1),
     "before the first epoch": ("rowspace.static.training:Training.train_piece", 1),

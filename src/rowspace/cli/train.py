@@ -145,7 +145,7 @@ def word2vec(**options: Any) -> None:
 @training_options
 @config_options(FastTextConfig)
 @corpus_options
-@click.option("--engine", hidden=True)  # to say why not
+@click.option("--engine", hidden=True, help="Refused: one process trains fastText.")
 def fasttext(**options: Any) -> None:
     """Train fastText on CORPUS, with vectors for unknown words; --out is a .bin file.
 

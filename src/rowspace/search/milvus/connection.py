@@ -36,6 +36,8 @@ OLDEST = (2, 5)
 
 _NOT_FOUND = 100
 _SUFFIX = ".db"
+_WITHOUT_PINGS = {"grpc.keepalive_time_ms": 2**31 - 1}
+"""The client would look every 10 s whether the server is there, for which Milvus Lite hangs up."""
 
 
 def is_file(uri: str) -> bool:
@@ -121,7 +123,7 @@ def connect(uri: str, *, create: bool = False) -> Any:
     if not Path(uri).parent.is_dir():
         raise ConfigError(f"there is no folder {Path(uri).parent} for {uri}; make it first")
     try:
-        return pymilvus.MilvusClient(uri, timeout=SECONDS)
+        return pymilvus.MilvusClient(uri, timeout=SECONDS, grpc_options=_WITHOUT_PINGS)
     except pymilvus.MilvusException as error:
         raise _lite_error(uri) from error
 
