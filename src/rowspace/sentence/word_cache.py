@@ -14,7 +14,7 @@ from itertools import chain
 from rowspace.errors import CorpusError
 from rowspace.transformer.tokenizer import SubwordTokenizer
 
-_MOST_WORDS = 100_000
+_MOST_WORDS = 250_000
 _LONGEST = 40
 """Characters of a word that is kept."""
 
