@@ -53,8 +53,9 @@ def run(cluster: Cluster, job: Job, shards: Sequence[int]) -> Iterator[tuple[int
         return
     import ray.data
 
-    for handler in logging.getLogger("ray.data").handlers:  # it logs each run to stderr
-        handler.setLevel(logging.CRITICAL)
+    for handler in logging.getLogger("ray.data").handlers:
+        if type(handler).__module__.startswith("ray."):  # its own, which tell of each run on stderr
+            handler.setLevel(logging.CRITICAL)
     size = min(cluster.workers, len(shards))
     done = ray.data.from_items(list(shards), override_num_blocks=len(shards)).map_batches(
         _Worker,
