@@ -7,6 +7,7 @@ first. A predicate is in the store's own language and only ever made by `predica
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,19 @@ class Row:
     text: str
     source: str
     metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Row:
+        """The passage in the columns of a store."""
+        return cls(
+            stored["passage_id"],
+            stored["document_id"],
+            stored["position"],
+            stored["title"],
+            stored["content"][len(stored["title"]) + 1 :],
+            stored["source"],
+            json.loads(stored["metadata"]),
+        )
 
 
 class PassageStore(Protocol):

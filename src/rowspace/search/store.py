@@ -345,13 +345,13 @@ class Store:
         with _lance_errors(self.folder, "read passages", reading=True):
             taken = self._table.take_row_ids(np.unique(row_ids).tolist())
             found = taken.select(columns).with_row_id().to_arrow()
-        rows = {row["_rowid"]: _to_row(row) for row in found.to_pylist()}
+        rows = {row["_rowid"]: Row.of(row) for row in found.to_pylist()}
         return [rows[row_id] for row_id in row_ids.tolist()]
 
     def passages_of(self, document_id: str) -> list[Row]:
         """The passages of a document, in its order; none if it is not there."""
         scan = self.scan([*_TEXT_COLUMNS, "position"], any_of("document_id", [clean(document_id)]))
-        rows = [_to_row(row) for batch in scan for row in batch.to_pylist()]
+        rows = [Row.of(row) for batch in scan for row in batch.to_pylist()]
         return sorted(rows, key=lambda row: row.position)
 
     def documents_of(self, row_ids: RowIds) -> dict[int, str]:
@@ -556,18 +556,6 @@ def _ascending(ids: RowIds, matrix: NDArray[np.float32]) -> tuple[RowIds, NDArra
         order = np.argsort(ids)
         return ids[order], matrix[order]
     return ids, matrix
-
-
-def _to_row(row: Mapping[str, Any]) -> Row:
-    return Row(
-        row["passage_id"],
-        row["document_id"],
-        row["position"],
-        row["title"],
-        row["content"][len(row["title"]) + 1 :],
-        row["source"],
-        json.loads(row["metadata"]),
-    )
 
 
 class _Stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,6 @@ from rowspace.search.milvus.collection import EMPTY, ROW, STRINGS, VECTOR, WORDS
 from rowspace.search.milvus.digest import matrix_of
 from rowspace.search.milvus.expressions import finite
 from rowspace.search.milvus.words import SparseVector
-from rowspace.search.protocol import Row
 from rowspace.search.store import ROW_ID
 
 BATCH_BYTES = 1 << 23
@@ -89,16 +87,3 @@ def batch_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordB
             key = ROW if field.name == ROW_ID else field.name
             arrays.append(pa.array([row.get(key) for row in rows], field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def passage_of(row: Mapping[str, Any]) -> Row:
-    """A row of Milvus as a passage."""
-    return Row(
-        row["passage_id"],
-        row["document_id"],
-        row["position"],
-        row["title"],
-        row["content"][len(row["title"]) + 1 :],
-        row["source"],
-        json.loads(row["metadata"]),
-    )

@@ -24,7 +24,7 @@ from rowspace.search.milvus.expressions import any_of, compile_expression
 from rowspace.search.milvus.indexes import INDEXES
 from rowspace.search.milvus.nearest import MilvusIndex
 from rowspace.search.milvus.record import MilvusRecord, changed, check_same
-from rowspace.search.milvus.rows import batch_of, passage_of
+from rowspace.search.milvus.rows import batch_of
 from rowspace.search.milvus.words import query_vector
 from rowspace.search.protocol import Ranking, Row, RowIds
 from rowspace.search.store import ROW_ID, base_schema, field_schema
@@ -149,7 +149,7 @@ class MilvusStore:
 
     def fetch(self, row_ids: RowIds) -> list[Row]:
         """The passages at `row_ids`, in that order."""
-        found = {row[layout.ROW]: passage_of(row) for row in self._rows_at(row_ids, _SHOWN)}
+        found = {row[layout.ROW]: Row.of(row) for row in self._rows_at(row_ids, _SHOWN)}
         return [found[row_id] for row_id in row_ids.tolist()]
 
     def passages_of(self, document_id: str) -> list[Row]:
