@@ -15,6 +15,16 @@ from tests.clusters import two_nodes
 from tests.scale import work
 
 
+@pytest.fixture
+def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    work.small_sections(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return work.small_model(tmp_path_factory.mktemp("model") / "m")
+
+
 @pytest.fixture(scope="session")
 def _shared_nodes(
     tmp_path_factory: pytest.TempPathFactory,

@@ -28,19 +28,9 @@ from rowspace.space.shards import ShardFolder
 from rowspace.text.corpus import Corpus, Document
 from tests.program import RunMain, run_until_death
 from tests.scale import work
-from tests.scale.work import SlowBuild, Watched, small_model, workers_of, write_corpus
+from tests.scale.work import SlowBuild, Watched, workers_of, write_corpus
 
 pytestmark = pytest.mark.usefixtures("_small_sections")
-
-
-@pytest.fixture
-def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
-    work.small_sections(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_model(tmp_path_factory.mktemp("model") / "m")
 
 
 class OneProcess:

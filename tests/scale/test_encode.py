@@ -32,20 +32,9 @@ from rowspace.text.corpus import Corpus
 from tests import storage
 from tests.minilm import minilm_folder
 from tests.program import RunMain, run_until_death
-from tests.scale import work
-from tests.scale.work import SlowJob, Watched, alike, small_model, workers_of, write_corpus
+from tests.scale.work import SlowJob, Watched, alike, workers_of, write_corpus
 
 pytestmark = pytest.mark.usefixtures("_small_sections")
-
-
-@pytest.fixture
-def _small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
-    work.small_sections(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_model(tmp_path_factory.mktemp("model") / "m")
 
 
 def _job(tmp_path: Path, model: Path) -> EncodeJob:
