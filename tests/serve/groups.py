@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.program import start
@@ -96,6 +97,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def n_sockets(pid: int) -> int:
-    """Sockets that a process holds open."""
-    return sum("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+def taken_by(pid: int, clients: list[tuple[str, int]]) -> int:
+    """How many of some clients, by their addresses, a process holds the connection of."""
+    held = {one.raddr for one in psutil.Process(pid).net_connections("tcp4") if one.raddr}
+    return len(held.intersection(clients))
