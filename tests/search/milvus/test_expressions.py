@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from rowspace.search.fields import Field
-from rowspace.search.filters import Comparison, Filter
+from rowspace.search.filters import Comparison, Contains, Filter
 from rowspace.search.milvus.expressions import compile_expression
 from rowspace.search.snapshot import Snapshot
 from rowspace.search.space import open_space
-from tests.search.stub import make_space
+from tests.search.stub import document, make_space
 from tests.search.test_filters import DOCUMENTS, FILTERS, expected_rows
 
 pytest.importorskip("milvus_lite")
@@ -48,6 +50,17 @@ def test_milvus_gives_the_rows_that_lance_and_python_give(
     assert found[0] == found[1] == expected_rows(node)
 
 
+def test_a_text_is_found_in_another_whatever_its_characters(tmp_path: Path) -> None:
+    texts = ["".join(one) for n in range(4) for one in product("a\\%_\n", repeat=n)]
+    space = make_space(tmp_path / "a.space", [document(text, "x", s=text) for text in texts])
+    space.export_to_milvus(tmp_path / "a.milvus", str(tmp_path / "lite.db"))
+    snapshot = open_space(tmp_path / "a.milvus").snapshot
+    for text in texts:
+        predicate = snapshot.store.predicate(Contains("s", text), snapshot.commit.fields)
+        found = sorted(snapshot.store.texts("document_id", predicate))
+        assert found == sorted(one for one in texts if text in one), repr(text)
+
+
 @pytest.mark.parametrize(
     ("filter_", "expression"),
     [
@@ -59,7 +72,8 @@ def test_milvus_gives_the_rows_that_lance_and_python_give(
         ("n < 2.5", "meta_n <= 2"),
         ("n = 2.5", "row < 0"),
         ("title is not null", "row >= 0"),
-        (r's contains "5%_\\ \"q\""', r'meta_s like "%5\\%\\_\\\\ \"q\"%"'),
+        (r's contains "5%_ \"q\""', r'meta_s like "%5\\%\\_ \"q\"%"'),
+        (r's contains "\\"', r'(meta_s like "%\\\\_%" or meta_s like "_%\\\\" or meta_s == "\\")'),
         ('s = "two\nlines"', r'meta_s == "two\nlines"'),
     ],
 )  # fmt: skip

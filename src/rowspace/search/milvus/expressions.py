@@ -39,7 +39,13 @@ class _Expressions:
     def contains(self, column: str, text: str) -> str:
         if not text:
             return self.is_null(column, negated=True)
-        return f"{column} like {quote(f'%{text.translate(_WILDCARDS)}%')}"
+        pattern = text.translate(_WILDCARDS)
+        if "\\" in text:
+            # Milvus Lite takes no escape in "%text%", where it looks for the text itself; it does
+            # where "_" stands. So: the text before something, after something, or alone.
+            parts = [f"{column} like {quote(one)}" for one in (f"%{pattern}_%", f"_%{pattern}")]
+            return f"({parts[0]} or {parts[1]} or {column} == {quote(text)})"
+        return f"{column} like {quote(f'%{pattern}%')}"
 
     def is_null(self, column: str, negated: bool) -> str:
         if column in BUILT_IN:  # not declared as nullable, and never missing
