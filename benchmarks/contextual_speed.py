@@ -111,7 +111,7 @@ def model_folder(name: str, folder: Path) -> Path:
         return minilm()
     torch.manual_seed(1)
     shape = _SHAPES[name](30_522)
-    made = transformers.AutoModel.from_config(shape)  # type: ignore[no-untyped-call]
+    made = transformers.AutoModel.from_config(shape)
     made.save_pretrained(folder / name)
     shutil.copy(minilm() / "tokenizer.json", folder / name)
     return folder / name
@@ -156,13 +156,13 @@ class PlainLoop:
         self.spans: list[list[list[int]]] = [[] for _ in task.texts]
         for text_id, span in zip(found.text_ids.tolist(), found.spans.tolist(), strict=True):
             self.spans[text_id].append(span)
-        self.tokenizer = transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        self.tokenizer = transformers.PreTrainedTokenizerFast(
             tokenizer_file=str(model / "tokenizer.json"),
             pad_token="[PAD]",
             padding_side="right",
             model_max_length=512,
         )
-        transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers.logging.disable_progress_bar()
         self.model = transformers.AutoModel.from_pretrained(model).eval()
 
     @torch.inference_mode()

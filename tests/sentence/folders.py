@@ -27,7 +27,7 @@ def write_transformer(folder: Path, kind: str, **settings: Any) -> Path:
     """A transformer with the tokenizer files that `transformers` reads."""
     write_encoder(folder, kind, **settings)
     ends = {} if kind in PADDING else {"cls_token": "[CLS]", "sep_token": "[SEP]"}
-    transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), pad_token=PADDING.get(kind, "[PAD]"), **ends
     ).save_pretrained(folder)
     return folder

@@ -43,7 +43,7 @@ def write_cross_encoder(folder: Path, kind: str = "bert", **settings: Any) -> Pa
     settings = {"num_labels": 1, "vocab_size": len(tokenizer), **_SIZES[kind], **settings}
     config = transformers.AutoConfig.for_model(kind, **settings)
     auto = transformers.AutoModelForSequenceClassification
-    model = auto.from_config(config)  # type: ignore[no-untyped-call]
+    model = auto.from_config(config)
     randomise(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -13,8 +13,8 @@ import torch
 import transformers
 from torch import Tensor
 
-transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 
 VOCAB, TRAINED = 97, 64
 """Tokens, and the length that a model was trained at."""

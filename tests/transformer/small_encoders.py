@@ -144,7 +144,7 @@ def write_encoder(folder: Path, kind: str, **settings: Any) -> Path:
     else:
         torch.manual_seed(7)
         config = transformers.AutoConfig.for_model(kind, **(FOREIGN[kind] | size))
-        model = transformers.AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        model = transformers.AutoModel.from_config(config)
         foreign.randomise(model)
         model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))

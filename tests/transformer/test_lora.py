@@ -147,7 +147,7 @@ def test_a_model_of_transformers_has_targets_of_other_names() -> None:
         vocab_size=9, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
         num_attention_heads=2,
     )  # fmt: skip
-    model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+    model = AutoModel.from_config(config)
     add_lora(model, rank=2, targets=("q_proj", "down_proj"))
     assert len(lora_state(model)) == 4
     with torch.no_grad():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from transformers import (  # type: ignore[attr-defined]
+from transformers import (
     BertTokenizerFast,
     GPT2TokenizerFast,
 )

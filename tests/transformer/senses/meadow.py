@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import transformers
 
-transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 
 _RIVER = """
 reeds water mud heron boat ferry otter willow trout pebbles flood bridge stream angler mill dam
