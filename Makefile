@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# What pip would do on one core. Some packages hold files that are not Python.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 DEMO ?= demo.space
 DEMO_WORDS ?= demo.words
 WORKERS ?= 2
@@ -70,6 +72,7 @@ $(VENV)/base.stamp: constraints/base.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r constraints/base.txt
 	$(PIP) --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	touch $@
 
 $(VENV)/dev.stamp: constraints/dev.txt constraints/torch.txt constraints/cuda.txt constraints/hnswlib.txt $(VENV)/base.stamp
@@ -82,6 +85,7 @@ $(VENV)/dev.stamp: constraints/dev.txt constraints/torch.txt constraints/cuda.tx
 		apt-get install -y -qq g++ >/dev/null; } || echo 'no C++ compiler'
 	$(PIP) --no-deps --no-build-isolation --require-hashes -r constraints/hnswlib.txt || \
 		echo 'hnswlib needs a C++ compiler: its tests will skip'
+	$(COMPILE)
 	touch $@
 
 # Pin the newest versions anew. Needs uv: pip install uv

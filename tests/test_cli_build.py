@@ -185,7 +185,7 @@ def test_of_two_builds_of_one_space_the_second_says_that_the_first_runs(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [8, 40, 80, 120, 200])
 def test_a_full_disk_is_one_line_and_the_build_goes_on(
-    tmp_path: Path, small_disk: SmallDisk, kilobytes: int
+    tmp_path: Path, small_disk: SmallDisk, kilobytes: int, run_main: RunMain
 ) -> None:
     corpus = write_topics(tmp_path / "topics.txt")
     small_disk.mount(kilobytes)
@@ -193,9 +193,9 @@ def test_a_full_disk_is_one_line_and_the_build_goes_on(
     ran = finish(start("build", corpus, "--out", out, *QUICK))
     assert "disk is full" in ran.error()
     small_disk.resize(20_000)
-    resumed = finish(start("build", corpus, "--out", out, *QUICK, "--resume"))
+    resumed = run_main("build", corpus, "--out", out, *QUICK, "--resume")
     assert resumed.code == 0, resumed
-    assert finish(start("verify", out)).out == f"{out} is whole\n"
+    assert run_main("verify", out).out == f"{out} is whole\n"
 
 
 @pytest.mark.slow
