@@ -5,6 +5,7 @@ Also the order of the files where several processes share them.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import subprocess
@@ -32,6 +33,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # a process of pytest-xdist
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_configure() -> None:
+    """Look for no garbage while tests are collected: what is made stays, a million objects."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for it again, but not at what is there by now."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
