@@ -85,7 +85,7 @@ def _waiting() -> Callable[[], None]:
     signal.set_wakeup_fd(writer)
 
     def wait() -> None:
-        print("waiting", flush=True)
+        os.write(1, b"waiting\n")  # whole, where several processes write to one pipe
         os.read(reader, 1)
 
     return wait
