@@ -17,8 +17,7 @@ import pytest
 from tests.browser import axe_findings, launched, screenshot, watched
 from tests.docs.pages import ROOT
 
-OPTIONS = ("-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-D", "toc_object_entries=0")
-"""As for readers, but for the methods beside a page of the reference: a third of the time."""
+OPTIONS = ("-m", "sphinx", "-W", "--keep-going", "-n", "-q")
 pytestmark = pytest.mark.slow
 
 _LOADED = re.compile(r"<(?:script|img|link|iframe|source)\b[^>]*?\b(?:src|href)=\"([^\"]+)\"")
@@ -27,10 +26,10 @@ SHOWN = ("index", "commands/build", "api/space", "learn/07-rope", "guide/positio
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warning is an error; unchanged pages come from the cache."""
+    """Built as for readers, a warning being an error; unchanged pages come from the cache."""
     out = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, *OPTIONS, "-d", ROOT / ".cache/test-doctrees", ROOT / "docs", out],
+        [sys.executable, *OPTIONS, "-d", ROOT / ".cache/doctrees", ROOT / "docs", out],
         capture_output=True,
         text=True,
         check=False,

@@ -73,6 +73,9 @@ def test_a_text_is_found_in_another_whatever_its_characters(tmp_path: Path) -> N
         ("n = 2.5", "row < 0"),
         ("title is not null", "row >= 0"),
         (r's contains "5%_ \"q\""', r'meta_s like "%5\\%\\_ \"q\"%"'),
+        (r's contains "5%_\\ \"q\""',
+         r'(meta_s like "%5\\%\\_\\\\ \"q\"_%" or meta_s like "_%5\\%\\_\\\\ \"q\"" '
+         r'or meta_s == "5%_\\ \"q\"")'),
         (r's contains "\\"', r'(meta_s like "%\\\\_%" or meta_s like "_%\\\\" or meta_s == "\\")'),
         ('s = "two\nlines"', r'meta_s == "two\nlines"'),
     ],
